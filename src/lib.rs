@@ -1,1 +1,13 @@
+//! lith builds reproducible OCI images: a `Buildfile` and a folder become an image whose digest is a pure
+//! function of its inputs.
+//!
+//! The modules stand in reading order, which is also the order in which they may import each other: each
+//! one knows only those above it. ARCHITECTURE.md tells the story; [`build`] is its last page.
 
+pub mod compression;
+pub mod image;
+pub mod layer;
+pub mod oci;
+pub mod plan;
+pub mod store;
+pub mod tree;

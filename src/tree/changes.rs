@@ -1,0 +1,239 @@
+//! Trees, what a layer changes in them, and the way from one to the other.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+
+use super::{ImagePath, Inode, Kind, Node};
+
+/// A whole root file system or build context: every path once, in order.
+///
+/// The root itself may stand in it, for its attributes; where it doesn't, it is an implicit folder. So is each
+/// folder above a path that stands in it alone.
+#[derive(Debug, Clone, Default)]
+pub struct Tree {
+    nodes: BTreeMap<ImagePath, Node>,
+}
+
+/// What one layer does: puts nodes, hides paths of the layers below (whiteouts), or hides all that was in a
+/// folder below (opaque). Hiding never touches what the same layer puts (image-spec, layer.md "Whiteouts").
+#[derive(Debug, Clone, Default)]
+pub struct Changes {
+    pub puts: BTreeMap<ImagePath, Node>,
+    pub whiteouts: BTreeSet<ImagePath>,
+    pub opaques: BTreeSet<ImagePath>,
+}
+
+impl Changes {
+    pub fn is_empty(&self) -> bool {
+        self.puts.is_empty() && self.whiteouts.is_empty() && self.opaques.is_empty()
+    }
+}
+
+impl Tree {
+    pub fn get(&self, path: &ImagePath) -> Option<&Node> {
+        self.nodes.get(path)
+    }
+
+    pub fn contains(&self, path: &ImagePath) -> bool {
+        self.nodes.contains_key(path)
+    }
+
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
+    /// Every path with its node, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&ImagePath, &Node)> {
+        self.nodes.iter()
+    }
+
+    /// What is below `folder`, at any depth, in order; not `folder` itself.
+    pub fn below<'a>(
+        &'a self,
+        folder: &ImagePath,
+    ) -> impl Iterator<Item = (&'a ImagePath, &'a Node)> + use<'a> {
+        self.nodes.range::<[u8], _>(bounds(folder).as_ref()).map(|(path, node)| (path, node))
+    }
+
+    /// What stands directly in `folder`.
+    pub fn children<'a>(
+        &'a self,
+        folder: &ImagePath,
+    ) -> impl Iterator<Item = (&'a ImagePath, &'a Node)> + use<'a> {
+        let depth = folder.parts().count() + 1;
+        self.below(folder).filter(move |(path, _)| path.parts().count() == depth)
+    }
+
+    /// Puts a node. What stood there goes, with all below it, unless both are folders.
+    pub fn put(&mut self, path: ImagePath, node: Node) {
+        if !node.is_dir() {
+            self.remove_below(&path);
+        }
+        self.nodes.insert(path, node);
+    }
+
+    /// Removes a path and all below it.
+    pub fn remove(&mut self, path: &ImagePath) {
+        self.remove_below(path);
+        self.nodes.remove(path);
+    }
+
+    fn remove_below(&mut self, path: &ImagePath) {
+        let doomed: Vec<ImagePath> = self.below(path).map(|(p, _)| p.clone()).collect();
+        for path in doomed {
+            self.nodes.remove(&path);
+        }
+    }
+
+    /// Lays a layer over the tree.
+    ///
+    /// A hard link gets the node of its target, in this layer or below; one whose target is not there, or is a
+    /// folder, is left out, as there is nothing that it could be a name of. A path below something that is no
+    /// folder makes a folder of it, as unpackers do.
+    pub fn apply(&mut self, changes: &Changes) {
+        for folder in &changes.opaques {
+            self.remove_below(folder);
+        }
+        for path in &changes.whiteouts {
+            self.remove(path);
+        }
+        let mut links = Vec::new();
+        for (path, node) in &changes.puts {
+            match &node.kind {
+                Kind::Hardlink(target) => links.push((path, target)),
+                _ => self.put_with_parents(path, node.clone()),
+            }
+        }
+        for (path, target) in links {
+            if let Some(node) = self.link_target(target) {
+                self.put_with_parents(path, node);
+            }
+        }
+    }
+
+    fn put_with_parents(&mut self, path: &ImagePath, node: Node) {
+        for folder in path.ancestors() {
+            if self.nodes.get(&folder).is_some_and(|node| !node.is_dir()) {
+                self.put(folder, Node::implicit_dir());
+            }
+        }
+        self.put(path.clone(), node);
+    }
+
+    /// The node that a hard link to `target` shares, which from now on has an inode.
+    fn link_target(&mut self, target: &ImagePath) -> Option<Node> {
+        let node = self.nodes.get_mut(target)?;
+        match &mut node.kind {
+            Kind::Dir => return None,
+            Kind::File { inode, .. } => _ = inode.get_or_insert_with(Inode::fresh),
+            _ => {}
+        }
+        Some(node.clone())
+    }
+}
+
+impl FromIterator<(ImagePath, Node)> for Tree {
+    fn from_iter<T: IntoIterator<Item = (ImagePath, Node)>>(nodes: T) -> Self {
+        Self { nodes: nodes.into_iter().collect() }
+    }
+}
+
+/// All paths below a folder: from `folder/` to `folder0`, `0` being the byte after `/`.
+struct Below(Vec<u8>, Vec<u8>);
+
+fn bounds(folder: &ImagePath) -> Below {
+    if folder.is_root() {
+        return Below(Vec::new(), Vec::new());
+    }
+    Below([folder.as_bytes(), b"/"].concat(), [folder.as_bytes(), b"0"].concat())
+}
+
+impl Below {
+    fn as_ref(&self) -> (Bound<&[u8]>, Bound<&[u8]>) {
+        let end = if self.1.is_empty() { Bound::Unbounded } else { Bound::Excluded(&self.1[..]) };
+        (Bound::Excluded(&self.0[..]), end)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tree::{Content, Meta};
+
+    fn path(text: &str) -> ImagePath {
+        ImagePath::new(text.as_bytes()).unwrap()
+    }
+
+    fn file(text: &str) -> Node {
+        Node::new(
+            Meta::root_owned(0o644),
+            Kind::File { content: Content::from_bytes(text.as_bytes()), inode: None },
+        )
+    }
+
+    fn tree(paths: &[(&str, Option<&str>)]) -> Tree {
+        paths.iter().map(|(p, text)| (path(p), text.map_or_else(Node::implicit_dir, file))).collect()
+    }
+
+    fn names(tree: &Tree) -> Vec<String> {
+        tree.iter().map(|(path, _)| path.to_string()).collect()
+    }
+
+    #[test]
+    fn below_is_what_is_in_the_folder_alone() {
+        let tree =
+            tree(&[("a", None), ("a-b", Some("")), ("a/x", None), ("a/x/y", Some("")), ("a0", Some(""))]);
+        assert_eq!(tree.below(&path("a")).count(), 2);
+        assert_eq!(tree.children(&path("a")).count(), 1);
+        assert_eq!(tree.below(&ImagePath::root()).count(), 5);
+        assert_eq!(tree.children(&ImagePath::root()).count(), 3);
+    }
+
+    #[test]
+    fn whiteouts_hide_the_layers_below_only() {
+        let mut tree =
+            tree(&[("d", None), ("d/old", Some("")), ("e", None), ("e/f", Some("")), ("g", Some(""))]);
+        let mut changes = Changes::default();
+        changes.opaques.insert(path("d"));
+        changes.whiteouts.extend([path("e"), path("g"), path("not/there")]);
+        changes.puts.extend([(path("d/new"), file("")), (path("e"), file("now a file"))]);
+        tree.apply(&changes);
+        assert_eq!(names(&tree), ["d", "d/new", "e"]);
+    }
+
+    #[test]
+    fn folder_and_file_replace_each_other() {
+        let mut tree = tree(&[("a", None), ("a/b", Some("")), ("c", Some(""))]);
+        let mut changes = Changes::default();
+        changes.puts.extend([
+            (path("a"), file("")),
+            (path("c"), Node::implicit_dir()),
+            (path("c/d"), file("")),
+        ]);
+        tree.apply(&changes);
+        assert_eq!(names(&tree), ["a", "c", "c/d"]);
+    }
+
+    #[test]
+    fn hard_links_are_names_of_one_file() {
+        let mut tree = tree(&[("base", Some("x")), ("dir", None)]);
+        let link = |to: &str| Node::new(Meta::default(), Kind::Hardlink(path(to)));
+        let mut changes = Changes::default();
+        changes.puts.extend([
+            (path("a"), link("base")),
+            (path("b"), link("nowhere")),
+            (path("c"), link("dir")),
+        ]);
+        tree.apply(&changes);
+        assert_eq!(names(&tree), ["a", "base", "dir"]);
+        let inode = |p: &str| match tree.get(&path(p)).unwrap().kind {
+            Kind::File { inode, .. } => inode,
+            _ => None,
+        };
+        assert!(inode("a").is_some() && inode("a") == inode("base"));
+    }
+}

@@ -1,0 +1,294 @@
+//! Where the bytes of a file come from.
+//!
+//! A tree holds no bytes, only the promise to produce them: always the same ones, or an error.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+use serde::{Deserialize, Serialize};
+
+/// A file's content. Clones share it, with its fingerprint once that is known.
+#[derive(Debug, Clone)]
+pub struct Content(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    size: u64,
+    source: Source,
+    fingerprint: OnceLock<Fingerprint>,
+}
+
+/// The BLAKE3 hash of a file's content: for cache keys and for noticing a change, never part of an output.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Fingerprint(pub [u8; 32]);
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", blake3::Hash::from_bytes(self.0).to_hex())
+    }
+}
+
+/// The places that bytes come from.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// A file of the build context, and what `lstat` said of it during the walk.
+    File { path: Arc<PathBuf>, seen: Stat },
+    /// A part of an uncompressed archive.
+    Slice { file: Arc<dyn Backing>, offset: u64 },
+    /// A heredoc, or something else made in memory.
+    Bytes(Arc<[u8]>),
+}
+
+/// A file that many contents are slices of, made (unpacked, say) when the first of them is read.
+pub trait Backing: fmt::Debug + Send + Sync {
+    /// The file; repeated calls give the same one.
+    fn file(&self) -> io::Result<Arc<File>>;
+}
+
+impl Backing for Arc<File> {
+    fn file(&self) -> io::Result<Arc<File>> {
+        Ok(Self::clone(self))
+    }
+}
+
+/// What identifies the state of a file on disk. `ctime` can't be set by a user, so that equal stats mean equal
+/// content, but for writes within one tick of the file system's clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stat {
+    pub dev: u64,
+    pub ino: u64,
+    pub size: u64,
+    /// Seconds and nanoseconds.
+    pub mtime: (i64, i64),
+    pub ctime: (i64, i64),
+}
+
+impl From<&std::fs::Metadata> for Stat {
+    fn from(m: &std::fs::Metadata) -> Self {
+        Self {
+            dev: m.dev(),
+            ino: m.ino(),
+            size: m.size(),
+            mtime: (m.mtime(), m.mtime_nsec()),
+            ctime: (m.ctime(), m.ctime_nsec()),
+        }
+    }
+}
+
+/// Why content can't be had.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ContentError {
+    #[error("reading `{what}`: {error}")]
+    Io { what: String, error: io::Error },
+    #[error("`{what}` changed while it was being read")]
+    Changed { what: String },
+}
+
+impl Content {
+    pub fn new(size: u64, source: Source) -> Self {
+        Self(Arc::new(Inner { size, source, fingerprint: OnceLock::new() }))
+    }
+
+    pub fn with_fingerprint(size: u64, source: Source, fingerprint: Fingerprint) -> Self {
+        let content = Self::new(size, source);
+        content.0.fingerprint.get_or_init(|| fingerprint);
+        content
+    }
+
+    /// Content made in memory.
+    pub fn from_bytes(bytes: impl Into<Arc<[u8]>>) -> Self {
+        let bytes = bytes.into();
+        Self::new(bytes.len() as u64, Source::Bytes(bytes))
+    }
+
+    pub fn size(&self) -> u64 {
+        self.0.size
+    }
+
+    pub fn source(&self) -> &Source {
+        &self.0.source
+    }
+
+    /// The fingerprint, if it is known without reading.
+    pub fn known_fingerprint(&self) -> Option<Fingerprint> {
+        self.0.fingerprint.get().copied()
+    }
+
+    /// The fingerprint, by reading the content if need be.
+    pub fn fingerprint(&self) -> Result<Fingerprint, ContentError> {
+        match self.known_fingerprint() {
+            Some(fingerprint) => Ok(fingerprint),
+            None => {
+                self.read_with(|_| Ok(()))?;
+                Ok(self.known_fingerprint().expect("reading to the end sets it"))
+            }
+        }
+    }
+
+    /// Hands the whole content to `sink`, piece by piece, and makes sure that it is what it was: of the size
+    /// that was seen, of the stat that was seen, of the fingerprint if one is known. Sets the fingerprint.
+    ///
+    /// An error of the sink is returned as it is.
+    pub fn read_with<E: From<ContentError>>(
+        &self,
+        mut sink: impl FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut hash = blake3::Hasher::new();
+        let mut reader = self.reader()?;
+        let mut buffer = vec![0; usize::try_from(self.0.size.clamp(1, 128 << 10)).expect("small")];
+        let mut left = self.0.size;
+        while left > 0 {
+            let want = usize::try_from(left.min(buffer.len() as u64)).expect("not more than the buffer");
+            let n = match reader.read(&mut buffer[..want]) {
+                Ok(0) => return Err(self.changed().into()),
+                Ok(n) => n,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(self.io(error).into()),
+            };
+            hash.update(&buffer[..n]);
+            sink(&buffer[..n])?;
+            left -= n as u64;
+        }
+        reader.check_unchanged(self)?;
+        let found = Fingerprint(*hash.finalize().as_bytes());
+        if *self.0.fingerprint.get_or_init(|| found) != found {
+            return Err(self.changed().into());
+        }
+        Ok(())
+    }
+
+    /// The whole content, if it is not larger than `limit` bytes.
+    pub fn read_bounded(&self, limit: u64) -> Result<Option<Vec<u8>>, ContentError> {
+        if self.0.size > limit {
+            return Ok(None);
+        }
+        let mut bytes = Vec::new();
+        self.read_with(|piece| {
+            bytes.extend_from_slice(piece);
+            Ok::<_, ContentError>(())
+        })?;
+        Ok(Some(bytes))
+    }
+
+    fn reader(&self) -> Result<Reader<'_>, ContentError> {
+        Ok(match &self.0.source {
+            Source::Bytes(bytes) => Reader::Bytes(bytes),
+            Source::Slice { file, offset } => {
+                Reader::Slice { file: file.file().map_err(|e| self.io(e))?, offset: *offset }
+            }
+            Source::File { path, seen } => {
+                // What was a file during the walk may be a link or a FIFO by now: neither is followed nor waited for.
+                let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+                let flags = i32::try_from(flags.bits()).expect("open(2) takes an int");
+                let file =
+                    File::options().read(true).custom_flags(flags).open(&**path).map_err(
+                        |error| match error.kind() {
+                            io::ErrorKind::NotFound => self.changed(),
+                            _ if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => {
+                                self.changed()
+                            }
+                            _ => self.io(error),
+                        },
+                    )?;
+                let reader = Reader::File { file, seen: *seen };
+                reader.check_unchanged(self)?;
+                reader
+            }
+        })
+    }
+
+    fn what(&self) -> String {
+        match &self.0.source {
+            Source::File { path, .. } => path.display().to_string(),
+            Source::Slice { .. } => "a file of an archive".into(),
+            Source::Bytes(_) => "a heredoc".into(),
+        }
+    }
+
+    fn io(&self, error: io::Error) -> ContentError {
+        ContentError::Io { what: self.what(), error }
+    }
+
+    fn changed(&self) -> ContentError {
+        ContentError::Changed { what: self.what() }
+    }
+}
+
+enum Reader<'a> {
+    Bytes(&'a [u8]),
+    Slice { file: Arc<File>, offset: u64 },
+    File { file: File, seen: Stat },
+}
+
+impl Reader<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Bytes(bytes) => bytes.read(buffer),
+            Self::File { file, .. } => file.read(buffer),
+            Self::Slice { file, offset } => {
+                let n = file.read_at(buffer, *offset)?;
+                *offset += n as u64;
+                Ok(n)
+            }
+        }
+    }
+
+    fn check_unchanged(&self, content: &Content) -> Result<(), ContentError> {
+        let Self::File { file, seen } = self else { return Ok(()) };
+        let now = Stat::from(&file.metadata().map_err(|error| content.io(error))?);
+        if now == *seen { Ok(()) } else { Err(content.changed()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn on_disk(path: &std::path::Path) -> Content {
+        let seen = Stat::from(&path.symlink_metadata().unwrap());
+        Content::new(seen.size, Source::File { path: Arc::new(path.into()), seen })
+    }
+
+    #[test]
+    fn bytes_and_slices_and_files_read_alike() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        std::fs::write(&path, b"hello").unwrap();
+        let slice = Source::Slice { file: Arc::new(Arc::new(File::open(&path).unwrap())), offset: 1 };
+        assert_eq!(on_disk(&path).read_bounded(5).unwrap().unwrap(), b"hello");
+        assert_eq!(on_disk(&path).read_bounded(4).unwrap(), None);
+        assert_eq!(Content::new(3, slice).read_bounded(9).unwrap().unwrap(), b"ell");
+        assert_eq!(
+            Content::from_bytes(*b"hello").fingerprint().unwrap(),
+            on_disk(&path).fingerprint().unwrap()
+        );
+    }
+
+    #[test]
+    fn a_change_is_noticed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        std::fs::write(&path, b"hello").unwrap();
+        let shrunk = on_disk(&path);
+        std::fs::write(&path, b"hell").unwrap();
+        assert!(matches!(shrunk.fingerprint(), Err(ContentError::Changed { .. })));
+
+        let replaced = on_disk(&path);
+        std::fs::remove_file(&path).unwrap();
+        assert!(matches!(replaced.fingerprint(), Err(ContentError::Changed { .. })));
+        std::os::unix::fs::symlink("/etc/passwd", &path).unwrap();
+        assert!(matches!(replaced.fingerprint(), Err(ContentError::Changed { .. })));
+    }
+
+    #[test]
+    fn a_slice_past_the_end_is_an_error() {
+        let file = Arc::new(tempfile::tempfile().unwrap());
+        let content = Content::new(10, Source::Slice { file: Arc::new(file), offset: 0 });
+        assert!(content.fingerprint().is_err());
+    }
+}
