@@ -1,1 +1,3 @@
+//! lith builds reproducible OCI images from a Buildfile: the same inputs give the same digest.
 
+pub mod buildfile;
