@@ -4,6 +4,7 @@
 //! The modules stand in reading order, which is also the order in which they may import each other: each
 //! one knows only those above it. ARCHITECTURE.md tells the story; [`build`] is its last page.
 
+pub mod buildfile;
 pub mod compression;
 pub mod image;
 pub mod layer;

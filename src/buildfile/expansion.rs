@@ -1,0 +1,1 @@
+//! Shell-like words: quotes, escapes and `$variables`.
