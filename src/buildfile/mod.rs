@@ -7,12 +7,18 @@
 pub mod diagnostic;
 pub mod directive;
 pub mod expansion;
+mod flags;
 mod heredoc;
 pub mod instruction;
+mod lines;
+mod parse;
 pub mod render;
 pub mod source;
 pub mod syntax;
+mod values;
+mod words;
 
 pub use diagnostic::{Diagnostic, Severity};
+pub use parse::{Parsed, Trigger, parse, parse_trigger};
 pub use source::{Position, Source, Span};
 pub use syntax::{Buildfile, Stage, Statement, Word};

@@ -86,18 +86,21 @@ pub struct Statement<I = Instruction> {
     pub instruction: I,
 }
 
-impl<I> Statement<I> {
-    /// The same statement about another instruction.
-    pub(crate) fn map<J>(self, change: impl FnOnce(I) -> J) -> Statement<J> {
-        Statement {
-            keyword: self.keyword,
-            span: self.span,
-            original: self.original,
-            comments: self.comments,
-            check: self.check,
-            empty_continuations: self.empty_continuations,
-            malformed_json: self.malformed_json,
-            instruction: change(self.instruction),
+impl Statement {
+    /// The same as an `ARG`, if it is one.
+    pub(super) fn split(self) -> Result<Statement<Arg>, Self> {
+        match self.instruction {
+            Instruction::Arg(instruction) => Ok(Statement {
+                keyword: self.keyword,
+                span: self.span,
+                original: self.original,
+                comments: self.comments,
+                check: self.check,
+                empty_continuations: self.empty_continuations,
+                malformed_json: self.malformed_json,
+                instruction,
+            }),
+            _ => Err(self),
         }
     }
 }

@@ -18,6 +18,7 @@ mod maintainer;
 mod mount;
 mod onbuild;
 mod operands;
+mod request;
 mod run;
 mod shell;
 mod stopsignal;
@@ -47,6 +48,31 @@ pub use user::User;
 pub use volume::Volume;
 pub use workdir::Workdir;
 
+use super::{diagnostic::Diagnostic, syntax::Word};
+pub(super) use request::Request;
+
+/// What each instruction's file implements.
+pub(super) trait Syntax: Sized {
+    /// In upper case.
+    const KEYWORD: &'static str;
+    /// Its form, in one line.
+    const HELP: &'static str;
+    /// Heredocs on its line are heredocs.
+    const HEREDOCS: bool = false;
+
+    /// None after an error, which the request has collected.
+    fn parse(request: &mut Request<'_>) -> Option<Self>;
+}
+
+/// An instruction's entry in the table.
+#[derive(Debug)]
+pub(super) struct Known {
+    pub(super) keyword: &'static str,
+    pub(super) help: &'static str,
+    pub(super) heredocs: bool,
+    pub(super) parse: fn(&mut Request<'_>) -> Option<Instruction>,
+}
+
 macro_rules! instructions {
     ($($name:ident)*) => {
         /// An instruction of a stage; all but `FROM`, which begins one.
@@ -54,6 +80,23 @@ macro_rules! instructions {
         pub enum Instruction {
             $($name($name),)*
         }
+
+        impl Instruction {
+            /// The keyword, in upper case.
+            #[must_use]
+            pub fn keyword(&self) -> &'static str {
+                match self {
+                    $(Self::$name(_) => <$name as Syntax>::KEYWORD,)*
+                }
+            }
+        }
+
+        const KNOWN: &[Known] = &[$(Known {
+            keyword: <$name as Syntax>::KEYWORD,
+            help: <$name as Syntax>::HELP,
+            heredocs: <$name as Syntax>::HEREDOCS,
+            parse: |request| Some(Instruction::$name(<$name as Syntax>::parse(request)?)),
+        },)*];
     };
 }
 
@@ -61,3 +104,22 @@ instructions! {
     Add Arg Cmd Copy Entrypoint Env Expose Healthcheck Label Maintainer Onbuild Run Shell Stopsignal User Volume
     Workdir
 }
+
+/// The instruction of a keyword in any case.
+pub(super) fn find(keyword: &str) -> Option<&'static Known> {
+    KNOWN.iter().find(|known| known.keyword.eq_ignore_ascii_case(keyword))
+}
+
+/// Keywords and forms of all instructions, for help texts; `FROM` first.
+pub fn forms() -> impl Iterator<Item = (&'static str, &'static str)> {
+    std::iter::once((From::KEYWORD, From::HELP)).chain(KNOWN.iter().map(|known| (known.keyword, known.help)))
+}
+
+pub(super) fn unknown(keyword: &Word) -> Diagnostic {
+    let names = forms().map(|(name, _)| name);
+    Diagnostic::error("unknown-instruction", keyword.span, format!("unknown instruction: {}", keyword.text))
+        .suggest(&keyword.text, names)
+}
+
+#[cfg(test)]
+mod tests;
