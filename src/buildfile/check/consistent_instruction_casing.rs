@@ -47,7 +47,10 @@ mod tests {
     fn the_majority_decides() {
         let text = "FROM scratch\nCOPY a /\nenv A=1\n";
         assert_eq!(check(text), ["ConsistentInstructionCasing 3"]);
-        assert_eq!(messages(text), ["Command 'env' should match the case of the command majority (uppercase)"]);
+        assert_eq!(
+            messages(text),
+            ["Command 'env' should match the case of the command majority (uppercase)"]
+        );
         assert_eq!(check("from scratch\ncopy a /\nENV A=1\n"), ["ConsistentInstructionCasing 3"]);
     }
 

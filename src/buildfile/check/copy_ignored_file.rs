@@ -13,8 +13,7 @@ pub(super) static RULE: Rule = Rule {
 
 /// `verb` is `Copy` or `Add`.
 pub(in crate::buildfile) fn copy_ignored_file(span: Span, verb: &str, source: &str) -> Finding {
-    let message =
-        format!("Attempting to {verb} file {} that is excluded by .dockerignore", quote(source));
+    let message = format!("Attempting to {verb} file {} that is excluded by .dockerignore", quote(source));
     Finding::new(&RULE, span, message)
 }
 

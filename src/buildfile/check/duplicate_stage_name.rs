@@ -18,8 +18,7 @@ fn check(file: &Buildfile, lints: &mut Lints<'_>) {
     for from in file.stages.iter().map(|stage| &stage.from) {
         let Some(name) = &from.instruction.name else { continue };
         if !seen.insert(&name.name) {
-            let message =
-                format!("Duplicate stage name {}, stage names should be unique", quote(&name.name));
+            let message = format!("Duplicate stage name {}, stage names should be unique", quote(&name.name));
             lints.add(from.check.as_ref(), Finding::new(&RULE, name.word.span, message));
         }
     }
@@ -35,6 +34,6 @@ mod tests {
         assert_eq!(check(text), ["DuplicateStageName 3"]);
         assert_eq!(messages(text), [r#"Duplicate stage name "a", stage names should be unique"#]);
         let text = "FROM scratch AS a\nFROM scratch AS A\n";
-        assert_eq!(check(text), ["DuplicateStageName 2", "StageNameCasing 2"]);
+        assert_eq!(check(text), ["StageNameCasing 2", "DuplicateStageName 2"]);
     }
 }

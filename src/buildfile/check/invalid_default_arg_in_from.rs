@@ -28,7 +28,10 @@ mod tests {
             messages_with(text, &[("VERSION", "1")]),
             ["Default value for ARG busybox:$VERSION results in empty or invalid base image name"]
         );
-        assert_eq!(check_with("ARG IMAGE\nFROM $IMAGE\n", &[("IMAGE", "scratch")]), ["InvalidDefaultArgInFrom 2"]);
+        assert_eq!(
+            check_with("ARG IMAGE\nFROM $IMAGE\n", &[("IMAGE", "scratch")]),
+            ["InvalidDefaultArgInFrom 2"]
+        );
     }
 
     #[test]

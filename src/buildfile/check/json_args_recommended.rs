@@ -28,7 +28,8 @@ mod tests {
     fn the_shell_form_is_found() {
         let text = "FROM scratch\nCMD echo hi\nENTRYPOINT echo\n";
         assert_eq!(check(text), ["JSONArgsRecommended 2", "JSONArgsRecommended 3"]);
-        let expected = "JSON arguments recommended for CMD to prevent unintended behavior related to OS signals";
+        let expected =
+            "JSON arguments recommended for CMD to prevent unintended behavior related to OS signals";
         assert_eq!(messages(text)[0], expected);
     }
 

@@ -24,7 +24,7 @@ mod tests {
 
     #[test]
     fn the_old_form_is_found() {
-        let text = "FROM scratch\nENV key value\nLABEL key value\nENV a=b\n";
+        let text = "FROM scratch\nENV name value\nLABEL name value\nENV a=b\n";
         assert_eq!(check(text), ["LegacyKeyValueFormat 2", "LegacyKeyValueFormat 3"]);
         let expected = r#""ENV key=value" should be used instead of legacy "ENV key value" format"#;
         assert_eq!(messages(text)[0], expected);

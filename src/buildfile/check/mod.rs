@@ -50,7 +50,14 @@ pub(super) use undefined_arg_in_from::undefined_arg_in_from;
 pub(super) use undefined_var::undefined_var;
 pub(super) use workdir_relative_path::workdir_relative_path;
 
-use super::syntax::Buildfile;
+use super::{
+    diagnostic::Diagnostic,
+    lower::{self, LowerOptions, Purpose},
+    parse::Parsed,
+    syntax::Buildfile,
+};
+use crate::oci::Platform;
+use crate::plan::{Git, Named, Resolve, ResolveError, ResolvedImage, Url};
 
 /// One check.
 #[derive(Debug, Clone, Copy)]
@@ -101,6 +108,47 @@ pub fn rule(name: &str) -> Option<&'static Rule> {
 pub(super) fn tree(file: &Buildfile, lints: &mut Lints<'_>) {
     for check in RULES.iter().filter_map(|rule| rule.tree) {
         check(file, lints);
+    }
+}
+
+/// All that is wrong or likely wrong with a file, in the order of the file: what its parser found, what a build
+/// would report, and the checks' findings. Without a target, all stages are read.
+///
+/// Without a resolver nothing is known of images, and what depends on them is left out or said with a note; the same
+/// holds for images that the resolver does not find.
+pub fn check(
+    parsed: &Parsed,
+    options: &LowerOptions<'_>,
+    resolve: Option<&mut dyn Resolve>,
+) -> Vec<Diagnostic> {
+    let mut nothing = Nothing;
+    let resolve = resolve.unwrap_or(&mut nothing);
+    let mut diagnostics = parsed.diagnostics.clone();
+    if !parsed.buildfile.stages.is_empty() {
+        diagnostics.extend(lower::run(&parsed.buildfile, options, resolve, Purpose::Check).1);
+    }
+    diagnostics.sort_by_key(|diagnostic| diagnostic.span);
+    diagnostics
+}
+
+/// Knows no image.
+struct Nothing;
+
+impl Resolve for Nothing {
+    fn named(&self, _: &str) -> Option<Named> {
+        None
+    }
+
+    fn image(&mut self, name: &str, _: &Platform) -> Result<ResolvedImage, ResolveError> {
+        Err(ResolveError::NotFound { name: name.to_owned() })
+    }
+
+    fn url(&mut self, _: &mut Url) -> Result<(), ResolveError> {
+        Ok(())
+    }
+
+    fn git(&mut self, _: &mut Git) -> Result<(), ResolveError> {
+        Ok(())
     }
 }
 

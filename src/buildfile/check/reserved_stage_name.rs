@@ -15,10 +15,8 @@ fn check(file: &Buildfile, lints: &mut Lints<'_>) {
     for from in file.stages.iter().map(|stage| &stage.from) {
         let Some(name) = &from.instruction.name else { continue };
         if ["context", "scratch"].contains(&name.name.as_str()) {
-            let message = format!(
-                "Stage name should not use the same name as reserved stage {}",
-                quote(&name.name)
-            );
+            let message =
+                format!("Stage name should not use the same name as reserved stage {}", quote(&name.name));
             lints.add(from.check.as_ref(), Finding::new(&RULE, name.word.span, message));
         }
     }

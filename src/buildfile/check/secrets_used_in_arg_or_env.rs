@@ -11,9 +11,8 @@ pub(super) static RULE: Rule = Rule {
     tree: None,
 };
 
-const SECRET: &[&str] = &[
-    "apikey", "auth", "credential", "credentials", "key", "password", "pword", "passwd", "secret", "token",
-];
+const SECRET: &[&str] =
+    &["apikey", "auth", "credential", "credentials", "key", "password", "pword", "passwd", "secret", "token"];
 const PUBLIC: &[&str] = &["public", "file", "version"];
 
 /// None if the name is harmless. `keyword` is `ARG` or `ENV`.
@@ -45,7 +44,8 @@ mod tests {
         for name in ["SECRET_PASSPHRASE", "git_key", "Api_Token", "aws_auth_x", "PASSWORD", "apikey"] {
             assert!(secrets_used_in_arg_or_env(Span::default(), "ARG", name).is_some(), "{name}");
         }
-        for name in ["public_key", "KEY_FILE", "TOKEN_VERSION", "keyboard", "monkey", "auther", "superSecret"] {
+        for name in ["public_key", "KEY_FILE", "TOKEN_VERSION", "keyboard", "monkey", "auther", "superSecret"]
+        {
             assert!(secrets_used_in_arg_or_env(Span::default(), "ARG", name).is_none(), "{name}");
         }
     }

@@ -31,6 +31,9 @@ mod tests {
 
     #[test]
     fn after_an_absolute_one_it_is_fine() {
-        assert_eq!(check("FROM scratch AS a\nWORKDIR /app\nWORKDIR src\nFROM a\nWORKDIR x\n"), [] as [&str; 0]);
+        assert_eq!(
+            check("FROM scratch AS a\nWORKDIR /app\nWORKDIR src\nFROM a\nWORKDIR x\n"),
+            [] as [&str; 0]
+        );
     }
 }

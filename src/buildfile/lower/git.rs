@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::path;
+use crate::buildfile::values;
 
 /// An address of a repository, taken apart.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -130,11 +131,9 @@ fn merge(slot: &mut Option<String>, value: String, what: &str) -> Result<(), Str
 }
 
 fn flag(key: &str, value: &str) -> Result<bool, String> {
-    match value {
-        "" | "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
-        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
-        _ => Err(format!("invalid {key} value: `{value}`, expected `true` or `false`")),
-    }
+    let value = if value.is_empty() { "true" } else { value };
+    let wrong = || format!("invalid {key} value: `{value}`, expected `true` or `false`");
+    values::boolean(value).ok_or_else(wrong)
 }
 
 /// Each key once, sorted.
@@ -189,9 +188,13 @@ mod tests {
 
     #[test]
     fn the_kinds_of_addresses() {
-        for source in
-            ["git@github.com:foo/bar.git", "git://host/x", "ssh://git@host:22/x", "HTTPS://host/x.git", "u@h:x"]
-        {
+        for source in [
+            "git@github.com:foo/bar.git",
+            "git://host/x",
+            "ssh://git@host:22/x",
+            "HTTPS://host/x.git",
+            "u@h:x",
+        ] {
             assert!(parse(source).unwrap().is_some(), "{source}");
         }
         for source in [
@@ -224,7 +227,9 @@ mod tests {
 
     #[test]
     fn contradictions_are_errors() {
-        for query in ["ref=a&branch=b", "tag=a&branch=b", "what=1", "ref", "ref=a&ref=b", "submodules=x", "mtime=y"] {
+        for query in
+            ["ref=a&branch=b", "tag=a&branch=b", "what=1", "ref", "ref=a&ref=b", "submodules=x", "mtime=y"]
+        {
             assert!(parse(&format!("https://h/r.git?{query}")).is_err(), "{query}");
         }
         assert!(parse("https://h/r.git?ref=a#b").is_err());
