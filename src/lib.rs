@@ -8,6 +8,15 @@ pub mod compression;
 pub mod image;
 pub mod layer;
 pub mod oci;
-pub mod plan;
-pub mod store;
+
+pub mod compression;
+
 pub mod tree;
+
+pub mod store;
+
+pub mod layer;
+
+pub mod image;
+
+pub mod plan;
