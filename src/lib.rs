@@ -17,3 +17,5 @@ pub mod layer;
 pub mod image;
 
 pub mod plan;
+
+pub mod buildfile;
