@@ -19,3 +19,5 @@ pub mod image;
 pub mod plan;
 
 pub mod buildfile;
+
+pub mod context;
