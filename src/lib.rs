@@ -5,6 +5,7 @@
 //! one knows only those above it. ARCHITECTURE.md tells the story; [`build`] is its last page.
 
 pub mod compression;
+pub mod exec;
 pub mod image;
 pub mod layer;
 pub mod oci;
