@@ -30,15 +30,15 @@ use self::transfer::Transfer;
 use super::owner::{self, Ids, OwnerError, Unknown};
 use super::resolve_path::{Names as _, ResolveError, resolve};
 use super::root::Root;
-use crate::plan::{ContextName, Copy, CopySource, TreeRef, Unpack};
+use crate::plan::{self, ContextName, CopySource, TreeRef, Unpack};
 use crate::tree::pattern::{GlobError, IgnoreError};
 use crate::tree::{Changes, Content, ImagePath, Kind, Meta, Node, PathError, Tree};
 
 /// What a copy reads.
 pub struct CopyInputs<'a, E> {
-    /// The tree of [`Copy::from`].
+    /// The tree of [`plan::Copy::from`].
     pub from: &'a Tree,
-    /// For each of [`Copy::sources`] its tree, if it is a URL (one file, in the root) or git.
+    /// For each of [`plan::Copy::sources`] its tree, if it is a URL (one file, in the root) or git.
     pub others: &'a [Option<Arc<Tree>>],
     /// Whether the ignore file took this path away from `from`.
     pub ignored: &'a dyn Fn(&ImagePath) -> bool,
@@ -117,13 +117,13 @@ impl fmt::Display for Origin {
 
 /// Whether the result depends on the base: a `--link` copy is made as if onto nothing. One with `--chmod` isn't,
 /// as the folders it makes on its way would take their mode to those below.
-pub fn reads_base(copy: &Copy) -> bool {
+pub fn reads_base(copy: &plan::Copy) -> bool {
     !copy.link || copy.mode.is_some()
 }
 
 /// What `copy` changes in `base`.
 pub fn changes<E: From<CopyError>>(
-    copy: &Copy,
+    copy: &plan::Copy,
     inputs: &CopyInputs<'_, E>,
     base: &Tree,
 ) -> Result<Copied, E> {
@@ -152,9 +152,18 @@ pub fn changes<E: From<CopyError>>(
     Ok(Copied { changes: job.root.into_changes(), warnings: job.warnings })
 }
 
+/// Which attributes the destination gets, if a folder is copied and none is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Top {
+    /// A missing parent's, as only what is in the folder is copied.
+    Contents,
+    /// The source folder's own.
+    Itself,
+}
+
 /// A copy under way.
 struct Job<'a> {
-    copy: &'a Copy,
+    copy: &'a plan::Copy,
     ids: Option<Ids>,
     root: Root<'a>,
     warnings: Vec<Warning>,
@@ -185,7 +194,7 @@ impl Job<'_> {
                 archive::unpack(self, &tree)?;
                 copied += 1;
             } else {
-                copied += self.place(inputs.from, &real, named.path.name(), &filter)?;
+                copied += self.place(inputs.from, &real, named.path.name(), &filter, Top::Contents)?;
             }
         }
         if let Some(path) = source.required()
@@ -205,7 +214,7 @@ impl Job<'_> {
             .map_err(|source| CopyError::Path { pattern: name.to_owned(), source })?;
         let kind = Kind::File { content: Content::from_bytes(content), inode: None };
         let tree = [(path.clone(), Node::new(Meta::root_owned(0o644), kind))].into_iter().collect();
-        self.place(&tree, &path, path.name(), &Filter::default())?;
+        self.place(&tree, &path, path.name(), &Filter::default(), Top::Contents)?;
         Ok(())
     }
 
@@ -217,7 +226,7 @@ impl Job<'_> {
         {
             archive::unpack(self, &archive)?;
         } else {
-            self.place(tree, path, path.name(), &Filter::default())?;
+            self.place(tree, path, path.name(), &Filter::default(), Top::Contents)?;
         }
         Ok(())
     }
@@ -225,7 +234,7 @@ impl Job<'_> {
     /// All of a git tree.
     fn whole(&mut self, tree: &Tree) -> Result<(), CopyError> {
         let filter = Filter::new(None, &self.copy.exclude)?;
-        self.place(tree, &ImagePath::root(), b"", &filter)?;
+        self.place(tree, &ImagePath::root(), b"", &filter, Top::Itself)?;
         Ok(())
     }
 
@@ -237,6 +246,7 @@ impl Job<'_> {
         real: &ImagePath,
         name: &[u8],
         filter: &Filter,
+        top: Top,
     ) -> Result<usize, CopyError> {
         let folder = Meta { mode: self.parent_mode(), ..self.parent_meta() };
         let mut dest = self.dest(&folder)?;
@@ -245,13 +255,19 @@ impl Job<'_> {
         if !is_dir && matches!(self.root.kind(&dest), Some(Kind::Dir)) {
             dest = dest.join_bytes(name).map_err(|e| fail(e.into()))?;
         }
-        if is_dir && self.root.kind(&dest).is_none() {
-            self.root.make_dirs(&dest, &folder).map_err(fail)?;
-        } else if let Some(parent) = dest.parent() {
-            self.root.make_dirs(&parent, &folder).map_err(fail)?;
+        let is_new = self.root.kind(&dest).is_none();
+        let made = if is_dir && is_new && top == Top::Contents { Some(dest.clone()) } else { dest.parent() };
+        if let Some(made) = made {
+            self.root.make_dirs(&made, &folder).map_err(fail)?;
         }
         let mut transfer = Transfer::new(&mut self.root, from, self.copy.mode.as_ref(), self.ids.as_ref());
-        if is_dir { transfer.folder(real, dest, filter) } else { transfer.file(real, dest).map(|()| 1) }
+        if !is_dir {
+            return transfer.file(real, dest).map(|()| 1);
+        }
+        if is_new && top == Top::Itself {
+            transfer.new_folder(real, dest.clone());
+        }
+        transfer.folder(real, dest, filter)
     }
 
     /// Where the destination is, once the folders that lead to it were made.
@@ -285,5 +301,4 @@ impl Job<'_> {
 }
 
 #[cfg(test)]
-#[path = "tests.rs"]
 mod tests;

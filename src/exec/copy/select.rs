@@ -63,10 +63,14 @@ impl Source {
         let mut found = BTreeSet::new();
         for (path, _) in tree.below(&start) {
             let relative = path.strip_prefix(&start).expect("it is below");
-            // A folder need not stand in the tree itself; and nothing is looked for in one that was found.
-            let matching =
-                relative.ancestors().chain([relative.clone()]).find(|p| glob.matches(p.as_bytes()));
-            found.extend(matching);
+            // Folders that don't stand in the tree themselves are met in what is below them.
+            let is_met = path.parent().is_some_and(|parent| parent == start || tree.contains(&parent));
+            let unmet = relative.ancestors().skip(if is_met { usize::MAX } else { 0 });
+            if let Some(matching) = unmet.chain([relative.clone()]).find(|p| glob.matches(p.as_bytes()))
+                && !matching.ancestors().any(|folder| found.contains(&folder))
+            {
+                found.insert(matching);
+            }
         }
         let mut found: Vec<ImagePath> = found.into_iter().collect();
         // Where two of one name meet in the destination, the last one stays: the order is a walk's, in which

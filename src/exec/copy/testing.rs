@@ -39,7 +39,9 @@ fn node(line: &str, inodes: &mut BTreeMap<String, Inode>) -> (ImagePath, Node) {
                 *inode = Some(*inodes.entry(word.to_owned()).or_insert_with(Inode::fresh));
             }
             _ => match word.strip_prefix('+') {
-                Some(name) => _ = node.meta.xattrs.insert(name.into(), b"value".to_vec()),
+                Some(name) => {
+                    node.meta.xattrs.insert(name.into(), b"value".to_vec());
+                }
                 None => node.meta.mode = u16::from_str_radix(word, 8).unwrap(),
             },
         }

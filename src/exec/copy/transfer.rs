@@ -41,6 +41,13 @@ impl<'a, 'b> Transfer<'a, 'b> {
         Ok(())
     }
 
+    /// Makes a folder like `source`.
+    pub(super) fn new_folder(&mut self, source: &ImagePath, dest: ImagePath) {
+        let implicit = Node::implicit_dir();
+        let node = self.changed(self.from.get(source).unwrap_or(&implicit));
+        self.root.put(dest, node);
+    }
+
     /// Copies what is wanted of what is in a folder, into the folder `dest`. Says how much that was.
     pub(super) fn folder(
         &mut self,

@@ -1,14 +1,22 @@
 //! A table per rule: base, sources, the instruction in short, what comes of it.
 
-use expect_test::{Expect, expect};
+mod archives;
+mod destination;
+mod flags;
+mod properties;
+mod sources;
 
-use super::testing::{listing, path, tree};
+use std::fmt::Write as _;
+
+use expect_test::Expect;
+
+use super::testing::{listing, tree};
 use super::*;
-use crate::plan::{Git, Owner, Pin, StageId, Url};
+use crate::plan::{Git, Owner, Pin, Url};
 
 /// An instruction in short: COPY's flags, sources and destination, as the front end would lower them.
-fn copy(line: &str) -> Copy {
-    let mut copy = Copy {
+fn copy(line: &str) -> plan::Copy {
+    let mut copy = plan::Copy {
         from: TreeRef::Context(ContextName::Main),
         sources: Vec::new(),
         dest: String::new(),
@@ -33,8 +41,10 @@ fn copy(line: &str) -> Copy {
             Some(("--exclude", pattern)) => copy.exclude.push(pattern.into()),
             _ if word == "--link" => copy.link = true,
             _ if word == "--parents" => copy.parents = true,
+            Some(("--unpack", "false")) => copy.unpack = Unpack::Never,
+            _ if word == "--unpack" => copy.unpack = Unpack::Always,
+            _ if word == "COPY" => {}
             _ if word == "ADD" => copy.unpack = Unpack::Local,
-            _ if word == "ADD-ALWAYS" => copy.unpack = Unpack::Always,
             _ if word == "URL" => copy
                 .sources
                 .push(CopySource::Url(Url { url: "https://example.com/file".into(), digest: Pin::Unpinned })),
@@ -67,7 +77,7 @@ fn unpack(content: &Content) -> Result<Option<Tree>, CopyError> {
     Ok(text.strip_prefix(ARCHIVE).map(tree))
 }
 
-fn run(copy: &Copy, base: &Tree, from: &Tree) -> Result<Copied, CopyError> {
+fn run(copy: &plan::Copy, base: &Tree, from: &Tree) -> Result<Copied, CopyError> {
     let other = Arc::new(from.clone());
     let others = vec![Some(other); copy.sources.len()];
     let ignored = |path: &ImagePath| path.name() == b"ignored";
@@ -85,9 +95,19 @@ fn shown(base: &str, from: &str, line: &str) -> String {
     }
 }
 
+/// The expected text is the cases as well: instructions, each with its base after `ON`, followed by what they do.
 #[track_caller]
-fn check(base: &str, from: &str, line: &str, expected: Expect) {
-    expected.assert_eq(&shown(base, from, line));
+fn check(from: &str, expected: Expect) {
+    let cases =
+        expected.data().lines().map(str::trim).filter(|l| l.starts_with("COPY ") || l.starts_with("ADD "));
+    let mut out = String::new();
+    for case in cases {
+        let (line, base) = case.split_once(" ON ").unwrap_or((case, ""));
+        let result = shown(&base.replace("; ", "\n"), from, line);
+        writeln!(out, "{case}").unwrap();
+        result.lines().for_each(|line| writeln!(out, "    {line}").unwrap());
+    }
+    expected.assert_eq(&out);
 }
 
 const CONTEXT: &str = "a = A\n\
@@ -101,15 +121,3 @@ const CONTEXT: &str = "a = A\n\
     linkdir -> /dir\n\
     out -> ../../etc/shadow\n\
     loop -> loop";
-
-#[test]
-fn a_file_to_a_path() {
-    check(
-        "",
-        CONTEXT,
-        "a /x",
-        expect![[r#"
-        /x 644 `A`
-    "#]],
-    );
-}
