@@ -21,3 +21,5 @@ pub mod plan;
 pub mod buildfile;
 
 pub mod context;
+
+pub mod exec;
