@@ -1,5 +1,9 @@
 //! An image as a value: its layers, its config and its manifest, whose digest is the image's.
 
+mod assemble;
+
+pub use assemble::{Parts, assemble};
+
 use crate::layer::Layer;
 use crate::oci::canonical::{self, CanonicalError};
 use crate::oci::{Descriptor, Digest, ImageConfig, ImageManifest, MediaType};
