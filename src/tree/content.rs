@@ -252,6 +252,15 @@ impl Reading<'_> {
     }
 }
 
+/// For decoders, which take any reader. What they were given is sure only after [`Reading::finish`], too.
+impl Read for Reading<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len()).min(1 << 20);
+        self.read_exact(&mut buffer[..n]).map_err(io::Error::other)?;
+        Ok(n)
+    }
+}
+
 impl fmt::Debug for Reading<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reading")
