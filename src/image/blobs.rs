@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Read};
 
 use crate::oci::{Descriptor, Digest, Digester};
+use crate::store::Store;
 
 /// Blobs by descriptor.
 pub trait Blobs: Sync {
@@ -11,6 +12,16 @@ pub trait Blobs: Sync {
     /// descriptor's digest and size are of, or an error of kind [`io::ErrorKind::InvalidData`]. A blob that isn't
     /// there is [`io::ErrorKind::NotFound`].
     fn open(&self, blob: &Descriptor) -> io::Result<Box<dyn Read + '_>>;
+}
+
+impl Blobs for Store {
+    fn open(&self, blob: &Descriptor) -> io::Result<Box<dyn Read + '_>> {
+        let digest = digest_of(blob)?;
+        if !self.has(&digest) {
+            return Err(not_found(&digest));
+        }
+        Ok(Box::new(self.open_blob(blob).map_err(io::Error::other)?))
+    }
 }
 
 /// Blobs held in memory: what was made on the spot, as the documents of a converted image are.
