@@ -38,7 +38,10 @@ impl Daemon {
         self.program.display().to_string()
     }
 
-    #[expect(clippy::disallowed_methods, reason = "`docker load` and `podman load` are the named helpers here")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "`docker load` and `podman load` are the named helpers here"
+    )]
     fn start(&self) -> Result<Child, TransportError> {
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).arg("load");
@@ -92,6 +95,11 @@ fn listen(mut errors: impl Read) -> String {
         text.drain(..excess);
     }
     let text = String::from_utf8_lossy(&text);
-    let lines: Vec<String> = text.lines().map(str::trim_end).filter(|line| !line.is_empty()).map(|l| l.escape_debug().to_string()).collect();
+    let lines: Vec<String> = text
+        .lines()
+        .map(str::trim_end)
+        .filter(|line| !line.is_empty())
+        .map(|l| l.escape_debug().to_string())
+        .collect();
     lines.join("; ")
 }

@@ -103,12 +103,19 @@ impl DockerArchive {
 
 fn pick<'a>(choice: &Choice, entries: &'a [Entry], path: &Path) -> Result<&'a Entry, TransportError> {
     let names = || {
-        let tags = |e: &Entry| if e.repo_tags.is_empty() { vec![shown(&e.config)] } else { e.repo_tags.iter().map(shown).collect() };
+        let tags = |e: &Entry| {
+            if e.repo_tags.is_empty() {
+                vec![shown(&e.config)]
+            } else {
+                e.repo_tags.iter().map(shown).collect()
+            }
+        };
         entries.iter().flat_map(tags).collect()
     };
     let found = match choice {
         Choice::Only => match entries {
             [one] => Some(one),
+            [] => return Err(TransportError::Empty { path: path.to_owned() }),
             _ => return Err(TransportError::NoChoice { path: path.to_owned(), available: names() }),
         },
         Choice::Tag(tag) => entries.iter().find(|e| e.repo_tags.iter().any(|name| Choice::names(tag, name))),

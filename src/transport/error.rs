@@ -21,6 +21,8 @@ pub enum TransportError {
     Io { what: String, error: io::Error },
     #[error("`{path}` is not {expected}: {why}", path = path.display())]
     Format { path: PathBuf, expected: &'static str, why: String },
+    #[error("`{path}` has no image", path = path.display())]
+    Empty { path: PathBuf },
     #[error("`{path}` has no image `{wanted}`; it has {}", list(available), path = path.display())]
     NoSuchImage { path: PathBuf, wanted: String, available: Vec<String> },
     #[error("`{path}` has several images and none was chosen: {}", list(available), path = path.display())]

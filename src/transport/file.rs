@@ -51,10 +51,7 @@ fn is_special(path: &Path) -> bool {
 
 /// A file that is removed again unless it is given its name, with the permissions that the umask allows.
 pub(super) fn temporary_in(folder: &Path) -> io::Result<NamedTempFile> {
-    tempfile::Builder::new()
-        .prefix(".lith-")
-        .permissions(Permissions::from_mode(0o666))
-        .tempfile_in(folder)
+    tempfile::Builder::new().prefix(".lith-").permissions(Permissions::from_mode(0o666)).tempfile_in(folder)
 }
 
 /// Opens a regular file: a FIFO that stands in its place is not waited for.

@@ -59,7 +59,8 @@ impl Choice {
         }
         let Ok(name) = name.parse::<Reference>() else { return false };
         let whole = wanted.contains([':', '/']);
-        name.tag() == Some(wanted) || (whole && wanted.parse::<Reference>().is_ok_and(|wanted| wanted == name))
+        name.tag() == Some(wanted)
+            || (whole && wanted.parse::<Reference>().is_ok_and(|wanted| wanted == name))
     }
 
     /// The entry of a layout's index that is meant.
@@ -73,6 +74,7 @@ impl Choice {
         found.cloned().ok_or_else(|| {
             let (path, available) = (path.to_owned(), entries.iter().map(describe).collect());
             match self {
+                Self::Only if entries.is_empty() => TransportError::Empty { path },
                 Self::Only => TransportError::NoChoice { path, available },
                 Self::Tag(tag) => TransportError::NoSuchImage { path, wanted: shown(tag), available },
                 Self::Digest(digest) => {
@@ -109,13 +111,11 @@ fn annotation<'a>(entry: &'a Descriptor, key: &str) -> Option<&'a str> {
 }
 
 /// Reads a layout's two files, from wherever it is.
-pub(super) fn parse_layout(
-    path: &Path,
-    layout: &[u8],
-    index: &[u8],
-) -> Result<ImageIndex, TransportError> {
-    let wrong = |why: String| TransportError::Format { path: path.to_owned(), expected: "an image layout", why };
-    let layout: Value = serde_json::from_slice(layout).map_err(|e| wrong(format!("`oci-layout`: {}", shown(&e))))?;
+pub(super) fn parse_layout(path: &Path, layout: &[u8], index: &[u8]) -> Result<ImageIndex, TransportError> {
+    let wrong =
+        |why: String| TransportError::Format { path: path.to_owned(), expected: "an image layout", why };
+    let layout: Value =
+        serde_json::from_slice(layout).map_err(|e| wrong(format!("`oci-layout`: {}", shown(&e))))?;
     let version = layout.get("imageLayoutVersion").and_then(Value::as_str).unwrap_or_default();
     if !version.starts_with("1.") {
         return Err(wrong(format!("its layout version is `{}`; expected 1.0.0", shown(&version))));
@@ -294,7 +294,8 @@ fn is_there(path: &Path, blob: &Descriptor) -> bool {
 /// A mistyped destination must not be strewn with blobs.
 fn refuse_foreign(folder: &Path) -> Result<(), TransportError> {
     let names = walkdir::WalkDir::new(folder).min_depth(1).max_depth(1).sort_by_file_name();
-    let mut names = names.into_iter().filter_map(Result::ok).map(|entry| entry.file_name().to_owned()).peekable();
+    let mut names =
+        names.into_iter().filter_map(Result::ok).map(|entry| entry.file_name().to_owned()).peekable();
     let known = |name: &std::ffi::OsString| {
         let name = name.to_string_lossy();
         matches!(&*name, "blobs" | "oci-layout" | "index.json") || name.starts_with(".lith-")

@@ -15,6 +15,8 @@ mod oci_archive;
 mod output;
 mod store;
 mod tarball;
+#[cfg(test)]
+mod testing;
 
 pub use copy::{copy, import, import_documents, import_layers};
 pub use daemon::Daemon;
@@ -24,7 +26,7 @@ pub use file::Destination;
 pub use folder::{Warning, folder_name, write_folder};
 pub use layout::{Choice, Layout, LayoutSink, Name};
 pub use oci_archive::{OciArchive, OciArchiveSink};
-pub use output::{Output, OutputKind, ParseOutputError};
+pub use output::{Output, OutputKind, ParseOutputError, Split};
 pub use store::{StoreSink, StoreSource};
 
 use crate::image::{Artifact, Blobs};

@@ -32,14 +32,28 @@ pub enum OutputKind {
     OciArchive(Destination),
     /// What `docker load` takes.
     DockerArchive(Destination),
-    /// Into docker's own store, by its command.
-    Docker,
+    /// Into docker's own store, by its command, in this context of docker's.
+    Docker { context: Option<String> },
     /// The root file system as files in a folder.
-    Local(PathBuf),
+    Local(Split<PathBuf>),
     /// The root file system as a tar.
-    Tar(Destination),
+    Tar(Split<Destination>),
     /// Into lith's store, and to the registry that the name says if `push`.
     Image { push: bool },
+}
+
+/// A destination of files, and whether each platform gets a folder of its own in it. Where nothing is said, several
+/// platforms do, and one doesn't.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Split<T> {
+    pub to: T,
+    pub by_platform: Option<bool>,
+}
+
+impl<T> From<T> for Split<T> {
+    fn from(to: T) -> Self {
+        Self { to, by_platform: None }
+    }
 }
 
 /// Why a text is no output.
@@ -76,7 +90,19 @@ pub enum ParseOutputError {
 
 const TYPES: &[&str] =
     &["oci", "oci-archive", "docker", "docker-archive", "local", "tar", "image", "registry"];
-const FILES: &[&str] = &["type", "dest"];
+const FILES: &[&str] = &["type", "dest", "platform-split"];
+const DOCKER: &[&str] = &[
+    "type",
+    "dest",
+    "name",
+    "context",
+    "compression",
+    "compression-level",
+    "force-compression",
+    "oci-mediatypes",
+    "rewrite-timestamp",
+    "annotation.KEY",
+];
 const ARCHIVE: &[&str] = &[
     "type",
     "dest",
@@ -102,7 +128,7 @@ const IMAGE: &[&str] = &[
 ];
 
 fn hint(typed: &str, known: &[&str]) -> String {
-    closest(typed, known.iter().copied()).map_or(String::new(), |word| format!(", did you mean `{word}`?"))
+    closest(typed, known.iter().copied()).map_or(String::new(), |word| format!(" (did you mean `{word}`?)"))
 }
 
 impl Output {
@@ -113,8 +139,10 @@ impl Output {
         }
         let mut fields = Fields::read(text)?;
         match &fields.0[..] {
-            [(word, None)] if word == "-" => return Ok(Self::of(OutputKind::Tar(Destination::Stdout))),
-            [(word, None)] => return Ok(Self::of(OutputKind::Local(word.into()))),
+            [(word, None)] if word == "-" => {
+                return Ok(Self::of(OutputKind::Tar(Destination::Stdout.into())));
+            }
+            [(word, None)] => return Ok(Self::of(OutputKind::Local(PathBuf::from(word).into()))),
             _ => {}
         }
         if let Some((word, _)) = fields.0.iter().find(|(_, value)| value.is_none()) {
@@ -174,6 +202,7 @@ impl Fields {
         let known = match kind {
             "local" | "tar" => FILES,
             "image" | "registry" => IMAGE,
+            "docker" | "docker-archive" => DOCKER,
             _ => ARCHIVE,
         };
         let is_known = |key: &str| known.contains(&key) || (known != FILES && key.starts_with("annotation."));
@@ -226,6 +255,7 @@ impl Fields {
 
     fn kind(&mut self, kind: &'static str) -> Result<OutputKind, ParseOutputError> {
         let tar = self.take_bool("tar")?;
+        let by_platform = self.take_bool("platform-split")?;
         let dest = self.take("dest").filter(|dest| !dest.is_empty());
         let file = |expected| match dest.clone() {
             None => Err(ParseOutputError::NoDestination { kind, expected }),
@@ -242,10 +272,11 @@ impl Fields {
             "oci" if tar.is_none() && dest.as_deref() == Some("-") => OutputKind::OciArchive(file("FILE")?),
             "oci" => OutputKind::Layout(folder()?),
             "oci-archive" => OutputKind::OciArchive(file("FILE")?),
-            "docker" if dest.is_none() => OutputKind::Docker,
+            "docker" if dest.is_none() => OutputKind::Docker { context: self.take("context") },
             "docker" | "docker-archive" => OutputKind::DockerArchive(file("FILE")?),
-            "local" => OutputKind::Local(folder()?),
-            "tar" => OutputKind::Tar(if dest.is_none() { Destination::Stdout } else { file("FILE")? }),
+            "local" => OutputKind::Local(Split { to: folder()?, by_platform }),
+            "tar" if dest.is_none() => OutputKind::Tar(Split { to: Destination::Stdout, by_platform }),
+            "tar" => OutputKind::Tar(Split { to: file("FILE")?, by_platform }),
             "registry" => OutputKind::Image { push: self.take_bool("push")?.unwrap_or(true) },
             _ => OutputKind::Image { push: self.take_bool("push")?.unwrap_or(false) },
         })
@@ -310,15 +341,20 @@ mod tests {
             ("type=oci,dest=o.tar,tar=true", OutputKind::OciArchive(file("o.tar"))),
             ("type=oci,dest=-", OutputKind::OciArchive(Destination::Stdout)),
             ("type=oci-archive,dest=o.tar", OutputKind::OciArchive(file("o.tar"))),
-            ("type=docker", OutputKind::Docker),
+            ("type=docker", OutputKind::Docker { context: None }),
             ("type=docker,dest=-", OutputKind::DockerArchive(Destination::Stdout)),
             ("TYPE=docker, Dest=d.tar", OutputKind::DockerArchive(file("d.tar"))),
-            ("type=local,dest=root", OutputKind::Local("root".into())),
-            ("type=tar", OutputKind::Tar(Destination::Stdout)),
-            ("type=tar,dest=t.tar", OutputKind::Tar(file("t.tar"))),
-            ("-", OutputKind::Tar(Destination::Stdout)),
-            ("out/folder", OutputKind::Local("out/folder".into())),
-            ("\"a,b\"", OutputKind::Local("a,b".into())),
+            ("type=local,dest=root", OutputKind::Local(PathBuf::from("root").into())),
+            ("type=tar", OutputKind::Tar(Destination::Stdout.into())),
+            ("type=tar,dest=t.tar", OutputKind::Tar(file("t.tar").into())),
+            (
+                "type=local,dest=r,platform-split=false",
+                OutputKind::Local(Split { to: "r".into(), by_platform: Some(false) }),
+            ),
+            ("type=docker,context=far", OutputKind::Docker { context: Some("far".into()) }),
+            ("-", OutputKind::Tar(Destination::Stdout.into())),
+            ("out/folder", OutputKind::Local(PathBuf::from("out/folder").into())),
+            ("\"a,b\"", OutputKind::Local(PathBuf::from("a,b").into())),
             ("type=oci,\"dest=a,\"\"b\"\"\"", OutputKind::Layout("a,\"b\"".into())),
             ("type=image,name=a,push=true", OutputKind::Image { push: true }),
             ("type=image", OutputKind::Image { push: false }),
@@ -363,6 +399,22 @@ mod tests {
         .iter()
         .map(|text| Output::parse(text).unwrap_err().to_string())
         .collect();
-        expect![[r#""#]].assert_eq(&errors.join("\n"));
+        expect![[r#"
+            an output is empty; expected `type=TYPE,dest=PATH`, a folder or `-`
+            there is no output type `oic` (did you mean `oci`?); there are oci, oci-archive, docker, docker-archive, local, tar, image, registry
+            an output needs `type=`: one of oci, oci-archive, docker, docker-archive, local, tar, image, registry
+            output type `oci` needs `dest=DIR`
+            output type `oci` has no key `dst` (did you mean `dest`?); it has type, dest, name, tar, compression, compression-level, force-compression, oci-mediatypes, rewrite-timestamp, annotation.KEY
+            output key `dest` is given twice
+            expected `key=value` in an output, found `dest`
+            output type `local` writes a folder, which standard output is not
+            output type `local` has no key `name`; it has type, dest, platform-split
+            output key `tar` takes `true` or `false`, found `maybe`
+            output `type=oci,\"dest=x` has a quote without an end
+            output `type=oci,\"dest\"=x` has a quote without an end
+            output key `name`: `UPPER` is not an image reference: a repository's name is lower-case
+            output key `compression`: expected `gzip`, `zstd` or `none`, found `gzipp`
+            output key `oci-mediatypes=false` asks for what lith never writes: its images are OCI's
+            there is no output type `\u{1b}[2J`; there are oci, oci-archive, docker, docker-archive, local, tar, image, registry"#]].assert_eq(&errors.join("\n"));
     }
 }

@@ -148,12 +148,15 @@ impl Scan<'_> {
                     let bare = kind.is_hard_link() || kind.is_symlink() || kind.is_dir();
                     let place = self.body(if bare { 0 } else { real.unwrap_or(size) })?;
                     let name = path_of(&path.unwrap_or_else(|| header.path_bytes().into_owned()))?;
-                    let link = || link.or_else(|| Some(header.link_name_bytes()?.into_owned())).unwrap_or_default();
+                    let link =
+                        || link.or_else(|| Some(header.link_name_bytes()?.into_owned())).unwrap_or_default();
                     if kind.is_file() || kind.is_contiguous() {
                         members.insert(name, Member::File(place));
                     } else if kind.is_hard_link() {
                         members.insert(name, Member::Link(path_of(&link())?));
-                    } else if kind.is_symlink() && let Some(target) = link_target(&name, &link()) {
+                    } else if kind.is_symlink()
+                        && let Some(target) = link_target(&name, &link())
+                    {
                         members.insert(name, Member::Link(target));
                     }
                 }
@@ -175,7 +178,11 @@ impl Scan<'_> {
         }
         let header = Header::from_byte_slice(&block).clone();
         // The sum of all bytes, with the field that holds it taken as spaces.
-        let sum: u32 = block.iter().enumerate().map(|(i, b)| if (148..156).contains(&i) { 32 } else { u32::from(*b) }).sum();
+        let sum: u32 = block
+            .iter()
+            .enumerate()
+            .map(|(i, b)| if (148..156).contains(&i) { 32 } else { u32::from(*b) })
+            .sum();
         if header.cksum().ok() != Some(sum) {
             return Err(invalid(format!("there is no tar header at byte {}", self.at - BLOCK)));
         }
@@ -218,7 +225,8 @@ impl Extension {
         while !bytes.is_empty() {
             let space = bytes.iter().position(|&b| b == b' ').ok_or_else(malformed)?;
             let len: usize = number(&bytes[..space]).and_then(|n| n.try_into().ok()).ok_or_else(malformed)?;
-            let record = bytes.get(space + 1..len).and_then(|r| r.strip_suffix(b"\n")).ok_or_else(malformed)?;
+            let record =
+                bytes.get(space + 1..len).and_then(|r| r.strip_suffix(b"\n")).ok_or_else(malformed)?;
             let equals = record.iter().position(|&b| b == b'=').ok_or_else(malformed)?;
             let value = &record[equals + 1..];
             match &record[..equals] {
