@@ -40,10 +40,7 @@ fn report(renderer: &Renderer, source: &Source, diagnostic: &Diagnostic) -> Stri
 }
 
 /// The line that a diagnostic begins in, marked; of a place of several lines only the first is shown.
-fn snippet<'a>(
-    source: &'a Source,
-    diagnostic: &Diagnostic,
-) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
+fn snippet<'a>(source: &'a Source, diagnostic: &Diagnostic) -> Snippet<'a, Annotation<'a>> {
     let position = source.position(diagnostic.span.start);
     let line = source.line_span(position.line);
     let shown = Span::new(line.start, line.end.min(line.start + MAX_LINE));

@@ -7,6 +7,7 @@ mod changes;
 mod content;
 mod node;
 mod path;
+pub mod pattern;
 
 pub use changes::{Changes, Tree};
 pub use content::{Backing, Content, ContentError, Fingerprint, Source, Stat};
