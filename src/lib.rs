@@ -20,6 +20,8 @@ pub mod plan;
 
 pub mod buildfile;
 
+pub mod transport;
+
 pub mod context;
 
 pub mod exec;
