@@ -101,6 +101,19 @@ impl Source {
         self.position(offset).line
     }
 
+    /// A line by its number, from 1, without its line end.
+    pub(super) fn line_span(&self, line: usize) -> Span {
+        let start = self.lines.get(line - 1).copied().unwrap_or(self.text.len());
+        let end = self.lines.get(line).copied().unwrap_or(self.text.len());
+        let text = self.text[start..end].trim_end_matches(['\r', '\n']);
+        Span::new(start, start + text.len())
+    }
+
+    /// The span, its end moved back to a character's boundary.
+    pub(super) fn floor(&self, span: Span) -> Span {
+        Span::new(span.start, self.text.floor_char_boundary(span.end))
+    }
+
     /// Offsets of invalid bytes, in order.
     pub(crate) fn invalid(&self) -> &[usize] {
         &self.invalid

@@ -38,13 +38,13 @@ fn split<'a>(text: Text<'a>, length: impl Fn(&'a str) -> usize, separators: &[ch
 
 /// Words between white space that is neither quoted nor escaped, as typed. An escape character at the very end is
 /// dropped.
-pub(super) fn quoted(text: Text<'_>, escape: char) -> Vec<Word> {
+pub(super) fn quoted(text: Text<'_>, escape: char) -> Vec<Text<'_>> {
     let mut words = Vec::new();
     let mut rest = text.trim();
     while !rest.is_empty() {
         let (length, next) = quoted_length(rest.as_str(), escape);
         if length > 0 {
-            words.push(rest.sub(0..length).word());
+            words.push(rest.sub(0..length));
         }
         rest = rest.from(next).trim();
     }
@@ -75,7 +75,7 @@ fn quoted_length(text: &str, escape: char) -> (usize, usize) {
 /// `name=value…`, or the old form `name value`, which takes all the rest as the value.
 pub(super) fn pairs(text: Text<'_>, keyword: &str, escape: char) -> Result<Vec<Pair>, Diagnostic> {
     let words = quoted(text, escape);
-    if words.first().is_some_and(|word| !word.text.contains('=')) {
+    if words.first().is_some_and(|word| !word.as_str().contains('=')) {
         let (name, Some(value)) = first(text) else {
             let message = format!("{keyword} must have two arguments");
             return Err(Diagnostic::error(PAIRS, text.span(), message)
@@ -87,8 +87,8 @@ pub(super) fn pairs(text: Text<'_>, keyword: &str, escape: char) -> Result<Vec<P
     words.into_iter().map(pair).collect()
 }
 
-fn pair(word: Word) -> Result<Pair, Diagnostic> {
-    match assignment(&word) {
+fn pair(text: Text<'_>) -> Result<Pair, Diagnostic> {
+    match definition(text) {
         (name, Some(value)) => Ok(Pair { name, value, legacy: false }),
         (name, None) => {
             let message = format!("can't find `=` in `{}`", name.text);
@@ -102,6 +102,14 @@ fn pair(word: Word) -> Result<Pair, Diagnostic> {
 pub(super) const PAIRS: &str = "name-value";
 
 /// `name` or `name=value`.
+pub(super) fn definition(text: Text<'_>) -> (Word, Option<Word>) {
+    match text.as_str().find('=') {
+        Some(at) => (text.sub(0..at).word(), Some(text.from(at + 1).word())),
+        None => (text.word(), None),
+    }
+}
+
+/// `name` or `name=value` in a word whose quotes are gone.
 pub(super) fn assignment(word: &Word) -> (Word, Option<Word>) {
     let Some(at) = word.text.find('=') else { return (word.clone(), None) };
     let part = |range: std::ops::Range<usize>| Word::new(&word.text[range.clone()], word.place(range));
@@ -253,6 +261,10 @@ mod tests {
         words.into_iter().map(|word| word.text).collect()
     }
 
+    fn parts(parts: Vec<Text<'_>>) -> Vec<String> {
+        parts.into_iter().map(|part| part.as_str().to_owned()).collect()
+    }
+
     #[test]
     fn first_words() {
         let split = |text: &str| {
@@ -277,9 +289,9 @@ mod tests {
             (r#""open a b"#, vec![r#""open a b"#]),
             (r#""" a"#, vec![r#""""#, "a"]),
         ] {
-            assert_eq!(on(text, |text| texts(quoted(text, '\\'))), expected, "{text}");
+            assert_eq!(on(text, |text| parts(quoted(text, '\\'))), expected, "{text}");
         }
-        assert_eq!(on(r"a` b c\ d", |text| texts(quoted(text, '`'))), ["a` b", r"c\", "d"]);
+        assert_eq!(on(r"a` b c\ d", |text| parts(quoted(text, '`'))), ["a` b", r"c\", "d"]);
     }
 
     #[test]

@@ -44,9 +44,10 @@ impl Syntax for Add {
     const HEREDOCS: bool = true;
 
     fn parse(request: &mut Request<'_>) -> Option<Self> {
+        let operands = Operands::parse(request, Self::KEYWORD);
         let mut flags = request.flags(FLAGS)?;
         Some(Self {
-            operands: Operands::parse(request, Self::KEYWORD)?,
+            operands: operands?,
             chown: flags.value("chown"),
             chmod: flags.value("chmod"),
             checksum: flags.value("checksum"),

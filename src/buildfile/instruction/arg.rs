@@ -26,10 +26,11 @@ impl Syntax for Arg {
     /// Flags are passed over, whatever they are.
     fn parse(request: &mut Request<'_>) -> Option<Self> {
         let mut definitions = Vec::new();
-        for word in request.quoted_words(Self::KEYWORD)? {
-            let (name, default) = words::assignment(&word);
+        let words = words::quoted(request.arguments, request.escape);
+        for word in request.at_least_one(words, Self::KEYWORD)? {
+            let (name, default) = words::definition(word);
             if name.text.is_empty() {
-                return request.fail(blank_name(Self::KEYWORD, word.span));
+                return request.fail(blank_name(Self::KEYWORD, word.span()));
             }
             definitions.push(Definition { name, default });
         }

@@ -19,8 +19,9 @@ impl Syntax for Cmd {
     const HELP: &'static str = "CMD [\"program\", \"argument\", …]   or   CMD command line";
 
     fn parse(request: &mut Request<'_>) -> Option<Self> {
+        let command = request.command();
         request.flags(&[])?;
-        Some(Self { command: request.command()? })
+        Some(Self { command: command? })
     }
 }
 

@@ -44,14 +44,14 @@ impl Syntax for Copy {
     const HEREDOCS: bool = true;
 
     fn parse(request: &mut Request<'_>) -> Option<Self> {
+        let operands = Operands::parse(request, Self::KEYWORD);
         let mut flags = request.flags(FLAGS)?;
-        let operands = Operands::parse(request, Self::KEYWORD)?;
         let from = flags.value("from");
         if let Some(from) = &from {
             check_constant(request, from)?;
         }
         Some(Self {
-            operands,
+            operands: operands?,
             from,
             chown: flags.value("chown"),
             chmod: flags.value("chmod"),

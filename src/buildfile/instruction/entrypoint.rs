@@ -19,8 +19,9 @@ impl Syntax for Entrypoint {
     const HELP: &'static str = "ENTRYPOINT [\"program\", \"argument\", …]   or   ENTRYPOINT command line";
 
     fn parse(request: &mut Request<'_>) -> Option<Self> {
+        let command = request.command();
         request.flags(&[])?;
-        Some(Self { command: request.command()? })
+        Some(Self { command: command? })
     }
 }
 

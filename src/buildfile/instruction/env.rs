@@ -15,8 +15,9 @@ impl Syntax for Env {
     const HELP: &'static str = "ENV name=value…";
 
     fn parse(request: &mut Request<'_>) -> Option<Self> {
+        let variables = request.pairs(Self::KEYWORD);
         request.flags(&[])?;
-        Some(Self { variables: request.pairs(Self::KEYWORD)? })
+        Some(Self { variables: variables? })
     }
 }
 

@@ -20,9 +20,9 @@ impl Syntax for Expose {
     const HELP: &'static str = "EXPOSE port[/protocol]…";
 
     fn parse(request: &mut Request<'_>) -> Option<Self> {
-        let ports = request.words(Self::KEYWORD)?;
+        let ports = request.words(Self::KEYWORD);
         request.flags(&[])?;
-        Some(Self { ports })
+        Some(Self { ports: ports? })
     }
 }
 

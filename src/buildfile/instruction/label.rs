@@ -15,8 +15,9 @@ impl Syntax for Label {
     const HELP: &'static str = "LABEL name=value…";
 
     fn parse(request: &mut Request<'_>) -> Option<Self> {
+        let labels = request.pairs(Self::KEYWORD);
         request.flags(&[])?;
-        Some(Self { labels: request.pairs(Self::KEYWORD)? })
+        Some(Self { labels: labels? })
     }
 }
 

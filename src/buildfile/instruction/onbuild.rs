@@ -149,6 +149,7 @@ mod tests {
             ("ONBUILD ENV a", "ENV must have two arguments"),
             ("ONBUILD RUN [1]", "when using JSON array syntax, arrays must be comprised of strings only"),
             ("ONBUILD --x RUN a", "unknown flag `--x`"),
+            ("ONBUILD ENV a=1 b", "can't find `=` in `b`"),
         ] {
             assert_eq!(errors(line), [expected], "{line}");
         }

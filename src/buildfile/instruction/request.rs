@@ -65,12 +65,6 @@ impl Request<'_> {
         self.at_least_one(words, keyword)
     }
 
-    /// At least one word between white space that isn't quoted.
-    pub(super) fn quoted_words(&mut self, keyword: &str) -> Option<Vec<Word>> {
-        let words = words::quoted(self.arguments, self.escape);
-        self.at_least_one(words, keyword)
-    }
-
     /// A JSON array's strings, or the words between blanks. Perhaps none.
     pub(super) fn list(&mut self) -> Option<Vec<Word>> {
         match self.json()? {

@@ -85,12 +85,12 @@ impl Syntax for Run {
     const HEREDOCS: bool = true;
 
     fn parse(request: &mut Request<'_>) -> Option<Self> {
+        let script = script(request);
         let mut flags = request.flags(FLAGS)?;
-        let script = script(request)?;
         let mounts = flags.list("mount");
         let devices = flags.list("device");
         Some(Self {
-            script,
+            script: script?,
             mounts: mounts.into_iter().map(|word| MountFlag::parse(request, word)).collect::<Option<_>>()?,
             network: network(request, &mut flags)?,
             security: security(request, &mut flags)?,

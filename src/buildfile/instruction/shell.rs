@@ -19,8 +19,9 @@ impl Syntax for Shell {
     const HELP: &'static str = "SHELL [\"program\", \"argument\", …]";
 
     fn parse(request: &mut Request<'_>) -> Option<Self> {
+        let command = request.command();
         request.flags(&[])?;
-        match request.command()? {
+        match command? {
             Command::Shell(word) if !word.text.is_empty() => {
                 let message = "SHELL requires the arguments to be in JSON form";
                 let help =

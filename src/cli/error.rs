@@ -1,0 +1,129 @@
+//! The words for what went wrong: message, causes, hint, exit code. The library's errors are facts; this is the
+//! one place that turns them into sentences for people.
+
+use std::fmt;
+use std::process::ExitCode;
+
+use anstream::eprintln;
+
+/// An error of the command line itself, with what to do about it.
+#[derive(Debug)]
+pub(crate) struct Hinted {
+    message: String,
+    hint: Option<String>,
+    code: u8,
+}
+
+impl Hinted {
+    /// Something failed: exit code 1.
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: None, code: 1 }
+    }
+
+    /// The command line is wrong: exit code 2.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self { code: 2, ..Self::new(message) }
+    }
+
+    #[must_use]
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl fmt::Display for Hinted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Hinted {}
+
+/// What was wrong has been shown already, as diagnostics; only the exit code is left.
+#[derive(Debug)]
+pub(crate) struct Shown;
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the errors above")
+    }
+}
+
+impl std::error::Error for Shown {}
+
+/// Prints an error with its causes and hint to stderr, and gives the exit code for it.
+#[expect(clippy::print_stderr, reason = "the command line talks to people")]
+pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
+    if error.is::<Shown>() {
+        return ExitCode::from(1);
+    }
+    let (red, cyan, off) = ("\x1b[1;31m", "\x1b[1;36m", "\x1b[0m");
+    eprintln!("{red}error{off}: {}", plain(&chain(error)));
+    if let Some(hint) = hint(error) {
+        eprintln!("{cyan}hint{off}: {}", plain(&hint));
+    }
+    ExitCode::from(code(error))
+}
+
+/// The message and its causes on one line; a cause that its effect has told already is left out.
+fn chain(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain() {
+        let cause = cause.to_string();
+        if text.is_empty() {
+            text = cause;
+        } else if !text.ends_with(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}
+
+/// Nothing that a stranger named may speak to the terminal.
+fn plain(text: &str) -> String {
+    text.chars()
+        .flat_map(|c| {
+            let control = c.is_control() && c != '\n' && c != '\t';
+            let escaped: Vec<char> = if control { c.escape_default().collect() } else { vec![c] };
+            escaped
+        })
+        .collect()
+}
+
+fn code(error: &anyhow::Error) -> u8 {
+    for cause in error.chain() {
+        if let Some(hinted) = cause.downcast_ref::<Hinted>() {
+            return hinted.code;
+        }
+    }
+    1
+}
+
+fn hint(error: &anyhow::Error) -> Option<String> {
+    error.chain().find_map(|cause| cause.downcast_ref::<Hinted>()?.hint.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_told_twice_is_told_once() {
+        let error = anyhow::anyhow!("no such file").context("reading `x`: no such file");
+        assert_eq!(chain(&error), "reading `x`: no such file");
+        let error = anyhow::anyhow!("no such file").context("reading `x`");
+        assert_eq!(chain(&error), "reading `x`: no such file");
+    }
+
+    #[test]
+    fn a_terminal_is_not_spoken_to() {
+        assert_eq!(plain("a\x1b[2Jb\nc"), "a\\u{1b}[2Jb\nc");
+    }
+
+    #[test]
+    fn the_hint_and_the_code_come_through_contexts() {
+        let error = anyhow::Error::from(Hinted::usage("bad").hint("do this")).context("building");
+        assert_eq!((code(&error), hint(&error)), (2, Some("do this".into())));
+    }
+}

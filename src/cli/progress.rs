@@ -1,0 +1,150 @@
+//! How a build shows what it is doing: live on a terminal, plain lines elsewhere, JSON lines for programs.
+
+use std::io::IsTerminal as _;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use anstream::eprintln;
+use clap::ValueEnum;
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use lith::exec::{Event, How, Report, StepName};
+
+/// `--progress`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Mode {
+    /// `tty` on a terminal, `plain` elsewhere
+    Auto,
+    /// Running steps are redrawn in place
+    Tty,
+    /// A line for each thing that happens
+    Plain,
+    /// Warnings and errors alone
+    Quiet,
+    /// A JSON object for each thing that happens, on stderr
+    #[value(alias = "rawjson")]
+    Json,
+}
+
+/// Shows events in one of the modes.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    mode: Mode,
+    live: MultiProgress,
+    running: Mutex<Vec<(String, ProgressBar)>>,
+}
+
+impl Progress {
+    pub(crate) fn new(mode: Mode) -> Self {
+        let mode = match mode {
+            Mode::Auto if std::io::stderr().is_terminal() => Mode::Tty,
+            Mode::Auto => Mode::Plain,
+            mode => mode,
+        };
+        Self { mode, live: MultiProgress::new(), running: Mutex::default() }
+    }
+
+    /// Prints a line above whatever is being redrawn.
+    #[expect(clippy::print_stderr, reason = "progress goes to stderr, data to stdout")]
+    fn line(&self, line: &str) {
+        if self.mode == Mode::Tty { self.live.suspend(|| eprintln!("{line}")) } else { eprintln!("{line}") }
+    }
+
+    fn running(&self) -> std::sync::MutexGuard<'_, Vec<(String, ProgressBar)>> {
+        self.running.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn start_spinner(&self, step: StepName<'_>) {
+        let style = ProgressStyle::with_template("{spinner} {msg} {elapsed}").expect("a valid template");
+        let bar = self.live.add(ProgressBar::new_spinner().with_style(style).with_message(describe(step)));
+        bar.enable_steady_tick(Duration::from_millis(120));
+        self.running().push((key(step), bar));
+    }
+
+    fn end_spinner(&self, step: StepName<'_>) {
+        let mut running = self.running();
+        if let Some(index) = running.iter().position(|(k, _)| *k == key(step)) {
+            let (_, bar) = running.swap_remove(index);
+            bar.finish_and_clear();
+        }
+    }
+
+    fn people(&self, event: &Event<'_>) {
+        match event {
+            Event::Warning { text } => self.line(&format!("\x1b[1;33mwarning\x1b[0m: {}", visible(text))),
+            _ if self.mode == Mode::Quiet => {}
+            Event::Started { step } => {
+                if self.mode == Mode::Tty {
+                    self.start_spinner(*step);
+                }
+            }
+            Event::Finished { step, how, took } => {
+                if self.mode == Mode::Tty {
+                    self.end_spinner(*step);
+                }
+                if *how != How::Config {
+                    self.line(&format!("{} {}", describe(*step), ending(*how, *took)));
+                }
+            }
+            Event::Input { text } | Event::Output { text } => self.line(&visible(text)),
+            _ => {}
+        }
+    }
+}
+
+impl Report for Progress {
+    fn report(&self, event: Event<'_>) {
+        match self.mode {
+            Mode::Json => self.line(&json(&event).to_string()),
+            _ => self.people(&event),
+        }
+    }
+}
+
+fn key(step: StepName<'_>) -> String {
+    format!("{}\0{}", step.stage, step.number)
+}
+
+fn describe(step: StepName<'_>) -> String {
+    let text: String = visible(step.text).chars().take(100).collect();
+    format!("[{} {}/{}] {}", visible(step.stage), step.number, step.of, text.replace('\n', " "))
+}
+
+fn ending(how: How, took: Duration) -> String {
+    match how {
+        How::Cached => "(cached)".into(),
+        How::Unchanged => "(no change)".into(),
+        How::Built { size } => format!("({}, {:.1} s)", super::format::size(size), took.as_secs_f64()),
+        How::Applied | How::Config => format!("({:.1} s)", took.as_secs_f64()),
+    }
+}
+
+fn visible(text: &str) -> String {
+    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
+}
+
+fn json(event: &Event<'_>) -> serde_json::Value {
+    use serde_json::json;
+    let name = |s: &StepName<'_>| json!({"stage": s.stage, "number": s.number, "of": s.of, "text": s.text});
+    match event {
+        Event::Input { text } => json!({"event": "input", "text": text}),
+        Event::Output { text } => json!({"event": "output", "text": text}),
+        Event::Warning { text } => json!({"event": "warning", "text": text}),
+        Event::Started { step } => json!({"event": "started", "step": name(step)}),
+        Event::Finished { step, how, took } => {
+            let (how, size) = match how {
+                How::Config => ("config", None),
+                How::Cached => ("cached", None),
+                How::Unchanged => ("unchanged", None),
+                How::Applied => ("applied", None),
+                How::Built { size } => ("built", Some(*size)),
+            };
+            let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+            let mut value = json!({"event": "finished", "step": name(step), "how": how, "milliseconds": milliseconds});
+            if let Some(size) = size {
+                value["size"] = size.into();
+            }
+            value
+        }
+        _ => json!({"event": "other"}),
+    }
+}

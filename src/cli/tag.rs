@@ -1,0 +1,29 @@
+//! `lith tag`
+
+use std::process::ExitCode;
+
+use super::World;
+use super::format::FormatArg;
+
+/// Give an image of the store another name
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  lith tag app:1.0 app:stable")]
+pub(crate) struct Args {
+    /// The image: a name, or `NAME@DIGEST`
+    #[arg(value_name = "IMAGE")]
+    image: String,
+    /// The new name: `NAME[:TAG]`
+    #[arg(value_name = "NAME")]
+    name: String,
+    #[command(flatten)]
+    format: FormatArg,
+}
+
+pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
+    let store = world.open_store()?;
+    let descriptor = super::images::find(&store, &args.image)?;
+    let name = super::images::parse_name(&args.name)?;
+    store.tag(&name, &descriptor)?;
+    super::images::print_named(&name, &descriptor, args.format.format)?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,87 @@
+//! The step cache: which changes were made into which layer.
+//!
+//! A layer is a function of its changes, so the key is made of them, contents included: nothing about times or
+//! sizes is believed here. What it costs is knowing each file's fingerprint.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Mutex;
+use std::thread;
+
+use super::report::How;
+use super::{ExecError, Options};
+use crate::image::descriptor;
+use crate::layer::{self, Layer};
+use crate::oci::{DiffId, Digest, MediaType};
+use crate::store::{Store, StoreError};
+use crate::tree::{Changes, Content, ContentError, Node};
+
+/// The layer of these changes, from the store or made now.
+///
+/// With a cold cache, files are fingerprinted while their layer is written, in the one pass over them. Only
+/// where a step of this `shape` was run before is it worth reading the new files first: most likely the rest is
+/// unchanged, or all of it is and was only checked out anew.
+pub(super) fn layer(
+    store: &Store,
+    changes: &Changes,
+    shape: &str,
+    options: &Options,
+) -> Result<(Layer, How), ExecError> {
+    let shape = blake3::hash(shape.as_bytes()).to_hex();
+    if options.cache {
+        if store.memo::<()>("shape", &shape).is_some() {
+            fingerprint_all(changes, options.layer.threads)?;
+        }
+        if let Some(layer) = layer::key(changes, &options.layer).and_then(|key| recall(store, &key)) {
+            return Ok((layer, How::Cached));
+        }
+    }
+    let layer = layer::create(store, changes, &options.layer)?;
+    if let Some(key) = layer::key(changes, &options.layer) {
+        remember(store, &key, &layer)?;
+        store.remember("shape", &shape, &())?;
+    }
+    let size = layer.descriptor.size();
+    Ok((layer, How::Built { size }))
+}
+
+/// A [`Layer`] as the memo keeps it: media type, digest, size, diff ID.
+type Record = (String, Digest, u64, DiffId);
+
+fn recall(store: &Store, key: &str) -> Option<Layer> {
+    let (media_type, digest, size, diff_id): Record = store.memo("layer", key)?;
+    Some(Layer { descriptor: descriptor(MediaType::from(media_type.as_str()), &digest, size), diff_id })
+}
+
+fn remember(store: &Store, key: &str, layer: &Layer) -> Result<(), StoreError> {
+    let (digest, descriptor) = (layer.digest(), &layer.descriptor);
+    let media_type = descriptor.media_type().to_string();
+    let record: Record = (media_type, digest.clone(), descriptor.size(), layer.diff_id.clone());
+    store.remember_with("layer", key, &record, vec![digest])
+}
+
+/// Reads every file that has no fingerprint yet, on all cores.
+fn fingerprint_all(changes: &Changes, threads: usize) -> Result<(), ContentError> {
+    let unknown: Vec<&Content> = changes
+        .puts
+        .values()
+        .filter_map(Node::content)
+        .filter(|content| content.known_fingerprint().is_none())
+        .collect();
+    let next = AtomicUsize::new(0);
+    let failed = Mutex::new(None);
+    let work = || {
+        while let Some(content) = unknown.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if let Err(error) = content.fingerprint() {
+                next.store(unknown.len(), Ordering::Relaxed);
+                failed.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get_or_insert(error);
+            }
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 1..threads.min(unknown.len()) {
+            scope.spawn(work);
+        }
+        work();
+    });
+    failed.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner).map_or(Ok(()), Err)
+}

@@ -1,0 +1,55 @@
+//! What a build tells of itself while it runs. How that looks is the command line's business.
+
+use std::time::Duration;
+
+/// Takes events, from several threads at once.
+pub trait Report: Sync {
+    fn report(&self, event: Event<'_>);
+}
+
+/// A step, as people find it in their Buildfile.
+#[derive(Debug, Clone, Copy)]
+pub struct StepName<'a> {
+    /// The stage's name, or its number.
+    pub stage: &'a str,
+    /// From 1.
+    pub number: usize,
+    pub of: usize,
+    pub text: &'a str,
+}
+
+/// Something that happened.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// Work on inputs: resolving, fetching, walking.
+    Input { text: &'a str },
+    Started { step: StepName<'a> },
+    Finished { step: StepName<'a>, how: How, took: Duration },
+    Warning { text: &'a str },
+    /// An output was written.
+    Output { text: &'a str },
+}
+
+/// How a step was finished.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum How {
+    /// It only edited the configuration.
+    Config,
+    /// Its layer was in the store.
+    Cached,
+    /// It made a layer of that many bytes.
+    Built { size: u64 },
+    /// It changed nothing, so that it has no layer.
+    Unchanged,
+    /// It changed the tree; no layer of it was asked for.
+    Applied,
+}
+
+/// Reports to nobody.
+#[derive(Debug, Clone, Copy)]
+pub struct Silent;
+
+impl Report for Silent {
+    fn report(&self, _: Event<'_>) {}
+}

@@ -1,0 +1,242 @@
+//! Running the steps of a stage: each operation becomes changes, the changes a layer.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::copy::{self, CopyInputs};
+use super::report::{Event, How, Report, StepName};
+use super::schedule::{self, Results};
+use super::{ExecError, Inputs, Options, cache, mkdir, unpack};
+use crate::layer::{self, Layer};
+use crate::oci::History;
+use crate::plan::{self, Base, CopySource, Op, Plan, Stage, StageId, Step, TreeRef};
+use crate::store::Store;
+use crate::tree::{Changes, Content, ImagePath, Tree};
+
+/// A stage as it is after its last step.
+#[derive(Debug)]
+pub struct Finished {
+    /// The whole root file system, if anything asked for it.
+    pub tree: Option<Tree>,
+    /// Base first. Only of stages that the target stands on.
+    pub layers: Vec<Layer>,
+    pub history: Vec<History>,
+}
+
+pub(super) struct Run<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) inputs: &'a dyn Inputs,
+    pub(super) store: &'a Arc<Store>,
+    pub(super) options: &'a Options,
+    pub(super) report: &'a dyn Report,
+    /// The target and the stages that it stands on: the only ones whose layers go anywhere.
+    exported: BTreeSet<StageId>,
+    /// The stages whose tree is read, by their own steps or by others.
+    read: BTreeSet<StageId>,
+}
+
+impl<'a> Run<'a> {
+    pub(super) fn new(
+        plan: &'a Plan,
+        inputs: &'a dyn Inputs,
+        store: &'a Arc<Store>,
+        options: &'a Options,
+        report: &'a dyn Report,
+    ) -> Self {
+        let exported = if options.layers { chain(plan, plan.target).collect() } else { BTreeSet::new() };
+        let read = stages_read(plan, options.tree);
+        Self { plan, inputs, store, options, report, exported, read }
+    }
+
+    /// Runs what the target needs, independent stages side by side.
+    pub(super) fn target(&self) -> Result<Arc<Finished>, ExecError> {
+        let needs = |id| self.plan.stage(id).stages_used();
+        let results = schedule::run(self.plan.needed(), self.options.layer.threads, needs, |id, done| {
+            self.stage(id, done)
+        })?;
+        Ok(Arc::clone(&results[&self.plan.target]))
+    }
+
+    fn stage(&self, id: StageId, done: &Results<StageId, Finished>) -> Result<Finished, ExecError> {
+        let stage = self.plan.stage(id);
+        let label = stage.name.clone().unwrap_or_else(|| id.0.to_string());
+        let mut state = self.base(id, stage, done)?;
+        for (index, step) in stage.steps.iter().enumerate() {
+            let name =
+                StepName { stage: &label, number: index + 1, of: stage.steps.len(), text: &step.created_by };
+            self.report.report(Event::Started { step: name });
+            let start = Instant::now();
+            let how = self
+                .step(id, step, &mut state, done)
+                .map_err(|error| ExecError::Step { line: step.line, text: step.created_by.clone(), source: Box::new(error) })?;
+            self.report.report(Event::Finished { step: name, how, took: start.elapsed() });
+        }
+        Ok(state)
+    }
+
+    fn base(
+        &self,
+        id: StageId,
+        stage: &Stage,
+        done: &Results<StageId, Finished>,
+    ) -> Result<Finished, ExecError> {
+        let read = self.read.contains(&id);
+        let mut state = Finished { tree: None, layers: Vec::new(), history: Vec::new() };
+        match &stage.base {
+            Base::Scratch => state.tree = read.then(Tree::default),
+            Base::Stage(base) => {
+                let base = &done[base];
+                state.tree = base.tree.clone().filter(|_| read);
+                state.layers.clone_from(&base.layers);
+                state.history.clone_from(&base.history);
+            }
+            Base::Image(pinned) => {
+                let image = self.inputs.image(pinned)?;
+                state.tree = if read { Some(self.image_tree(&image.layers)?) } else { None };
+                state.layers.clone_from(&image.layers);
+                state.history.clone_from(&image.config.value.history);
+            }
+            Base::Files(name) => {
+                let tree = self.inputs.context(name)?;
+                let puts = tree.iter().map(|(path, node)| (path.clone(), node.clone())).collect();
+                let changes = Changes { puts, ..Changes::default() };
+                state.tree = read.then(Tree::default);
+                self.commit(id, &changes, "FROM files", "files", &mut state)?;
+            }
+        }
+        Ok(state)
+    }
+
+    fn image_tree(&self, layers: &[Layer]) -> Result<Tree, ExecError> {
+        let mut tree = Tree::default();
+        for layer in layers {
+            tree.apply(&layer::open(self.store, layer)?);
+        }
+        Ok(tree)
+    }
+
+    fn step(
+        &self,
+        id: StageId,
+        step: &Step,
+        state: &mut Finished,
+        done: &Results<StageId, Finished>,
+    ) -> Result<How, ExecError> {
+        let Some(op) = &step.op else {
+            state.history.push(self.history(&step.created_by, true));
+            return Ok(How::Config);
+        };
+        let base = state.tree.as_ref().expect("a stage with operations has its tree read");
+        let (changes, shape) = match op {
+            Op::Copy(copy) => (self.copy(copy, base, done)?, format!("{copy:?}")),
+            Op::Mkdir(mkdir) => {
+                let made = mkdir::changes(mkdir, base)?;
+                self.warn(&made.unknown);
+                (made.changes, String::new())
+            }
+            Op::Run(_) => return Err(ExecError::CannotRun),
+        };
+        self.commit(id, &changes, &step.created_by, &shape, state)
+    }
+
+    /// Adds what a step changed to its stage: to the tree, the layers and the record.
+    fn commit(
+        &self,
+        id: StageId,
+        changes: &Changes,
+        created_by: &str,
+        shape: &str,
+        state: &mut Finished,
+    ) -> Result<How, ExecError> {
+        let how = if changes.is_empty() {
+            How::Unchanged
+        } else if self.exported.contains(&id) {
+            let (layer, how) = cache::layer(self.store, changes, shape, self.options)?;
+            state.layers.push(layer);
+            how
+        } else {
+            How::Applied
+        };
+        state.history.push(self.history(created_by, changes.is_empty()));
+        if let Some(tree) = &mut state.tree {
+            tree.apply(changes);
+        }
+        Ok(how)
+    }
+
+    fn history(&self, created_by: &str, empty_layer: bool) -> History {
+        History {
+            created: Some(self.options.layer.epoch.rfc3339()),
+            created_by: Some(created_by.to_owned()),
+            empty_layer,
+            ..History::default()
+        }
+    }
+
+    fn copy(
+        &self,
+        copy: &plan::Copy,
+        base: &Tree,
+        done: &Results<StageId, Finished>,
+    ) -> Result<Changes, ExecError> {
+        let from = self.tree(&copy.from, done)?;
+        let others = copy.sources.iter().map(|source| self.source(source)).collect::<Result<Vec<_>, _>>()?;
+        let unpack = |content: &Content| unpack::tree(self.store, content);
+        let ignored = |path: &ImagePath| match &copy.from {
+            TreeRef::Context(name) => self.inputs.ignored(name, path),
+            TreeRef::Stage(_) | TreeRef::Image(_) | TreeRef::Empty => false,
+        };
+        let inputs = CopyInputs { from: &from, others: &others, ignored: &ignored, unpack: &unpack };
+        let copied = copy::changes::<ExecError>(copy, &inputs, base)?;
+        self.warn(&copied.warnings);
+        Ok(copied.changes)
+    }
+
+    fn warn(&self, warnings: &[impl ToString]) {
+        for warning in warnings {
+            self.report.report(Event::Warning { text: &warning.to_string() });
+        }
+    }
+
+    /// The tree behind a source that isn't a pattern.
+    fn source(&self, source: &CopySource) -> Result<Option<Arc<Tree>>, ExecError> {
+        Ok(match source {
+            CopySource::Pattern(_) | CopySource::Inline { .. } => None,
+            CopySource::Url(url) => Some(self.inputs.url(url)?),
+            CopySource::Git(git) => Some(self.inputs.git(git)?),
+        })
+    }
+
+    fn tree(&self, tree: &TreeRef, done: &Results<StageId, Finished>) -> Result<Arc<Tree>, ExecError> {
+        Ok(match tree {
+            TreeRef::Empty => Arc::default(),
+            TreeRef::Context(name) => self.inputs.context(name)?,
+            TreeRef::Image(pinned) => Arc::new(self.image_tree(&self.inputs.image(pinned)?.layers)?),
+            TreeRef::Stage(id) => {
+                Arc::new(done[id].tree.clone().expect("a stage that is copied from has its tree read"))
+            }
+        })
+    }
+}
+
+/// A stage and those below it.
+fn chain(plan: &Plan, id: StageId) -> impl Iterator<Item = StageId> + '_ {
+    std::iter::successors(Some(id), |&id| match plan.stage(id).base {
+        Base::Stage(base) => Some(base),
+        Base::Scratch | Base::Image(_) | Base::Files(_) => None,
+    })
+}
+
+/// The stages whose tree must be known: those with operations of their own, those that others copy from, and
+/// all that they stand on.
+fn stages_read(plan: &Plan, target_too: bool) -> BTreeSet<StageId> {
+    let mut read: BTreeSet<StageId> = target_too.then_some(plan.target).into_iter().collect();
+    for (index, stage) in plan.stages.iter().enumerate() {
+        if stage.steps.iter().any(|step| step.op.is_some()) {
+            read.insert(StageId(index));
+        }
+        read.extend(stage.trees_used().filter_map(TreeRef::stage));
+    }
+    read.iter().flat_map(|&id| chain(plan, id)).collect()
+}
