@@ -25,3 +25,6 @@ pub use lower::{LowerOptions, lower, source_date_epoch};
 pub use parse::{Parsed, Trigger, parse, parse_trigger};
 pub use source::{Position, Source, Span};
 pub use syntax::{Buildfile, Stage, Statement, Word};
+
+#[cfg(test)]
+mod tests;
