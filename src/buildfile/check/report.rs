@@ -26,7 +26,7 @@ fn item(diagnostic: &Diagnostic, source: &Source) -> Value {
         }
     }
     if let Some(help) = &diagnostic.help {
-        item["help"] = help.as_str().into();
+        item["help"] = (**help).into();
     }
     if !diagnostic.notes.is_empty() {
         item["notes"] = diagnostic.notes.clone().into();
@@ -73,7 +73,8 @@ fn result(diagnostic: &Diagnostic, source: &Source) -> Value {
         Severity::Error => "error",
     };
     let mut text = diagnostic.message.clone();
-    for more in diagnostic.help.iter().chain(&diagnostic.notes) {
+    let notes = diagnostic.notes.iter().map(String::as_str);
+    for more in diagnostic.help.as_deref().into_iter().chain(notes) {
         text.push('\n');
         text.push_str(more);
     }
