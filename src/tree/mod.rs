@@ -11,6 +11,6 @@ mod path;
 pub mod pattern;
 
 pub use changes::{Changes, Tree};
-pub use content::{Backing, Content, ContentError, Fingerprint, Source, Stat};
+pub use content::{Backing, Content, ContentError, Fingerprint, Reading, Source, Stat};
 pub use node::{Inode, Kind, Meta, Node};
 pub use path::{ImagePath, PathError};
