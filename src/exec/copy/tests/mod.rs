@@ -12,7 +12,7 @@ use expect_test::Expect;
 
 use super::testing::{listing, tree};
 use super::*;
-use crate::plan::{Git, Owner, Pin, Url};
+use crate::plan::{Git, Owner, Pin, Unpack, Url};
 
 /// An instruction in short: COPY's flags, sources and destination, as the front end would lower them.
 fn copy(line: &str) -> plan::Copy {

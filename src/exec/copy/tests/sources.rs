@@ -243,3 +243,21 @@ fn kinds_and_attributes_are_kept() {
     "#]],
     );
 }
+
+#[test]
+fn sources_that_nobody_fetched_are_an_error() {
+    let empty = |line| super::shown("", "", line);
+    assert_eq!(empty("ADD URL /x"), "error: source 1 has no files at hand\n");
+    assert_eq!(empty("ADD GIT /x"), "/x/ 755\n");
+}
+
+/// What takes a second here would take hours if a walk looked at everything for each thing.
+#[test]
+fn large_trees_take_linear_time() {
+    let files: String = (0..20_000).map(|i| format!("d{}/e/f{i}\n", i % 300)).collect();
+    for line in ["COPY . /", "COPY d*/e /x/", "COPY --parents --exclude=**/f1* **/f* /x/", "COPY d*/e/f* /x/"]
+    {
+        let copied = super::run(&super::copy(line), &super::tree(&files), &super::tree(&files)).unwrap();
+        assert!(copied.changes.puts.len() > 8_000, "{line}");
+    }
+}
