@@ -57,8 +57,6 @@ pub struct Options {
     pub layer: layer::Options,
     /// Whether layers may come from the step cache.
     pub cache: bool,
-    /// Whether the target's layers are wanted.
-    pub layers: bool,
     /// Whether the target's whole tree is wanted.
     pub tree: bool,
 }

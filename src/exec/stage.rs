@@ -44,7 +44,7 @@ impl<'a> Run<'a> {
         options: &'a Options,
         report: &'a dyn Report,
     ) -> Self {
-        let exported = if options.layers { chain(plan, plan.target).collect() } else { BTreeSet::new() };
+        let exported = chain(plan, plan.target).collect();
         let read = stages_read(plan, options.tree);
         Self { plan, inputs, store, options, report, exported, read }
     }

@@ -5,8 +5,9 @@
 //! folders: then the one there gets the archive's attributes. The archive's root leaves the destination's alone.
 //! `--chown` owns all of it; `--chmod` and `--exclude` don't reach inside.
 
+use super::CopyError;
+use super::job::Job;
 use super::transfer::{Inodes, own};
-use super::{CopyError, Job};
 use crate::exec::resolve_path::{ResolveError, resolve};
 use crate::tree::{ImagePath, Meta, Node, Tree};
 

@@ -17,6 +17,7 @@
 
 mod archive;
 mod filter;
+mod job;
 mod select;
 #[cfg(test)]
 pub(in crate::exec) mod testing;
@@ -25,14 +26,13 @@ mod transfer;
 use std::fmt;
 use std::sync::Arc;
 
-use self::filter::Filter;
-use self::transfer::Transfer;
-use super::owner::{self, Ids, OwnerError, Unknown};
-use super::resolve_path::{Names as _, ResolveError, resolve};
+use self::job::Job;
+use super::owner::{self, OwnerError, Unknown};
+use super::resolve_path::ResolveError;
 use super::root::Root;
-use crate::plan::{self, ContextName, CopySource, TreeRef, Unpack};
+use crate::plan::{self, ContextName, CopySource, TreeRef};
 use crate::tree::pattern::{GlobError, IgnoreError};
-use crate::tree::{Changes, Content, ImagePath, Kind, Meta, Node, PathError, Tree};
+use crate::tree::{Changes, Content, ImagePath, PathError, Tree};
 
 /// What a copy reads.
 pub struct CopyInputs<'a, E> {
@@ -95,8 +95,8 @@ pub enum CopyError {
     Filter(#[from] IgnoreError),
     #[error(transparent)]
     Owner(#[from] OwnerError),
-    #[error("{0} has no tree at hand")]
-    NoTree(String),
+    #[error("source {0} has no files at hand")]
+    NoFiles(usize),
 }
 
 /// The tree that patterns select from, in words.
@@ -140,164 +140,21 @@ pub fn changes<E: From<CopyError>>(
     for (index, source) in copy.sources.iter().enumerate() {
         let other = || {
             let tree = inputs.others.get(index).and_then(Option::as_deref);
-            tree.ok_or_else(|| CopyError::NoTree(format!("source {}", index + 1)))
+            tree.ok_or(CopyError::NoFiles(index + 1))
         };
         match source {
             CopySource::Pattern(pattern) => job.pattern(pattern, inputs)?,
             CopySource::Inline { name, content } => job.inline(name, content)?,
-            CopySource::Url(_) => job.url(other()?, inputs)?,
+            CopySource::Url(_) => {
+                let tree = other()?;
+                let file = tree.iter().find(|(_, node)| !node.is_dir());
+                let (path, _) = file.ok_or(CopyError::NoFiles(index + 1))?;
+                job.file(tree, path, inputs)?;
+            }
             CopySource::Git(_) => job.whole(other()?)?,
         }
     }
     Ok(Copied { changes: job.root.into_changes(), warnings: job.warnings })
-}
-
-/// Which attributes the destination gets, if a folder is copied and none is there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Top {
-    /// A missing parent's, as only what is in the folder is copied.
-    Contents,
-    /// The source folder's own.
-    Itself,
-}
-
-/// A copy under way.
-struct Job<'a> {
-    copy: &'a plan::Copy,
-    ids: Option<Ids>,
-    root: Root<'a>,
-    warnings: Vec<Warning>,
-}
-
-impl Job<'_> {
-    fn pattern<E: From<CopyError>>(&mut self, text: &str, inputs: &CopyInputs<'_, E>) -> Result<(), E> {
-        let source = select::Source::new(text, self.copy.parents);
-        let filter = Filter::new(source.below.as_deref(), &self.copy.exclude).map_err(CopyError::from)?;
-        let from = || Origin(self.copy.from.clone());
-        let missing = |path: &ImagePath| CopyError::NotFound {
-            pattern: text.to_owned(),
-            from: from(),
-            ignored: (inputs.ignored)(path),
-        };
-        let selected = source.select(inputs.from, &missing)?;
-        let mut copied = 0;
-        for named in &selected {
-            let real = source.follow(inputs.from, &named.path, &missing)?;
-            if named.is_left_out(&real, inputs.from, &filter) {
-                continue;
-            }
-            let content = inputs.from.get(&real).and_then(Node::content);
-            if self.copy.unpack != Unpack::Never
-                && let Some(content) = content
-                && let Some(tree) = (inputs.unpack)(content)?
-            {
-                archive::unpack(self, &tree)?;
-                copied += 1;
-            } else {
-                copied += self.place(inputs.from, &real, named.path.name(), &filter, Top::Contents)?;
-            }
-        }
-        if let Some(path) = source.required()
-            && copied == 0
-        {
-            return Err(missing(&path).into());
-        }
-        if selected.is_empty() || (source.below.is_some() && copied == 0) {
-            self.warnings.push(Warning::NoMatch { pattern: text.to_owned(), from: from() });
-        }
-        Ok(())
-    }
-
-    /// A heredoc.
-    fn inline(&mut self, name: &str, content: &[u8]) -> Result<(), CopyError> {
-        let path = ImagePath::clamped(name.as_bytes())
-            .map_err(|source| CopyError::Path { pattern: name.to_owned(), source })?;
-        let kind = Kind::File { content: Content::from_bytes(content), inode: None };
-        let tree = [(path.clone(), Node::new(Meta::root_owned(0o644), kind))].into_iter().collect();
-        self.place(&tree, &path, path.name(), &Filter::default(), Top::Contents)?;
-        Ok(())
-    }
-
-    fn url<E: From<CopyError>>(&mut self, tree: &Tree, inputs: &CopyInputs<'_, E>) -> Result<(), E> {
-        let Some((path, node)) = tree.iter().find(|(_, node)| !node.is_dir()) else { return Ok(()) };
-        if self.copy.unpack == Unpack::Always
-            && let Some(content) = node.content()
-            && let Some(archive) = (inputs.unpack)(content)?
-        {
-            archive::unpack(self, &archive)?;
-        } else {
-            self.place(tree, path, path.name(), &Filter::default(), Top::Contents)?;
-        }
-        Ok(())
-    }
-
-    /// All of a git tree.
-    fn whole(&mut self, tree: &Tree) -> Result<(), CopyError> {
-        let filter = Filter::new(None, &self.copy.exclude)?;
-        self.place(tree, &ImagePath::root(), b"", &filter, Top::Itself)?;
-        Ok(())
-    }
-
-    /// Copies the file at `real`, or what is in the folder there, to the destination. Says how many nodes that
-    /// were.
-    fn place(
-        &mut self,
-        from: &Tree,
-        real: &ImagePath,
-        name: &[u8],
-        filter: &Filter,
-        top: Top,
-    ) -> Result<usize, CopyError> {
-        let folder = Meta { mode: self.parent_mode(), ..self.parent_meta() };
-        let mut dest = self.dest(&folder)?;
-        let is_dir = matches!(from.kind(real), Some(Kind::Dir));
-        let fail = |source| CopyError::Dest { dest: self.copy.dest.clone(), source };
-        if !is_dir && matches!(self.root.kind(&dest), Some(Kind::Dir)) {
-            dest = dest.join_bytes(name).map_err(|e| fail(e.into()))?;
-        }
-        let is_new = self.root.kind(&dest).is_none();
-        let made = if is_dir && is_new && top == Top::Contents { Some(dest.clone()) } else { dest.parent() };
-        if let Some(made) = made {
-            self.root.make_dirs(&made, &folder).map_err(fail)?;
-        }
-        let mut transfer = Transfer::new(&mut self.root, from, self.copy.mode.as_ref(), self.ids.as_ref());
-        if !is_dir {
-            return transfer.file(real, dest).map(|()| 1);
-        }
-        if is_new && top == Top::Itself {
-            transfer.new_folder(real, dest.clone());
-        }
-        transfer.folder(real, dest, filter)
-    }
-
-    /// Where the destination is, once the folders that lead to it were made.
-    fn dest(&mut self, folder: &Meta) -> Result<ImagePath, CopyError> {
-        let fail = |source| CopyError::Dest { dest: self.copy.dest.clone(), source };
-        let path = self.dest_path()?;
-        let made = if self.copy.into_folder { Some(path.clone()) } else { path.parent() };
-        if let Some(made) = made {
-            let made = resolve(&self.root, &ImagePath::root(), &made).map_err(fail)?;
-            self.root.make_dirs(&made, folder).map_err(fail)?;
-        }
-        resolve(&self.root, &ImagePath::root(), &path).map_err(fail)
-    }
-
-    fn dest_path(&self) -> Result<ImagePath, CopyError> {
-        let dest = &self.copy.dest;
-        ImagePath::clamped(dest.as_bytes())
-            .map_err(|source| CopyError::Dest { dest: dest.clone(), source: source.into() })
-    }
-
-    /// What folders get that are made on the way, but for `--chmod`.
-    fn parent_meta(&self) -> Meta {
-        let (uid, gid) = self.ids.as_ref().map_or((0, 0), |ids| (ids.uid, ids.gid));
-        Meta { uid, gid, ..Meta::root_owned(0o755) }
-    }
-
-    /// Only a number counts, and of that not the set-id and sticky bits.
-    fn parent_mode(&self) -> u16 {
-        self.copy.mode.as_ref().and_then(|mode| mode.absolute()).map_or(0o755, |mode| mode & 0o777)
-    }
 }
 
 #[cfg(test)]

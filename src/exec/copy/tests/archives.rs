@@ -18,7 +18,7 @@ const PACKED: &str = "t.tar = archive:./ 0700 9:9\\n\
 fn add_unpacks() {
     check(
         PACKED,
-        expect![[r#"
+        &expect![[r#"
         ADD t.tar /
             /bin/ 711 1:1
             /bin/sh 4755 2:2 `sh`
@@ -76,7 +76,7 @@ fn add_unpacks() {
 fn an_archive_replaces_what_is_in_its_way() {
     check(
         PACKED,
-        expect![[r#"
+        &expect![[r#"
         ADD t.tar / ON bin/ 0755 5:5 +there; bin/sh/x; implied/ 0700 6:6; to/y
             /bin/ 711 1:1 +there
             /bin/sh 4755 2:2 `sh`

@@ -8,7 +8,7 @@ use super::{CONTEXT, check};
 fn a_file_to_a_path() {
     check(
         CONTEXT,
-        expect![[r#"
+        &expect![[r#"
         COPY a /x
             /x 644 `A`
         COPY /a /d/x
@@ -37,7 +37,7 @@ fn a_file_to_a_path() {
 fn a_folder_gives_what_is_in_it() {
     check(
         CONTEXT,
-        expect![[r#"
+        &expect![[r#"
         COPY dir /d
             /d/ 755
             /d/f 600 1:2 `F`
@@ -66,7 +66,7 @@ fn a_folder_gives_what_is_in_it() {
     );
     check(
         "a = 1",
-        expect![[r#"
+        &expect![[r#"
         COPY . /
             /a 644 `1`
         COPY / /all
@@ -80,7 +80,7 @@ fn a_folder_gives_what_is_in_it() {
 fn existing_folders_keep_their_attributes_at_the_destination_only() {
     check(
         CONTEXT,
-        expect![[r#"
+        &expect![[r#"
         COPY dir /d ON d/ 0700 500:600; d/sub/ 0700 7:7
             /d/f 600 1:2 `F`
             /d/sub/ 711 5:6
@@ -96,7 +96,7 @@ fn existing_folders_keep_their_attributes_at_the_destination_only() {
 fn links_in_the_destination_are_followed_inside() {
     check(
         CONTEXT,
-        expect![[r#"
+        &expect![[r#"
         COPY a /l ON d/; l -> d
             /d/a 644 `A`
         COPY a /l/x/ ON d/; l -> /d
@@ -132,7 +132,7 @@ fn links_in_the_destination_are_followed_inside() {
 fn what_can_not_replace_what() {
     check(
         CONTEXT,
-        expect![[r#"
+        &expect![[r#"
         COPY a /x ON x/a/f
             error: `/a` can't be copied to `/x/a`: that is a folder
         COPY dir /x ON x/f/g

@@ -8,7 +8,7 @@ use super::{CONTEXT, check};
 fn chown_takes_everything_that_is_made() {
     check(
         CONTEXT,
-        expect![[r#"
+        &expect![[r#"
         COPY --chown=app dir /n/d ON etc/passwd = app:x:7:8; etc/group = app:x:9
             /n/ 755 7:8
             /n/d/ 755 7:8
@@ -42,7 +42,7 @@ fn chown_takes_everything_that_is_made() {
 fn chmod_leaves_links_alone() {
     check(
         CONTEXT,
-        expect![[r#"
+        &expect![[r#"
         COPY --chmod=750 dir /n/d
             /n/ 750
             /n/d/ 750
@@ -76,7 +76,7 @@ fn chmod_leaves_links_alone() {
 fn link_does_not_look_at_the_base() {
     check(
         CONTEXT,
-        expect![[r#"
+        &expect![[r#"
         COPY --link a /d/x ON d -> /other; d2/ 0700 3:3
             /d/ 755
             /d/x 644 `A`
@@ -107,7 +107,7 @@ const PARENTS: &str = "x/ 0711\n\
 fn parents_keep_the_path_from_the_pivot_on() {
     check(
         PARENTS,
-        expect![[r#"
+        &expect![[r#"
         COPY --parents x/y/a.txt /out/
             /out/ 755
             /out/x/ 711
@@ -190,7 +190,7 @@ fn parents_keep_the_path_from_the_pivot_on() {
 fn parents_of_nothing() {
     check(
         PARENTS,
-        expect![[r#"
+        &expect![[r#"
         COPY --parents x/nope /out/
             error: `x/nope` is not in the build context
         COPY --parents l/y /out/
@@ -217,7 +217,7 @@ const TEXTS: &str = "a.txt = a\n\
 fn exclude_is_relative_to_each_source() {
     check(
         TEXTS,
-        expect![[r#"
+        &expect![[r#"
         COPY --exclude=*.txt . /o/
             /o/ 755
             /o/b.md 644 `b`

@@ -12,7 +12,7 @@ use expect_test::Expect;
 
 use super::testing::{listing, tree};
 use super::*;
-use crate::plan::{Git, Owner, Pin, Url};
+use crate::plan::{Git, Owner, Pin, Unpack, Url};
 
 /// An instruction in short: COPY's flags, sources and destination, as the front end would lower them.
 fn copy(line: &str) -> plan::Copy {
@@ -58,7 +58,8 @@ fn copy(line: &str) -> plan::Copy {
             })),
             _ => match word.strip_prefix("<<") {
                 Some(name) => {
-                    copy.sources.push(CopySource::Inline { name: name.into(), content: b"inline\n".to_vec() })
+                    copy.sources
+                        .push(CopySource::Inline { name: name.into(), content: b"inline\n".to_vec() });
                 }
                 None => copy.sources.push(CopySource::Pattern(word.into())),
             },
@@ -98,7 +99,7 @@ fn shown(base: &str, from: &str, line: &str) -> String {
 
 /// The expected text is the cases as well: instructions, each with its base after `ON`, followed by what they do.
 #[track_caller]
-fn check(from: &str, expected: Expect) {
+fn check(from: &str, expected: &Expect) {
     let cases =
         expected.data().lines().map(str::trim).filter(|l| l.starts_with("COPY ") || l.starts_with("ADD "));
     let mut out = String::new();

@@ -8,7 +8,7 @@ use super::{CONTEXT, check};
 fn links_in_a_source_are_followed_inside() {
     check(
         CONTEXT,
-        expect![[r#"
+        &expect![[r#"
         COPY link /x
             /x 600 1:2 `F`
         COPY link /
@@ -27,14 +27,14 @@ fn links_in_a_source_are_followed_inside() {
     );
     check(
         &format!("{CONTEXT}\netc/shadow = inside"),
-        expect![[r#"
+        &expect![[r#"
         COPY out /
             /out 644 `inside`
     "#]],
     );
     check(
         CONTEXT,
-        expect![[r#"
+        &expect![[r#"
         COPY loop /
             error: copying `loop`: `/loop` leads through more than 255 links
         COPY dir/to /x
@@ -55,7 +55,7 @@ fn links_in_a_source_are_followed_inside() {
 fn a_source_that_is_not_there_is_an_error() {
     check(
         CONTEXT,
-        expect![[r#"
+        &expect![[r#"
         COPY nope /
             error: `nope` is not in the build context
         COPY a/x /
@@ -78,7 +78,7 @@ fn a_source_that_is_not_there_is_an_error() {
 fn a_glob_may_match_nothing() {
     check(
         CONTEXT,
-        expect![[r#"
+        &expect![[r#"
         COPY nope* /d/
             warning: nothing in the build context matches `nope*`
         COPY a nope* /
@@ -102,7 +102,7 @@ const GO: &str = "one.go = 1\n\
 fn globs_are_those_of_filepath_match() {
     check(
         GO,
-        expect![[r#"
+        &expect![[r#"
         COPY *.go /d/
             /d/ 755
             /d/one.go 644 `1`
@@ -136,7 +136,7 @@ fn globs_are_those_of_filepath_match() {
     );
     check(
         "s/x/f = implicit",
-        expect![[r#"
+        &expect![[r#"
         COPY * /d/
             /d/ 755
             /d/x/ 755
@@ -149,7 +149,7 @@ fn globs_are_those_of_filepath_match() {
 fn other_kinds_of_sources() {
     check(
         CONTEXT,
-        expect![[r#"
+        &expect![[r#"
         COPY <<EOF /x
             /x 644 `inline`
         COPY <<one <<two /d/ ON d/ 0700
@@ -162,7 +162,7 @@ fn other_kinds_of_sources() {
     );
     check(
         "file.tgz 0600 = u",
-        expect![[r#"
+        &expect![[r#"
         ADD --unpack=false URL /d/
             /d/ 755
             /d/file.tgz 600 `u`
@@ -172,7 +172,7 @@ fn other_kinds_of_sources() {
     );
     check(
         "file.tgz 0600 = archive:in",
-        expect![[r#"
+        &expect![[r#"
         ADD URL /d/
             /d/ 755
             /d/file.tgz 600 `archive:in`
@@ -183,7 +183,7 @@ fn other_kinds_of_sources() {
     );
     check(
         "README = r\nsrc/m = m",
-        expect![[r#"
+        &expect![[r#"
             ADD GIT /repo
                 /repo/ 755
                 /repo/README 644 `r`
@@ -202,7 +202,7 @@ fn other_kinds_of_sources() {
     );
     check(
         "README = r",
-        expect![[r#"
+        &expect![[r#"
         ADD GIT /repo ON repo
             error: the folder `/` can't be copied to `/repo`: that is no folder
     "#]],
@@ -213,7 +213,7 @@ fn other_kinds_of_sources() {
 fn kinds_and_attributes_are_kept() {
     check(
         "d/p 0620 fifo\nd/n 0666 1:2 null\nd/suid 04755 +user.x = s\nd/sticky/ 01777\nd/l -> /abs/../x",
-        expect![[r#"
+        &expect![[r#"
         COPY d /x
             /x/ 755
             /x/l 777 -> /abs/../x
@@ -225,7 +225,7 @@ fn kinds_and_attributes_are_kept() {
     );
     check(
         "d/a @1 = same\nd/b @1 = same\nd/c @2 = other",
-        expect![[r#"
+        &expect![[r#"
         COPY d /x
             /x/ 755
             /x/a 644 @x/a `same`
@@ -235,11 +235,29 @@ fn kinds_and_attributes_are_kept() {
     );
     check(
         "a @1 = same\nb @1 = same",
-        expect![[r#"
+        &expect![[r#"
         COPY a b /x/
             /x/ 755
             /x/a 644 `same`
             /x/b 644 `same`
     "#]],
     );
+}
+
+#[test]
+fn sources_that_nobody_fetched_are_an_error() {
+    let empty = |line| super::shown("", "", line);
+    assert_eq!(empty("ADD URL /x"), "error: source 1 has no files at hand\n");
+    assert_eq!(empty("ADD GIT /x"), "/x/ 755\n");
+}
+
+/// What takes a second here would take hours if a walk looked at everything for each thing.
+#[test]
+fn large_trees_take_linear_time() {
+    let files: String = (0..20_000).map(|i| format!("d{}/e/f{i}\n", i % 300)).collect();
+    for line in ["COPY . /", "COPY d*/e /x/", "COPY --parents --exclude=**/f1* **/f* /x/", "COPY d*/e/f* /x/"]
+    {
+        let copied = super::run(&super::copy(line), &super::tree(&files), &super::tree(&files)).unwrap();
+        assert!(copied.changes.puts.len() > 8_000, "{line}");
+    }
 }
