@@ -265,3 +265,7 @@ fn is_folder(dest: &str) -> bool {
 fn unresolved(error: &ResolveError, span: Span) -> Diagnostic {
     Diagnostic::error("resolve", span, error.to_string())
 }
+
+#[cfg(test)]
+#[path = "copy_tests.rs"]
+mod tests;

@@ -12,6 +12,7 @@ mod from;
 mod git;
 mod graph;
 mod history;
+mod mount;
 mod onbuild;
 mod options;
 mod path;
@@ -25,7 +26,7 @@ pub use options::LowerOptions;
 
 pub(super) use copy::{CopyForm, Kind as CopyKind};
 pub(super) use history::{duration, list, quote, quoted_list};
-pub(super) use path::{base as base_name, clean, join};
+pub(super) use path::{clean, join};
 pub(super) use stage::{StageBuilder, owner};
 
 use super::{
