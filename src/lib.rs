@@ -17,3 +17,11 @@ pub mod layer;
 pub mod image;
 
 pub mod plan;
+
+pub mod buildfile;
+
+pub mod transport;
+
+pub mod context;
+
+pub mod exec;

@@ -329,7 +329,8 @@ impl MountKind {
 }
 
 impl TreeRef {
-    fn stage(&self) -> Option<StageId> {
+    /// The stage, if it is one.
+    pub fn stage(&self) -> Option<StageId> {
         match self {
             Self::Stage(id) => Some(*id),
             Self::Context(_) | Self::Image(_) | Self::Empty => None,

@@ -5,8 +5,10 @@
 
 mod changes;
 mod content;
+mod diff;
 mod node;
 mod path;
+pub mod pattern;
 
 pub use changes::{Changes, Tree};
 pub use content::{Backing, Content, ContentError, Fingerprint, Reading, Source, Stat};
