@@ -29,9 +29,9 @@ pub struct Diagnostic {
     pub message: String,
     pub span: Span,
     /// What to say at the place; empty: only mark it.
-    pub label: String,
+    pub label: Box<str>,
     /// What to do about it.
-    pub help: Option<String>,
+    pub help: Option<Box<str>>,
     pub notes: Vec<String>,
 }
 
@@ -47,17 +47,17 @@ impl Diagnostic {
     }
 
     fn new(severity: Severity, code: &'static str, span: Span, message: String) -> Self {
-        Self { severity, code, message, span, label: String::new(), help: None, notes: Vec::new() }
+        Self { severity, code, message, span, label: Box::default(), help: None, notes: Vec::new() }
     }
 
     #[must_use]
-    pub fn label(mut self, label: impl Into<String>) -> Self {
+    pub fn label(mut self, label: impl Into<Box<str>>) -> Self {
         self.label = label.into();
         self
     }
 
     #[must_use]
-    pub fn help(mut self, help: impl Into<String>) -> Self {
+    pub fn help(mut self, help: impl Into<Box<str>>) -> Self {
         self.help = Some(help.into());
         self
     }

@@ -22,3 +22,6 @@ pub use diagnostic::{Diagnostic, Severity};
 pub use parse::{Parsed, Trigger, parse, parse_trigger};
 pub use source::{Position, Source, Span};
 pub use syntax::{Buildfile, Stage, Statement, Word};
+
+#[cfg(test)]
+mod tests;

@@ -88,9 +88,9 @@ pub struct Statement<I = Instruction> {
 
 impl Statement {
     /// The same as an `ARG`, if it is one.
-    pub(super) fn split(self) -> Result<Statement<Arg>, Self> {
+    pub(super) fn into_arg(self) -> Option<Statement<Arg>> {
         match self.instruction {
-            Instruction::Arg(instruction) => Ok(Statement {
+            Instruction::Arg(instruction) => Some(Statement {
                 keyword: self.keyword,
                 span: self.span,
                 original: self.original,
@@ -100,7 +100,7 @@ impl Statement {
                 malformed_json: self.malformed_json,
                 instruction,
             }),
-            _ => Err(self),
+            _ => None,
         }
     }
 }

@@ -86,12 +86,9 @@ fn trigger(
     heredocs: Vec<Heredoc>,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<Instruction> {
-    let known = match find(&keyword.text) {
-        Some(known) => known,
-        None => {
-            diagnostics.push(super::unknown(keyword));
-            return None;
-        }
+    let Some(known) = find(&keyword.text) else {
+        diagnostics.push(super::unknown(keyword));
+        return None;
     };
     let text = request.arguments;
     let rest = words::first(text).1.unwrap_or_else(|| text.from(text.as_str().len()));
