@@ -105,6 +105,24 @@ pub fn closest<'a>(typed: &str, candidates: impl IntoIterator<Item = &'a str>) -
     best.map(|(_, candidate)| in_case_of(typed, candidate))
 }
 
+/// Like [`closest`], where capitals count: for names of variables.
+pub(super) fn nearest<'a>(typed: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    if typed.chars().count() > 64 {
+        return None;
+    }
+    let mut best = None;
+    for candidate in candidates {
+        let edits = distance(typed, candidate);
+        if edits == 0 {
+            return None;
+        }
+        if edits <= 2 && best.is_none_or(|(fewest, _)| edits < fewest) {
+            best = Some((edits, candidate));
+        }
+    }
+    best.map(|(_, candidate)| candidate)
+}
+
 fn in_case_of(typed: &str, candidate: &str) -> String {
     if typed == typed.to_lowercase() {
         candidate.to_lowercase()

@@ -141,9 +141,9 @@ fn statement(
     let malformed_json = request.malformed_json;
     debug_assert!(instruction.is_some() || diagnostics.len() > failed, "an instruction fails with an error");
     match instruction {
-        Some(Any::From(from)) => Item::From(finish(line, keyword, span, malformed_json, from)),
+        Some(Any::From(from)) => Item::From(finish(source, line, keyword, span, malformed_json, from)),
         Some(Any::Instruction(instruction)) => {
-            Item::Statement(finish(line, keyword, span, malformed_json, instruction))
+            Item::Statement(finish(source, line, keyword, span, malformed_json, instruction))
         }
         None if is_from => Item::BrokenFrom,
         None => Item::None,
@@ -156,6 +156,7 @@ enum Any {
 }
 
 fn finish<I>(
+    source: &Source,
     line: &Line,
     keyword: Text<'_>,
     span: Span,
@@ -165,6 +166,7 @@ fn finish<I>(
     Statement {
         keyword: keyword.word(),
         span,
+        line: source.line(span.start),
         original: line.text().trim().as_str().to_owned(),
         comments: line.comments.clone(),
         check: CheckDirective::among(&line.comments),
