@@ -6,10 +6,12 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::opened::Opened;
+use crate::buildfile::{Buildfile, directive};
+use crate::context::shown;
 use crate::context::url::{self, Http, UrlError};
 use crate::context::{ContextError, ContextSpec, Modes};
 use crate::exec::{Event, InputError, Inputs, Report};
-use crate::image::{self, Image, LoadError};
+use crate::image::{Image, LoadError};
 use crate::oci::{Digest, Pinned, Platform, Reference};
 use crate::plan::{
     Base, ContextName, CopySource, Git, Named, Op, Pin, Plan, Resolve, ResolveError, ResolvedImage, Stage, TreeRef, Url,
@@ -81,6 +83,15 @@ impl Outside {
         }
     }
 
+    /// Settles how contexts are read, before the first is opened.
+    pub(super) fn set_modes(&self, file: &Buildfile, asked: Option<Modes>) {
+        let said = file.directives.modes.as_ref().map(|directive| match directive.modes {
+            directive::Modes::Git => Modes::Git,
+            directive::Modes::Keep => Modes::Keep,
+        });
+        self.modes.get_or_init(|| asked.or(said).unwrap_or_default());
+    }
+
     /// The door for planning.
     pub fn resolver(&self) -> Resolver<'_> {
         Resolver(self)
@@ -111,7 +122,7 @@ impl Outside {
         for source in &copy.sources {
             match source {
                 CopySource::Url(url) => self.fetch_url(url, report)?,
-                CopySource::Git(git) => self.fetch_git(git, report)?,
+                CopySource::Git(git) => return Err(OutsideError::NotFetched(git.remote.clone())),
                 CopySource::Pattern(_) | CopySource::Inline { .. } => {}
             }
         }
@@ -129,7 +140,7 @@ impl Outside {
         };
         let fetched = url::fetch(&url.url, checksum, self.store.temp_file()?, &self.contexts.http)?;
         if checksum.is_none() {
-            let text = format!("`{}` is not pinned: another build may get another file; add `--checksum={}`", url::shown(&url.url), fetched.digest);
+            let text = format!("`{}` is not pinned: another build may get another file; add `--checksum={}`", shown(&url.url), fetched.digest);
             report.report(Event::Warning { text: &text });
         }
         lock(&self.urls).insert(key, Arc::new(fetched.tree()));
@@ -273,7 +284,7 @@ impl Inputs for Outside {
 
     fn url(&self, url: &Url) -> Result<Arc<Tree>, InputError> {
         let tree = lock(&self.urls).get(&format!("{url:?}")).cloned();
-        Ok(tree.ok_or_else(|| OutsideError::NotFetched(url::shown(&url.url)))?)
+        Ok(tree.ok_or_else(|| OutsideError::NotFetched(shown(&url.url)))?)
     }
 
     fn git(&self, git: &Git) -> Result<Arc<Tree>, InputError> {

@@ -29,7 +29,7 @@ pub(super) fn split(url: &str) -> (String, Option<Credentials>) {
 
 /// What messages show of a URL: no credentials, no query, as one may hold a token, and nothing that a terminal
 /// would obey.
-pub(super) fn shown(url: &str) -> String {
+pub fn shown(url: &str) -> String {
     let (bare, _) = split(url);
     let place = bare.find('?').map_or(bare.clone(), |query| format!("{}?…", &bare[..query]));
     place.chars().take(300).flat_map(printable).collect()

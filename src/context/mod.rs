@@ -10,10 +10,13 @@ pub mod folder;
 pub mod ignore_file;
 pub mod inside;
 mod modes;
+mod spec;
 pub mod url;
 
 pub use folder::{Needed, Options};
 pub use modes::{Modes, ParseModesError};
+pub use credentials::shown;
+pub use spec::{ContextSpec, ParseContextError};
 
 use std::io;
 use std::path::PathBuf;

@@ -54,9 +54,6 @@ impl ContextSpec {
         if std::path::Path::new(text).is_dir() {
             return Ok(Self::Folder(text.into()));
         }
-        if crate::plan::GitAddress::parse(text).is_some() {
-            return Ok(Self::Git(text.to_owned()));
-        }
         match text.split_once("://") {
             Some(("oci-layout", rest)) => Ok(Self::OciLayout(rest.to_owned())),
             Some(("oci-archive", rest)) => Ok(Self::OciArchive(rest.to_owned())),
