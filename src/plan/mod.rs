@@ -5,9 +5,11 @@
 //! Every outside input that a plan names carries a digest, but for those of the build's own contexts and for
 //! what [`Pin::Unpinned`] marks.
 
+mod git_address;
 mod mode;
 mod resolve;
 
+pub use git_address::{GitAddress, GitAddressError};
 pub use mode::{ModeChange, ParseModeError};
 pub use resolve::{Named, Resolve, ResolveError, ResolvedImage};
 
@@ -135,7 +137,8 @@ pub struct Git {
     pub reference: Option<String>,
     pub subdir: Option<String>,
     pub keep_git_dir: bool,
-    /// The commit's hash.
+    pub submodules: bool,
+    /// The commit's hash, or as much of its beginning as was written.
     pub commit: Pin<String>,
 }
 
