@@ -2,13 +2,26 @@
 //! function of its inputs.
 //!
 //! The modules stand in reading order, which is also the order in which they may import each other: each
-//! one knows only those above it. ARCHITECTURE.md tells the story; [`build`] is its last page.
+//! one knows only those above it. ARCHITECTURE.md tells the story.
+
+pub mod oci;
 
 pub mod compression;
-pub mod context;
-pub mod image;
-pub mod layer;
-pub mod oci;
-pub mod plan;
-pub mod store;
+
 pub mod tree;
+
+pub mod store;
+
+pub mod layer;
+
+pub mod image;
+
+pub mod plan;
+
+pub mod buildfile;
+
+pub mod transport;
+
+pub mod context;
+
+pub mod exec;

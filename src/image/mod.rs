@@ -1,8 +1,15 @@
 //! An image as a value: its layers, its config and its manifest, whose digest is the image's.
 
+mod artifact;
 mod assemble;
+mod blobs;
+mod load;
+mod select;
 
+pub use artifact::{Artifact, Index};
 pub use assemble::{Parts, assemble};
+pub use blobs::{Blobs, Memory, Verified, digest_of, not_found};
+pub use load::{LoadError, MAX_CONFIG, MAX_MANIFEST, load, load_all};
 
 use crate::layer::Layer;
 use crate::oci::canonical::{self, CanonicalError};
@@ -41,4 +48,28 @@ impl<T> Document<T> {
 /// A descriptor of nothing but the three fields that each has.
 pub fn descriptor(media_type: MediaType, digest: &Digest, size: u64) -> Descriptor {
     Descriptor::new(media_type, size, oci_spec::image::Digest::from(digest))
+}
+
+/// Whether it is the media type of an image config. OCI's and docker's name the same document.
+pub fn is_config(media_type: &MediaType) -> bool {
+    matches!(
+        media_type.as_ref(),
+        "application/vnd.oci.image.config.v1+json" | "application/vnd.docker.container.image.v1+json"
+    )
+}
+
+/// Whether it is the media type of a layer, of OCI's kinds or docker's.
+pub fn is_layer(media_type: &MediaType) -> bool {
+    let Some((kind, compression)) = split_layer_type(media_type.as_ref()) else { return false };
+    let kinds =
+        ["layer.v1.tar", "layer.nondistributable.v1.tar", "rootfs.diff.tar", "rootfs.foreign.diff.tar"];
+    kinds.contains(&kind) && matches!(compression, "" | "+gzip" | "+zstd" | ".gzip" | ".zstd")
+}
+
+fn split_layer_type(media_type: &str) -> Option<(&str, &str)> {
+    let rest = media_type
+        .strip_prefix("application/vnd.oci.image.")
+        .or_else(|| media_type.strip_prefix("application/vnd.docker.image."))?;
+    let end = rest.find(".tar")? + ".tar".len();
+    Some(rest.split_at(end))
 }

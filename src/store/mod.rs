@@ -1,1 +1,269 @@
-//! The store.
+//! The store: content-addressed blobs, names for them, and lith's own indexes.
+//!
+//! It is an OCI image layout that any tool can read (`oci-layout`, `index.json`, `blobs/`), with a folder `lith/`
+//! beside the blobs for what is lith's alone: locks, temporary files, the memo, stat caches. Invariants: a blob
+//! is in `blobs/` only under its digest, whole and flushed; it is verified whenever it is read; every file is
+//! replaced by rename, so that a kill at any moment leaves the old or the new; all in `lith/` can be deleted at
+//! the cost of time.
+
+mod blob;
+pub mod fsck;
+pub mod gc;
+mod lock;
+mod memo;
+pub mod stat_cache;
+mod tags;
+
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+pub use blob::{BlobWriter, Verified};
+
+use crate::oci::{Descriptor, Digest, MediaType};
+use lock::Lock;
+
+/// An open store. While one is open, nothing is taken out of it.
+#[derive(Debug)]
+pub struct Store {
+    root: PathBuf,
+    /// Held shared, so that garbage collection waits.
+    _lock: Option<Lock>,
+}
+
+/// Why the store could not do something.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    #[error("{doing} `{}`: {error}", .path.display())]
+    Io { doing: &'static str, path: PathBuf, error: io::Error },
+    #[error("`{}` is not a store: {why}", .path.display())]
+    NotAStore { path: PathBuf, why: String },
+    #[error("the store has no blob `{0}`")]
+    Missing(Digest),
+    #[error("expected the blob `{expected}` of {size} bytes, found `{found}` of {found_size} bytes")]
+    Mismatch { expected: Digest, size: u64, found: Digest, found_size: u64 },
+    #[error("`{digest}` has {size} bytes, more than the {limit} that such a document may have")]
+    TooLarge { digest: Digest, size: u64, limit: u64 },
+    #[error("`{}` is damaged: {why}", .path.display())]
+    Damaged { path: PathBuf, why: String },
+}
+
+/// Adds to an I/O error what was being done, and to which file.
+fn doing<'a>(doing: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> StoreError + 'a {
+    move |error| StoreError::Io { doing, path: path.to_owned(), error }
+}
+
+/// What an index or manifest may take in memory (distribution-spec: registries need accept no more than 4 MiB).
+const MAX_DOCUMENT: u64 = 4 << 20;
+
+impl Store {
+    /// Opens the store in a folder, made if need be. Waits for a garbage collection that is under way.
+    ///
+    /// A store that may only be read is opened too, for reading.
+    pub fn open(root: &Path) -> Result<Self, StoreError> {
+        let mut store = Self { root: root.to_owned(), _lock: None };
+        match store.prepare() {
+            Ok(lock) => store._lock = Some(lock),
+            Err(StoreError::Io { error, .. })
+                if is_read_only(&error) && root.join("oci-layout").is_file() => {}
+            Err(error) => return Err(error),
+        }
+        store.check_layout()?;
+        Ok(store)
+    }
+
+    fn prepare(&self) -> Result<Lock, StoreError> {
+        for folder in [self.blobs(), self.private("tmp")] {
+            fs::create_dir_all(&folder).map_err(doing("making", &folder))?;
+        }
+        let path = self.private("lock");
+        if let Some(lock) = Lock::try_exclusive(&path)? {
+            // Nobody else has the store open, so whatever is in the temporary folder was left by a killed process.
+            self.sweep();
+            drop(lock);
+        }
+        let lock = Lock::shared(&path)?;
+        let layout = self.root.join("oci-layout");
+        if !layout.exists() {
+            self.replace(&layout, br#"{"imageLayoutVersion":"1.0.0"}"#)?;
+        }
+        let _guard = self.lock_index()?;
+        if !self.index_path().exists() {
+            self.replace(&self.index_path(), tags::EMPTY)?;
+        }
+        Ok(lock)
+    }
+
+    fn check_layout(&self) -> Result<(), StoreError> {
+        let path = self.root.join("oci-layout");
+        let text = read_bounded(&path, 4096).map_err(doing("reading", &path))?;
+        let value: serde_json::Value = serde_json::from_slice(&text).unwrap_or_default();
+        match value["imageLayoutVersion"].as_str() {
+            Some("1.0.0") => Ok(()),
+            _ => Err(StoreError::NotAStore {
+                path: self.root.clone(),
+                why: "its `oci-layout` does not say version 1.0.0".into(),
+            }),
+        }
+    }
+
+    /// The folder that it is in: an OCI image layout.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    fn blobs(&self) -> PathBuf {
+        self.root.join("blobs/sha256")
+    }
+
+    fn private(&self, name: &str) -> PathBuf {
+        self.root.join("lith").join(name)
+    }
+
+    fn index_path(&self) -> PathBuf {
+        self.root.join("index.json")
+    }
+
+    /// The path of a blob, whether it is there or not.
+    pub fn blob_path(&self, digest: &Digest) -> PathBuf {
+        self.root.join("blobs").join(digest.algorithm().name()).join(digest.hex())
+    }
+
+    pub fn has(&self, digest: &Digest) -> bool {
+        self.blob_path(digest).is_file()
+    }
+
+    /// A writer of a new blob.
+    pub fn writer(&self) -> Result<BlobWriter, StoreError> {
+        BlobWriter::new(self)
+    }
+
+    /// Stores bytes as a blob.
+    pub fn put(&self, bytes: &[u8]) -> Result<Digest, StoreError> {
+        let digest = Digest::of(bytes);
+        if !self.has(&digest) {
+            let mut writer = self.writer()?;
+            io::Write::write_all(&mut writer, bytes).map_err(doing("writing a blob to", &self.root))?;
+            writer.finish()?;
+        }
+        Ok(digest)
+    }
+
+    /// A reader of a blob that verifies it: at its end it has given exactly the descriptor's bytes, or an error of
+    /// kind [`io::ErrorKind::InvalidData`].
+    pub fn open_blob(&self, descriptor: &Descriptor) -> Result<Verified<File>, StoreError> {
+        let digest = blob::digest_of(descriptor)
+            .map_err(|error| StoreError::Damaged { path: self.index_path(), why: error.to_string() })?;
+        let path = self.blob_path(&digest);
+        let file = File::open(&path).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => StoreError::Missing(digest),
+            _ => StoreError::Io { doing: "opening", path: path.clone(), error },
+        })?;
+        Verified::new(file, descriptor).map_err(doing("reading", &path))
+    }
+
+    /// A blob's bytes, if they are not more than `limit`.
+    pub fn read_blob(&self, descriptor: &Descriptor, limit: u64) -> Result<Vec<u8>, StoreError> {
+        let mut reader = self.open_blob(descriptor)?;
+        if descriptor.size() > limit {
+            let digest = reader.digest().clone();
+            return Err(StoreError::TooLarge { digest, size: descriptor.size(), limit });
+        }
+        let mut bytes = Vec::new();
+        let path = self.blob_path(reader.digest());
+        reader.read_to_end(&mut bytes).map_err(doing("reading", &path))?;
+        Ok(bytes)
+    }
+
+    /// The descriptor of a manifest or index that is in the store, by its digest alone.
+    pub fn manifest(&self, digest: &Digest) -> Result<Option<Descriptor>, StoreError> {
+        let path = self.blob_path(digest);
+        let Ok(metadata) = path.metadata() else { return Ok(None) };
+        let size = metadata.len();
+        let blob = oci_spec::image::Digest::from(digest);
+        let any = Descriptor::new(MediaType::ImageManifest, size, blob.clone());
+        let bytes = self.read_blob(&any, MAX_DOCUMENT)?;
+        let value: serde_json::Value = serde_json::from_slice(&bytes).unwrap_or_default();
+        let media_type = match value["mediaType"].as_str() {
+            Some(media_type) => MediaType::from(media_type),
+            None if value["manifests"].is_array() => MediaType::ImageIndex,
+            None if value["layers"].is_array() => MediaType::ImageManifest,
+            None => return Ok(None),
+        };
+        Ok(Some(Descriptor::new(media_type, size, blob)))
+    }
+
+    /// An unnamed file on the store's file system, gone when it is closed.
+    pub fn temp_file(&self) -> Result<File, StoreError> {
+        let folder = self.private("tmp");
+        tempfile::tempfile_in(&folder).map_err(doing("making a temporary file in", &folder))
+    }
+
+    /// A folder for temporary files, gone when it is dropped, or with the next sweep.
+    pub fn temp_dir(&self) -> Result<tempfile::TempDir, StoreError> {
+        let folder = self.private("tmp");
+        tempfile::tempdir_in(&folder).map_err(doing("making a temporary folder in", &folder))
+    }
+
+    fn sweep(&self) {
+        let folder = self.private("tmp");
+        for path in sorted_entries(&folder).unwrap_or_default() {
+            // What can't be removed now is no worse than what was there before.
+            drop(if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) });
+        }
+    }
+
+    /// Replaces a file as a whole.
+    fn replace(&self, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+        let write = || -> io::Result<()> {
+            let mut file = named_temp(&self.private("tmp"))?;
+            io::Write::write_all(&mut file, bytes)?;
+            file.as_file().sync_data()?;
+            file.persist(path)?;
+            sync_folder(path)
+        };
+        write().map_err(doing("writing", path))
+    }
+}
+
+/// A temporary file that others may read once it has its name: the default keeps them out.
+fn named_temp(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let file = tempfile::NamedTempFile::new_in(folder)?;
+    file.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
+    Ok(file)
+}
+
+/// Makes a rename last.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+}
+
+fn is_read_only(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
+}
+
+fn read_bounded(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it has more than {limit} bytes")));
+    }
+    Ok(bytes)
+}
+
+/// What is in a folder, by name; nothing if there is no such folder.
+#[expect(clippy::disallowed_methods, reason = "sorted here")]
+fn sorted_entries(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut paths = entries.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
+    paths.sort();
+    Ok(paths)
+}
+
+#[cfg(test)]
+mod tests;

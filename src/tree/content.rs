@@ -119,6 +119,17 @@ impl Content {
         self.0.fingerprint.get().copied()
     }
 
+    /// Whether both are the same bytes, if that is known without reading.
+    pub fn known_same(&self, other: &Self) -> Option<bool> {
+        if Arc::ptr_eq(&self.0, &other.0) || (self.0.size == 0 && other.0.size == 0) {
+            return Some(true);
+        }
+        if self.0.size != other.0.size {
+            return Some(false);
+        }
+        Some(self.known_fingerprint()? == other.known_fingerprint()?)
+    }
+
     /// The fingerprint, by reading the content if need be.
     pub fn fingerprint(&self) -> Result<Fingerprint, ContentError> {
         match self.known_fingerprint() {
@@ -138,28 +149,19 @@ impl Content {
         &self,
         mut sink: impl FnMut(&[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
-        let mut hash = blake3::Hasher::new();
-        let mut reader = self.reader()?;
-        let mut buffer = vec![0; usize::try_from(self.0.size.clamp(1, 128 << 10)).expect("small")];
-        let mut left = self.0.size;
-        while left > 0 {
-            let want = usize::try_from(left.min(buffer.len() as u64)).expect("not more than the buffer");
-            let n = match reader.read(&mut buffer[..want]) {
-                Ok(0) => return Err(self.changed().into()),
-                Ok(n) => n,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(self.io(error).into()),
-            };
-            hash.update(&buffer[..n]);
+        let mut open = self.open()?;
+        let mut buffer = vec![0; usize::try_from(self.0.size.min(64 << 10)).expect("small")];
+        while open.left() > 0 {
+            let n = usize::try_from(open.left().min(buffer.len() as u64)).expect("not more than the buffer");
+            open.read_exact(&mut buffer[..n])?;
             sink(&buffer[..n])?;
-            left -= n as u64;
         }
-        reader.check_unchanged(self)?;
-        let found = Fingerprint(*hash.finalize().as_bytes());
-        if *self.0.fingerprint.get_or_init(|| found) != found {
-            return Err(self.changed().into());
-        }
-        Ok(())
+        Ok(open.finish()?)
+    }
+
+    /// Begins to read. For those who have a buffer of their own; others find [`Content::read_with`] easier.
+    pub fn open(&self) -> Result<Reading<'_>, ContentError> {
+        Ok(Reading { reader: self.reader()?, content: self, hash: blake3::Hasher::new(), left: self.0.size })
     }
 
     /// The whole content, if it is not larger than `limit` bytes.
@@ -216,6 +218,66 @@ impl Content {
 
     fn changed(&self) -> ContentError {
         ContentError::Changed { what: self.what() }
+    }
+}
+
+/// A content being read. What came out of it counts only once [`Reading::finish`] has said so.
+pub struct Reading<'a> {
+    content: &'a Content,
+    reader: Reader<'a>,
+    hash: blake3::Hasher,
+    left: u64,
+}
+
+impl Reading<'_> {
+    /// The bytes not yet read.
+    pub fn left(&self) -> u64 {
+        self.left
+    }
+
+    /// Fills the buffer, which must not be longer than what is left.
+    pub fn read_exact(&mut self, buffer: &mut [u8]) -> Result<(), ContentError> {
+        let mut filled = 0;
+        while filled < buffer.len() {
+            match self.reader.read(&mut buffer[filled..]) {
+                Ok(0) => return Err(self.content.changed()),
+                Ok(n) => filled += n,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.content.io(error)),
+            }
+        }
+        self.hash.update(buffer);
+        self.left = self.left.saturating_sub(buffer.len() as u64);
+        Ok(())
+    }
+
+    /// Makes sure that the whole content was read and is what it was when it was first seen: of that size,
+    /// stat and, where one is known, fingerprint. Sets the fingerprint.
+    pub fn finish(self) -> Result<(), ContentError> {
+        self.reader.check_unchanged(self.content)?;
+        let found = Fingerprint(*self.hash.finalize().as_bytes());
+        if self.left > 0 || *self.content.0.fingerprint.get_or_init(|| found) != found {
+            return Err(self.content.changed());
+        }
+        Ok(())
+    }
+}
+
+/// For decoders, which take any reader. What they were given is sure only after [`Reading::finish`], too.
+impl Read for Reading<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len()).min(1 << 20);
+        self.read_exact(&mut buffer[..n]).map_err(io::Error::other)?;
+        Ok(n)
+    }
+}
+
+impl fmt::Debug for Reading<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reading")
+            .field("content", self.content)
+            .field("left", &self.left)
+            .finish_non_exhaustive()
     }
 }
 

@@ -5,11 +5,12 @@
 
 mod changes;
 mod content;
+mod diff;
 mod node;
 mod path;
 pub mod pattern;
 
 pub use changes::{Changes, Tree};
-pub use content::{Backing, Content, ContentError, Fingerprint, Source, Stat};
+pub use content::{Backing, Content, ContentError, Fingerprint, Reading, Source, Stat};
 pub use node::{Inode, Kind, Meta, Node};
 pub use path::{ImagePath, PathError};

@@ -1,0 +1,67 @@
+//! `lith check`
+
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::ValueEnum;
+use lith::buildfile::{self, Diagnostic, Source, check, render};
+
+use super::World;
+use super::format::{print, print_json, print_table};
+
+/// Check a Buildfile without building it
+///
+/// Errors of the language, and the named checks that docker's users know. A directive `# check=skip=NAME,…` in the
+/// Buildfile leaves checks out; `# check=error=true` makes warnings errors. The exit status is 1 if there are errors.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  lith check\n  lith check -f deploy/Buildfile --format sarif . > lith.sarif")]
+pub(crate) struct Args {
+    /// The build context, a folder: for the check that nothing copied is ignored
+    #[arg(value_name = "CONTEXT", default_value = ".")]
+    context: PathBuf,
+
+    /// The Buildfile; `-` for stdin [default: Buildfile, Dockerfile or Containerfile in the context]
+    #[arg(short, long, value_name = "FILE")]
+    file: Option<PathBuf>,
+
+    /// Set a build argument, as `lith build` does
+    #[arg(long, value_name = "NAME[=VALUE]")]
+    build_arg: Vec<String>,
+
+    /// List the checks
+    #[arg(long)]
+    list: bool,
+
+    /// What to print
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    format: Format,
+}
+
+/// Beside text and JSON, the format that code hosts read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+    /// For code hosts and editors (SARIF 2.1.0)
+    Sarif,
+}
+
+pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
+    if args.list {
+        return list();
+    }
+    let source = super::buildfile::find(args.file.as_deref(), &args.context)?;
+    let diagnostics = diagnose(&source, args, world)?;
+    match args.format {
+        Format::Text => {
+            let colour = std::io::stdout().is_terminal() && world.environment.get("NO_COLOR").is_none();
+            print(&render::render(&source, &diagnostics, colour))?;
+        }
+        Format::Json => print_json(&check::json(&source, &diagnostics))?,
+        Format::Sarif => print_json(&check::sarif(&source, &diagnostics))?,
+    }
+    Ok(ExitCode::from(u8::from(diagnostics.iter().any(Diagnostic::is_error))))
+}

@@ -1,0 +1,45 @@
+//! `lith gc`
+
+use std::process::ExitCode;
+
+use lith::store::gc;
+use serde_json::json;
+
+use super::World;
+use super::format::{self, Format, FormatArg, print, print_json};
+
+/// Remove what no name of the store needs
+///
+/// What is removed: blobs that no named image refers to, and the build cache's entries for them. Builds under way
+/// are waited for, so nothing that one needs is taken.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Show what would go, and leave it
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Keep the layers of the build cache
+    #[arg(long)]
+    keep_cache: bool,
+
+    #[command(flatten)]
+    format: FormatArg,
+}
+
+pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
+    let options = gc::Options { keep_cache: args.keep_cache, dry_run: args.dry_run };
+    let garbage = gc::collect(&world.store_path()?, &options)?;
+    let bytes: u64 = garbage.blobs.iter().map(|(_, size)| size).sum();
+    if args.format.format == Format::Json {
+        let blobs: Vec<_> =
+            garbage.blobs.iter().map(|(digest, size)| json!({"digest": digest, "size": size})).collect();
+        print_json(&json!({"blobs": blobs, "bytes": bytes, "dryRun": args.dry_run}))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    for (digest, size) in &garbage.blobs {
+        print(&format!("{digest}  {}\n", format::size(*size)))?;
+    }
+    let verb = if args.dry_run { "would free" } else { "freed" };
+    print(&format!("{verb} {} in {} blobs\n", format::size(bytes), garbage.blobs.len()))?;
+    Ok(ExitCode::SUCCESS)
+}

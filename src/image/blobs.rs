@@ -1,0 +1,151 @@
+//! Where an image's blobs come from: a store, a layout, an archive, a registry.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read};
+
+use crate::oci::{Descriptor, Digest, Digester};
+use crate::store::Store;
+
+/// Blobs by descriptor.
+pub trait Blobs: Sync {
+    /// A reader of the blob's bytes, which verifies them: read to its end it has given exactly the bytes that the
+    /// descriptor's digest and size are of, or an error of kind [`io::ErrorKind::InvalidData`]. A blob that isn't
+    /// there is [`io::ErrorKind::NotFound`].
+    fn open(&self, blob: &Descriptor) -> io::Result<Box<dyn Read + '_>>;
+}
+
+impl Blobs for Store {
+    fn open(&self, blob: &Descriptor) -> io::Result<Box<dyn Read + '_>> {
+        let digest = digest_of(blob)?;
+        if !self.has(&digest) {
+            return Err(not_found(&digest));
+        }
+        Ok(Box::new(self.open_blob(blob).map_err(io::Error::other)?))
+    }
+}
+
+/// Blobs held in memory: what was made on the spot, as the documents of a converted image are.
+#[derive(Debug, Clone, Default)]
+pub struct Memory(BTreeMap<Digest, Vec<u8>>);
+
+impl Memory {
+    /// Holds `bytes` and gives their digest.
+    pub fn put(&mut self, bytes: Vec<u8>) -> Digest {
+        let digest = Digest::of(&bytes);
+        self.0.insert(digest.clone(), bytes);
+        digest
+    }
+}
+
+impl Blobs for Memory {
+    fn open(&self, blob: &Descriptor) -> io::Result<Box<dyn Read + '_>> {
+        let digest = digest_of(blob)?;
+        let bytes = self.0.get(&digest).ok_or_else(|| not_found(&digest))?;
+        Ok(Box::new(Verified::new(&bytes[..], blob)?))
+    }
+}
+
+/// The digest that a descriptor names, strictly parsed.
+pub fn digest_of(blob: &Descriptor) -> io::Result<Digest> {
+    Digest::try_from(blob.digest()).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+}
+
+/// The error for a blob that isn't there.
+pub fn not_found(digest: &Digest) -> io::Error {
+    io::Error::new(io::ErrorKind::NotFound, format!("there is no blob `{digest}`"))
+}
+
+/// Passes a blob's bytes on while it verifies them. The last of them are held back until the digest is known
+/// to be right, so that whoever counts on the size alone can't be given a wrong blob either.
+#[derive(Debug)]
+pub struct Verified<R> {
+    inner: R,
+    left: u64,
+    digester: Option<Digester>,
+    expected: Digest,
+}
+
+impl<R: Read> Verified<R> {
+    pub fn new(inner: R, blob: &Descriptor) -> io::Result<Self> {
+        let expected = digest_of(blob)?;
+        let digester = Some(Digester::new(expected.algorithm()));
+        Ok(Self { inner, left: blob.size(), digester, expected })
+    }
+
+    fn check_digest(&mut self) -> io::Result<()> {
+        let Some(digester) = self.digester.take() else { return Ok(()) };
+        let found = digester.finish();
+        if found == self.expected {
+            return Ok(());
+        }
+        Err(self.invalid(format!("its bytes have the digest `{found}`")))
+    }
+
+    fn invalid(&self, what: impl std::fmt::Display) -> io::Error {
+        io::Error::new(io::ErrorKind::InvalidData, format!("blob `{}`: {what}", self.expected))
+    }
+}
+
+impl<R: Read> Read for Verified<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        let n = self.inner.read(buffer)?;
+        if n as u64 > self.left {
+            return Err(self.invalid("it is longer than its descriptor says"));
+        }
+        if n == 0 && self.left > 0 {
+            return Err(self.invalid(format!("it ends {} bytes before its descriptor says", self.left)));
+        }
+        self.left -= n as u64;
+        if let Some(digester) = &mut self.digester {
+            digester.update(&buffer[..n]);
+        }
+        if self.left == 0 {
+            self.check_digest()?;
+        }
+        Ok(n)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::descriptor;
+    use crate::oci::MediaType;
+
+    fn read(actual: &[u8], said: &[u8], size: u64) -> io::Result<Vec<u8>> {
+        let blob = descriptor(MediaType::ImageLayer, &Digest::of(said), size);
+        let mut bytes = Vec::new();
+        // One byte at a time: no check may depend on how much comes at once.
+        for byte in io::BufReader::with_capacity(1, Verified::new(actual, &blob)?).bytes() {
+            bytes.push(byte?);
+        }
+        Ok(bytes)
+    }
+
+    #[test]
+    fn only_the_right_bytes_pass() {
+        assert_eq!(read(b"abc", b"abc", 3).unwrap(), b"abc");
+        assert_eq!(read(b"", b"", 0).unwrap(), b"");
+        for (actual, said, size) in [
+            (&b"abd"[..], &b"abc"[..], 3),
+            (b"ab", b"abc", 3),
+            (b"abcd", b"abc", 3),
+            (b"abc", b"abc", 4),
+            (b"abc", b"abc", 2),
+            (b"", b"x", 0),
+            (b"x", b"", 0),
+        ] {
+            assert_eq!(read(actual, said, size).unwrap_err().kind(), io::ErrorKind::InvalidData);
+        }
+    }
+
+    #[test]
+    fn the_last_bytes_of_a_wrong_blob_are_held_back() {
+        let blob = descriptor(MediaType::ImageLayer, &Digest::of(b"abc"), 3);
+        let mut buffer = [0; 3];
+        assert!(Verified::new(&b"xyz"[..], &blob).unwrap().read_exact(&mut buffer).is_err());
+    }
+}

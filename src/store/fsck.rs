@@ -1,0 +1,164 @@
+//! Checking the store: everything that can be recomputed is.
+
+use std::fmt;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use serde_json::Value;
+
+use super::{MAX_DOCUMENT, Store, StoreError, doing, sorted_entries};
+use crate::oci::{Algorithm, Descriptor, Digest, HashingReader};
+
+/// Something that is not as it should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    pub path: PathBuf,
+    pub what: What,
+}
+
+/// What is wrong with a file of the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum What {
+    /// A blob whose bytes have another digest than its name.
+    WrongDigest { found: Digest },
+    /// A file among the blobs whose name is no digest.
+    NotABlob,
+    /// A blob that can't be read.
+    Unreadable(String),
+    /// A blob that `by` refers to is not there, or is of another size.
+    Missing { digest: String, by: String },
+    /// A document that says something that can't be.
+    Malformed(String),
+}
+
+impl fmt::Display for What {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::WrongDigest { found } => write!(f, "its bytes have the digest `{found}`"),
+            Self::NotABlob => write!(f, "its name is no digest"),
+            Self::Unreadable(error) => write!(f, "it can't be read: {error}"),
+            Self::Missing { digest, by } => {
+                write!(f, "`{digest}`, which {by} needs, is missing or of another size")
+            }
+            Self::Malformed(why) => write!(f, "it is malformed: {why}"),
+        }
+    }
+}
+
+/// Recomputes every digest and follows every reference, on `threads` threads. Takes nothing away.
+pub fn check(store: &Store, threads: usize) -> Result<Vec<Problem>, StoreError> {
+    let folder = store.blobs();
+    let blobs = sorted_entries(&folder).map_err(doing("reading", &folder))?;
+    let problems = Mutex::new(Vec::new());
+    let next = AtomicUsize::new(0);
+    let work = || {
+        while let Some(path) = blobs.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if let Some(what) = check_blob(path) {
+                let problem = Problem { path: path.clone(), what };
+                problems.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(problem);
+            }
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 1..threads {
+            scope.spawn(work);
+        }
+        work();
+    });
+    let mut problems = problems.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    check_references(store, &mut problems);
+    problems.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(problems)
+}
+
+/// Moves the blobs that are not what their names say out of the way, to `lith/quarantine`. What refers to them
+/// is then missing them, which a build or a copy mends.
+pub fn quarantine(store: &Store, problems: &[Problem]) -> Result<usize, StoreError> {
+    let folder = store.private("quarantine");
+    let bad = |problem: &&Problem| {
+        matches!(problem.what, What::WrongDigest { .. } | What::NotABlob)
+            && problem.path.starts_with(store.blobs())
+    };
+    let mut moved = 0;
+    for problem in problems.iter().filter(bad) {
+        fs::create_dir_all(&folder).map_err(doing("making", &folder))?;
+        let name = problem.path.file_name().expect("a file in a folder");
+        fs::rename(&problem.path, folder.join(name)).map_err(doing("moving", &problem.path))?;
+        moved += 1;
+    }
+    Ok(moved)
+}
+
+fn check_blob(path: &std::path::Path) -> Option<What> {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let Ok(expected) = format!("sha256:{name}").parse::<Digest>() else { return Some(What::NotABlob) };
+    let hash = || -> io::Result<Digest> {
+        let mut reader = HashingReader::new(File::open(path)?, Algorithm::Sha256);
+        let mut buffer = vec![0; 1 << 17];
+        while reader.read(&mut buffer)? > 0 {}
+        Ok(reader.finish().0)
+    };
+    match hash() {
+        Ok(found) if found == expected => None,
+        Ok(found) => Some(What::WrongDigest { found }),
+        Err(error) => Some(What::Unreadable(error.to_string())),
+    }
+}
+
+fn check_references(store: &Store, problems: &mut Vec<Problem>) {
+    let roots = match store.roots() {
+        Ok(roots) => roots,
+        Err(error) => {
+            problems.push(Problem { path: store.index_path(), what: What::Malformed(error.to_string()) });
+            return;
+        }
+    };
+    let mut seen = std::collections::BTreeSet::new();
+    let mut todo: Vec<(Descriptor, PathBuf)> =
+        roots.into_iter().map(|descriptor| (descriptor, store.index_path())).collect();
+    while let Some((descriptor, by)) = todo.pop() {
+        if !seen.insert(descriptor.digest().to_string()) {
+            continue;
+        }
+        match references(store, &descriptor) {
+            Ok((path, found)) => todo.extend(found.into_iter().map(|descriptor| (descriptor, path.clone()))),
+            Err(what) => problems.push(Problem {
+                path: by.clone(),
+                what: what.unwrap_or_else(|| What::Missing {
+                    digest: descriptor.digest().to_string(),
+                    by: by.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
+                }),
+            }),
+        }
+    }
+}
+
+/// What a document refers to; nothing for a blob that is none. `Err(None)` if it isn't there.
+fn references(store: &Store, descriptor: &Descriptor) -> Result<(PathBuf, Vec<Descriptor>), Option<What>> {
+    let malformed = |why: String| Some(What::Malformed(why));
+    let digest = Digest::try_from(descriptor.digest()).map_err(|error| malformed(error.to_string()))?;
+    let path = store.blob_path(&digest);
+    let size = path.metadata().map_err(|_| None)?.len();
+    if size != descriptor.size() {
+        return Err(None);
+    }
+    let media_type = descriptor.media_type().to_string();
+    if size > MAX_DOCUMENT || !(media_type.contains("manifest") || media_type.contains("index")) {
+        return Ok((path, Vec::new()));
+    }
+    // A blob with a wrong digest was told of already.
+    let Ok(bytes) = store.read_blob(descriptor, MAX_DOCUMENT) else { return Ok((path, Vec::new())) };
+    let value: Value =
+        serde_json::from_slice(&bytes).map_err(|error| malformed(format!("{digest}: {error}")))?;
+    let listed = ["manifests", "layers"].iter().filter_map(|key| value.get(key)?.as_array()).flatten();
+    let parse = |value: &Value| {
+        serde_json::from_value(value.clone()).map_err(|e| malformed(format!("{digest}: {e}")))
+    };
+    let found = listed.chain(value.get("config")).map(parse).collect::<Result<Vec<_>, _>>()?;
+    Ok((path, found))
+}

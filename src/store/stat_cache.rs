@@ -1,0 +1,101 @@
+//! The stat cache: fingerprints of a context's files, so that what did not change is not read again.
+//!
+//! An entry is believed only if device, inode, size, mtime and ctime are as they were when the content was hashed,
+//! and if the file had been left alone for a while by then: a write in the same tick of the file system's clock
+//! as the hashing would leave the same ctime behind (git's "racy" index entries). ctime can't be set by users.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Store, StoreError, memo};
+use crate::tree::{Fingerprint, Stat};
+
+/// The fingerprints known of one context.
+#[derive(Debug)]
+pub struct StatCache {
+    file: PathBuf,
+    temporaries: PathBuf,
+    known: BTreeMap<Vec<u8>, Entry>,
+    /// Of the files seen this time; what is not seen again is forgotten.
+    seen: Mutex<BTreeMap<Vec<u8>, Entry>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Entry {
+    stat: Stat,
+    fingerprint: Fingerprint,
+    /// When the hashing began, in seconds and nanoseconds.
+    hashed: (i64, i64),
+}
+
+impl StatCache {
+    /// What is known of the context at that path.
+    pub fn open(store: &Store, context: &Path) -> Self {
+        let context = context.canonicalize().unwrap_or_else(|_| context.to_owned());
+        let name = blake3::hash(std::os::unix::ffi::OsStrExt::as_bytes(context.as_os_str())).to_hex();
+        let file = store.private("stat").join(name.as_str());
+        let known: Vec<(Vec<u8>, Entry)> = memo::read(&file).unwrap_or_default();
+        Self {
+            file,
+            temporaries: store.private("tmp"),
+            known: known.into_iter().collect(),
+            seen: Mutex::default(),
+        }
+    }
+
+    /// The fingerprint of the file at that relative path, if it is sure to be that of its content now.
+    pub fn get(&self, path: &[u8], stat: &Stat) -> Option<Fingerprint> {
+        let entry = self.known.get(path).filter(|entry| entry.stat == *stat && entry.is_settled())?;
+        Some(entry.fingerprint)
+    }
+
+    /// Notes a fingerprint for the next time. `hashed` is a moment before the hashing began.
+    pub fn put(&self, path: &[u8], stat: Stat, fingerprint: Fingerprint, hashed: Moment) {
+        let entry = match self.known.get(path) {
+            // The older moment is worth no less than the new one.
+            Some(old) if old.stat == stat && old.fingerprint == fingerprint && old.is_settled() => *old,
+            _ => Entry { stat, fingerprint, hashed: hashed.0 },
+        };
+        let mut seen = self.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        seen.insert(path.to_vec(), entry);
+    }
+
+    /// Writes what is known now, if that is anything new.
+    pub fn save(self) -> Result<(), StoreError> {
+        let seen = self.seen.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if seen == self.known {
+            return Ok(());
+        }
+        let entries: Vec<(Vec<u8>, Entry)> = seen.into_iter().collect();
+        memo::write(&self.temporaries, &self.file, &entries)
+    }
+}
+
+impl Entry {
+    fn is_settled(&self) -> bool {
+        // Nanoseconds that aren't zero show a clock that counts them; it ticks at least every 10 ms on Linux. Others
+        // count seconds, or two of them.
+        let margin = if self.stat.ctime.1 == 0 { 2_000_000_000 } else { 20_000_000 };
+        let newest = self.stat.ctime.max(self.stat.mtime);
+        nanoseconds(newest).saturating_add(margin) < nanoseconds(self.hashed)
+    }
+}
+
+fn nanoseconds((seconds, nanoseconds): (i64, i64)) -> i128 {
+    i128::from(seconds) * 1_000_000_000 + i128::from(nanoseconds)
+}
+
+/// A moment of the wall clock.
+#[derive(Debug, Clone, Copy)]
+pub struct Moment((i64, i64));
+
+impl Moment {
+    #[expect(clippy::disallowed_methods, reason = "compared with files' times, never part of an output")]
+    pub fn now() -> Self {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        Self((i64::try_from(now.as_secs()).unwrap_or(i64::MAX), i64::from(now.subsec_nanos())))
+    }
+}

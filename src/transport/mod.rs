@@ -1,0 +1,46 @@
+//! The ways in and out of lith for an image: layout, archives, store, folder, daemon, each a [`Source`], a [`Sink`]
+//! or both. (The registry is one too, in its own folder.)
+//!
+//! Nothing here decides a byte of an image: what comes in is verified against the digest that names it, what goes
+//! out is what the digest names. Only the packing around it is made here, and it is deterministic as well.
+
+mod copy;
+mod daemon;
+mod docker_archive;
+mod error;
+mod file;
+mod folder;
+mod layout;
+mod oci_archive;
+mod output;
+mod store;
+mod tarball;
+#[cfg(test)]
+mod testing;
+
+pub use copy::{copy, import, import_documents, import_layers};
+pub use daemon::Daemon;
+pub use docker_archive::{DockerArchive, DockerArchiveSink};
+pub use error::TransportError;
+pub use file::Destination;
+pub use folder::{Warning, folder_name, write_folder};
+pub use layout::{Choice, Layout, LayoutSink, Name};
+pub use oci_archive::{OciArchive, OciArchiveSink};
+pub use output::{Output, OutputKind, ParseOutputError, Split};
+pub use store::{StoreSink, StoreSource};
+
+use crate::image::{Artifact, Blobs};
+use crate::oci::{Descriptor, Digest};
+
+/// A place that an image can be had from.
+pub trait Source: Blobs {
+    /// The descriptor of the image's manifest or index. Nothing of it has been believed yet but its digest:
+    /// [`crate::image::load`] reads it.
+    fn root(&self) -> &Descriptor;
+}
+
+/// A place that an image can be put.
+pub trait Sink {
+    /// Puts the whole of it, all or nothing, and gives its digest.
+    fn put(&mut self, artifact: &Artifact, blobs: &dyn Blobs) -> Result<Digest, TransportError>;
+}

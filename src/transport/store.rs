@@ -1,0 +1,68 @@
+//! The store as a source and as a sink.
+
+use std::io::{self, Read, Write as _};
+
+use super::copy::{each, put_blob};
+use super::{Sink, Source, TransportError};
+use crate::image::{Artifact, Blobs};
+use crate::oci::{Descriptor, Digest, Reference};
+use crate::store::Store;
+
+/// An image in the store.
+#[derive(Debug)]
+pub struct StoreSource<'a> {
+    store: &'a Store,
+    root: Descriptor,
+}
+
+impl<'a> StoreSource<'a> {
+    pub fn new(store: &'a Store, root: Descriptor) -> Self {
+        Self { store, root }
+    }
+
+    /// The image that is called so in the store; `None` if none is.
+    pub fn named(store: &'a Store, name: &Reference) -> Result<Option<Self>, TransportError> {
+        Ok(store.resolve(name)?.map(|root| Self { store, root }))
+    }
+}
+
+impl Blobs for StoreSource<'_> {
+    fn open(&self, blob: &Descriptor) -> io::Result<Box<dyn Read + '_>> {
+        Blobs::open(self.store, blob)
+    }
+}
+
+impl Source for StoreSource<'_> {
+    fn root(&self) -> &Descriptor {
+        &self.root
+    }
+}
+
+/// Puts an image into the store and calls it by `names`.
+#[derive(Debug)]
+pub struct StoreSink<'a> {
+    store: &'a Store,
+    names: Vec<Reference>,
+}
+
+impl<'a> StoreSink<'a> {
+    pub fn new(store: &'a Store, names: Vec<Reference>) -> Self {
+        Self { store, names }
+    }
+}
+
+impl Sink for StoreSink<'_> {
+    fn put(&mut self, artifact: &Artifact, blobs: &dyn Blobs) -> Result<Digest, TransportError> {
+        each(&artifact.contents(), |blob| put_blob(self.store, blobs, blob))?;
+        for (descriptor, bytes) in artifact.documents() {
+            let mut writer = self.store.writer()?;
+            let written = writer.write_all(bytes);
+            written.map_err(|error| TransportError::Io { what: "writing to the store".into(), error })?;
+            writer.finish_expecting(descriptor)?;
+        }
+        for name in &self.names {
+            self.store.tag(name, artifact.descriptor())?;
+        }
+        Ok(artifact.digest())
+    }
+}

@@ -1,0 +1,234 @@
+//! `lith build`
+
+use std::io::Write as _;
+use std::process::Stdio;
+
+use crate::support::World;
+use crate::support::judge::Layout;
+
+/// A world with a context that has one file, and a Buildfile that copies it.
+fn world() -> World {
+    let world = World::new();
+    world.write("app/Buildfile", "FROM scratch\nCOPY f /f\nCMD [\"/f\"]\n").write("app/f", "content\n");
+    world
+}
+
+#[test]
+fn the_digest_alone_is_on_stdout() {
+    let world = world();
+    let run = world.run(["build", "-q", "app"]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert!(
+        run.stdout.starts_with("sha256:") && run.stdout.len() == "sha256:".len() + 64 + 1,
+        "{}",
+        run.stdout
+    );
+    assert_eq!(run.stderr, "");
+    assert_eq!(world.run(["build", "--progress", "plain", "app"]).stdout, run.stdout);
+}
+
+#[test]
+fn the_build_file_is_looked_up_in_order() {
+    let world = World::new();
+    for (name, label) in [("Containerfile", "c"), ("Dockerfile", "d"), ("Buildfile", "b")] {
+        world.write(&format!("app/{name}"), format!("FROM scratch\nLABEL from={label}\n"));
+        world.ok(["build", "-o", "type=oci,dest=out", "app"]);
+        let image = Layout::open(&world.path("out")).image();
+        assert_eq!(image.config["config"]["Labels"]["from"], label);
+    }
+    assert!(world.fails(1, ["build", "nowhere"]).contains("nowhere"));
+    world.write("empty/x", "");
+    let error = world.fails(1, ["build", "empty"]);
+    assert!(error.contains("Buildfile") && error.contains("Dockerfile"), "{error}");
+}
+
+#[test]
+fn a_build_file_outside_of_the_context_or_from_stdin_serves() {
+    let world = world();
+    world.write("other/File", "FROM scratch\nCOPY f /f\nCMD [\"/f\"]\n");
+    let expected = world.ok(["build", "-q", "app"]);
+    assert_eq!(world.ok(["build", "-q", "-f", "other/File", "app"]), expected);
+    let mut child = world
+        .command(["build", "-q", "-f", "-", "app"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("starting lith");
+    child
+        .stdin
+        .take()
+        .expect("piped")
+        .write_all(b"FROM scratch\nCOPY f /f\nCMD [\"/f\"]\n")
+        .expect("writing");
+    let output = child.wait_with_output().expect("waiting");
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), expected);
+}
+
+#[test]
+fn every_output_names_the_same_digest() {
+    let world = world();
+    let digest = world.ok([
+        "build",
+        "-t",
+        "app:1",
+        "-o",
+        "type=oci,dest=layout",
+        "-o",
+        "type=oci-archive,dest=image.tar",
+        "-o",
+        "type=docker,dest=docker.tar",
+        "-o",
+        "type=local,dest=root",
+        "-o",
+        "type=tar,dest=root.tar",
+        "--iidfile",
+        "iid",
+        "--metadata-file",
+        "meta.json",
+        "app",
+    ]);
+    let layout = Layout::open(&world.path("layout"));
+    assert_eq!(layout.image().digest, digest);
+    assert_eq!(std::fs::read_to_string(world.path("iid")).unwrap().trim(), digest);
+    let meta: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(world.path("meta.json")).unwrap()).unwrap();
+    assert_eq!(meta["containerimage.digest"], digest.as_str());
+    assert_eq!(meta["containerimage.config.digest"], layout.image().manifest["config"]["digest"]);
+    assert_eq!(std::fs::read_to_string(world.path("root/f")).unwrap(), "content\n");
+    for archive in ["image.tar", "docker.tar", "root.tar"] {
+        assert!(world.path(archive).metadata().unwrap().len() >= 1024, "{archive}");
+    }
+    let inspected = world.ok(["inspect", "--format", "json", "app:1"]);
+    assert!(inspected.contains(&digest), "{inspected}");
+}
+
+#[test]
+fn an_unchanged_build_makes_no_blob() {
+    let world = world();
+    let first = world.ok(["build", "-q", "app"]);
+    let blobs = || {
+        let entries = std::fs::read_dir(world.path("store/blobs/sha256")).unwrap();
+        let mut found: Vec<_> = entries
+            .map(|e| e.unwrap())
+            .map(|e| (e.file_name(), e.metadata().unwrap().modified().unwrap()))
+            .collect();
+        found.sort();
+        found
+    };
+    let before = blobs();
+    assert_eq!(world.ok(["build", "-q", "app"]), first);
+    assert_eq!(blobs(), before);
+    let plain = world.run(["build", "--progress", "plain", "app"]);
+    assert!(plain.stderr.contains("(cached)"), "{}", plain.stderr);
+}
+
+#[test]
+fn a_change_is_seen_whatever_the_times_say() {
+    let world = world();
+    let first = world.ok(["build", "-q", "app"]);
+    let path = world.path("app/f");
+    let times = std::fs::metadata(&path).unwrap().modified().unwrap();
+    world.write("app/f", "CONTENT\n");
+    std::fs::File::options().write(true).open(&path).unwrap().set_modified(times).unwrap();
+    let second = world.ok(["build", "-q", "app"]);
+    assert_ne!(first, second, "the same size and mtime, another content");
+    world.chmod("app/f", 0o755);
+    let third = world.ok(["build", "-q", "app"]);
+    assert_ne!(second, third, "another mode");
+    world.write("app/f", "content\n").chmod("app/f", 0o644);
+    assert_eq!(world.ok(["build", "-q", "app"]), first, "and back");
+    assert_eq!(world.ok(["build", "-q", "--no-cache", "app"]), first);
+}
+
+#[test]
+fn a_run_step_is_refused_with_its_place() {
+    let world = World::new();
+    world.write("app/Buildfile", "FROM scratch\nRUN true\n");
+    let error = world.fails(1, ["build", "app"]);
+    assert!(error.contains("line 2") && error.contains("cannot run steps yet"), "{error}");
+}
+
+#[test]
+fn errors_of_the_build_file_are_shown_together_with_their_places() {
+    let world = World::new();
+    world.write("app/Buildfile", "FROM scratch\nCOPPY a b\nENV\nCOPY --chmd=1 a b\n");
+    let error = world.fails(1, ["build", "app"]);
+    for part in ["COPPY", "COPY", "ENV", "--chmod", "Buildfile:2"] {
+        assert!(error.contains(part), "`{part}` is not in:\n{error}");
+    }
+}
+
+#[test]
+fn what_matches_nothing_says_what_took_it_away() {
+    let world = world();
+    world.write("app/.dockerignore", "f\n");
+    let error = world.fails(1, ["build", "app"]);
+    assert!(error.contains("`f`") && error.contains(".dockerignore"), "{error}");
+    assert!(
+        !world.path("store/index.json").exists()
+            || !std::fs::read_to_string(world.path("store/index.json")).unwrap().contains("app")
+    );
+}
+
+#[test]
+fn the_command_line_is_checked() {
+    let world = world();
+    for (args, said) in [
+        (vec!["build", "--platform", "linux/nonsense/v1/x", "app"], "platform"),
+        (vec!["build", "--compression", "lzma", "app"], "gzip"),
+        (vec!["build", "--source-date-epoch", "tomorrow", "app"], "seconds"),
+        (vec!["build", "-o", "type=ocy,dest=x", "app"], "oci"),
+        (vec!["build", "-t", "UPPER", "app"], "lower-case"),
+        (vec!["build", "--build-context", "noequals", "app"], "NAME=VALUE"),
+        (vec!["build", "--no-such-flag", "app"], "--no-such-flag"),
+        (vec!["build", "--push", "app"], "push"),
+    ] {
+        let error = world.fails(2, &args);
+        assert!(error.contains(said), "{args:?}:\n{error}");
+    }
+}
+
+#[test]
+fn a_base_comes_from_a_layout_and_keeps_its_layers() {
+    let world = world();
+    world.ok(["build", "-q", "-o", "type=oci,dest=base", "app"]);
+    world.ok(["build", "-q", "-o", "type=oci-archive,dest=base.tar", "app"]);
+    world.write("child/Buildfile", "FROM base\nCOPY g /g\n").write("child/g", "g\n");
+    let from = |context: &str| {
+        world.ok(["build", "-q", "--build-context", context, "-o", "type=oci,dest=child-image", "child"])
+    };
+    let by_layout = from("base=oci-layout://base");
+    assert_eq!(from("base=oci-archive://base.tar"), by_layout);
+    let base = Layout::open(&world.path("base")).image();
+    let child = Layout::open(&world.path("child-image")).image();
+    assert_eq!(child.layers[0].digest, base.layers[0].digest);
+    assert_eq!(child.config["config"]["Cmd"][0], "/f");
+    world.ok(["build", "-q", "-t", "in-store", "app"]);
+    world.write("child/Buildfile", "FROM in-store\nCOPY g /g\n");
+    assert_eq!(world.ok(["build", "-q", "child"]), by_layout);
+}
+
+#[test]
+fn nothing_is_half_written_when_a_build_fails() {
+    let world = World::new();
+    world.write("app/Buildfile", "FROM scratch\nCOPY f /f\nCOPY missing /\n").write("app/f", "content\n");
+    world.fails(1, ["build", "-t", "app", "-o", "type=oci,dest=out", "--iidfile", "iid", "app"]);
+    assert!(!world.path("out").exists() && !world.path("iid").exists());
+    assert_eq!(world.ok(["images", "--format", "json"]), "[]");
+}
+
+#[test]
+fn a_tar_and_a_lone_build_file_on_stdin_are_contexts() {
+    let world = world();
+    let expected = world.ok(["build", "-q", "app"]);
+    let feed = |bytes: &[u8]| {
+        let mut command = world.command(["build", "-q", "-"]);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("starting lith");
+        child.stdin.take().expect("piped").write_all(bytes).expect("writing");
+        String::from_utf8(child.wait_with_output().expect("waiting").stdout).expect("UTF-8").trim().to_owned()
+    };
+    let mut tar = tar::Builder::new(Vec::new());
+    tar.append_dir_all(".", world.path("app")).unwrap();
+    assert_eq!(feed(&tar.into_inner().unwrap()), expected);
+    assert!(feed(b"FROM scratch\nLABEL a=b\n").starts_with("sha256:"));
+}

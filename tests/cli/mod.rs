@@ -1,0 +1,4 @@
+//! The subcommands, one file each as in `src/cli`.
+
+mod build;
+mod store;

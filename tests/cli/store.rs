@@ -1,0 +1,88 @@
+//! `lith images`, `tag`, `rm`, `copy`, `ls`, `inspect`, `gc`, `fsck`
+
+use crate::support::World;
+use crate::support::judge::Layout;
+
+fn built() -> (World, String) {
+    let world = World::new();
+    world.write("app/Buildfile", "FROM scratch\nCOPY f /f\nCOPY g /f\nCOPY g /dir/g\n");
+    world.write("app/f", "first\n").write("app/g", "second\n");
+    let digest = world.ok(["build", "-q", "-t", "app:1", "app"]);
+    (world, digest)
+}
+
+#[test]
+fn names_come_and_go() {
+    let (world, digest) = built();
+    world.ok(["tag", "app:1", "other"]);
+    let images = world.ok(["images"]);
+    assert!(images.contains("app:1") && images.contains("other:latest"), "{images}");
+    world.ok(["rm", "app:1"]);
+    assert!(!world.ok(["images"]).contains("app:1"));
+    assert!(world.fails(1, ["rm", "app:1"]).contains("lith images"));
+    let listed: serde_json::Value = serde_json::from_str(&world.ok(["images", "--format", "json"])).unwrap();
+    assert_eq!(listed[0]["digest"], digest.as_str());
+}
+
+#[test]
+fn ls_says_who_wins() {
+    let (world, _) = built();
+    let listing = world.ok(["ls", "app:1"]);
+    assert!(listing.contains("/dir/g") && listing.contains("/f"), "{listing}");
+    let json: serde_json::Value =
+        serde_json::from_str(&world.ok(["ls", "--format", "json", "app:1"])).unwrap();
+    let layers = json["layers"].as_array().expect("layers");
+    assert_eq!(layers.len(), 3);
+    assert_eq!(layers[0]["files"][0]["hidden_by"], 2, "{json}");
+}
+
+#[test]
+fn an_image_is_copied_between_store_layout_and_archives() {
+    let (world, digest) = built();
+    world.ok(["copy", "app:1", "oci:layout:x"]);
+    world.ok(["copy", "oci:layout:x", "oci-archive:image.tar"]);
+    world.ok(["copy", "oci-archive:image.tar", "store:back:2"]);
+    let listed = world.ok(["images", "--format", "json"]);
+    assert!(listed.contains("back:2"), "{listed}");
+    assert_eq!(Layout::open(&world.path("layout")).image().digest, digest);
+    assert!(world.ok(["inspect", "--format", "json", "back:2"]).contains(&digest));
+}
+
+#[test]
+fn gc_takes_what_nothing_names() {
+    let (world, _) = built();
+    world.ok(["rm", "app:1"]);
+    let dry = world.ok(["gc", "--dry-run"]);
+    let blobs = || std::fs::read_dir(world.path("store/blobs/sha256")).unwrap().count();
+    assert!(blobs() >= 3 && dry.contains("sha256:"), "{dry}");
+    world.ok(["gc"]);
+    assert_eq!(blobs(), 0);
+    assert_eq!(world.ok(["fsck"]).lines().count(), 1);
+}
+
+#[test]
+fn gc_leaves_what_a_name_needs() {
+    let (world, digest) = built();
+    world.write("app/g", "third\n");
+    world.ok(["build", "-q", "app"]);
+    world.ok(["gc"]);
+    assert_eq!(
+        world.ok(["build", "-q", "-o", "type=oci,dest=out", "-f", "app/Buildfile", "app"]).len(),
+        digest.len()
+    );
+    world.ok(["copy", "app:1", "oci:kept"]);
+    assert_eq!(Layout::open(&world.path("kept")).image().digest, digest);
+}
+
+#[test]
+fn fsck_finds_a_changed_blob() {
+    let (world, _) = built();
+    world.ok(["fsck"]);
+    let blob = std::fs::read_dir(world.path("store/blobs/sha256")).unwrap().next().unwrap().unwrap().path();
+    let mut bytes = std::fs::read(&blob).unwrap();
+    bytes[0] ^= 1;
+    std::fs::remove_file(&blob).unwrap();
+    std::fs::write(&blob, bytes).unwrap();
+    let error = world.fails(3, ["fsck"]);
+    assert!(error.contains(&*blob.file_name().unwrap().to_string_lossy()), "{error}");
+}
