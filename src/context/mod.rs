@@ -7,6 +7,7 @@
 
 mod credentials;
 pub mod folder;
+pub mod git;
 pub mod ignore_file;
 pub mod inside;
 mod modes;
