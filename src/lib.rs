@@ -25,3 +25,5 @@ pub mod transport;
 pub mod context;
 
 pub mod exec;
+
+pub mod build;

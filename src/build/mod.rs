@@ -1,15 +1,15 @@
 //! A build, from the first hop to the last: parse, lower, fetch, execute, assemble. The sinks of
 //! [`crate::transport`] take it from there.
 
+mod opened;
 mod outside;
-mod source;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-pub use outside::{Outside, OutsideError};
-pub use source::{SourceError, find_in};
+pub use outside::{Contexts, Outside, OutsideError};
 
+use crate::context::Modes;
 use crate::buildfile::{self, Buildfile, Diagnostic, LowerOptions, Source};
 use crate::exec::{self, ExecError, Report};
 use crate::image::{self, Artifact, Image, Parts};
@@ -33,6 +33,8 @@ pub struct Request {
     pub annotations: BTreeMap<String, String>,
     /// Of the index.
     pub index_annotations: BTreeMap<String, String>,
+    /// How the contexts' attributes are read; without one, as the Buildfile's `# modes=` says.
+    pub modes: Option<Modes>,
     /// The time in the image; without one, what the Buildfile's `ARG SOURCE_DATE_EPOCH` says.
     pub epoch: Option<Epoch>,
     pub compression: crate::compression::Compression,
@@ -82,6 +84,7 @@ pub fn build(
     warn: &dyn Fn(&[Diagnostic]),
 ) -> Result<Built, BuildError> {
     let file = parse(source)?;
+    outside.set_modes(&file, request.modes);
     let mut plans = Vec::new();
     for platform in platforms(request) {
         plans.push(lower(&file, request, platform, outside, warn)?);

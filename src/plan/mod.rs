@@ -5,9 +5,11 @@
 //! Every outside input that a plan names carries a digest, but for those of the build's own contexts and for
 //! what [`Pin::Unpinned`] marks.
 
+mod git_address;
 mod mode;
 mod resolve;
 
+pub use git_address::{GitAddress, GitAddressError};
 pub use mode::{ModeChange, ParseModeError};
 pub use resolve::{Named, Resolve, ResolveError, ResolvedImage};
 
