@@ -23,12 +23,15 @@ impl Opened {
         let modes = outside.modes.get().copied().unwrap_or_default();
         match outside.spec(name)? {
             ContextSpec::Folder(root) => {
-                let build_file = outside.contexts.build_file.as_deref().filter(|_| *name == ContextName::Main);
-                let ignore = ignore_file::find(root, build_file)?.map(|(_, ignore)| ignore).unwrap_or_default();
+                let build_file =
+                    outside.contexts.build_file.as_deref().filter(|_| *name == ContextName::Main);
+                let ignore =
+                    ignore_file::find(root, build_file)?.map(|(_, ignore)| ignore).unwrap_or_default();
                 let stats = StatCache::open(&outside.store, root);
                 let since = Moment::now();
                 let known = |path: &crate::tree::ImagePath, stat: &_| stats.get(path.as_bytes(), stat);
-                let options = Options { modes, ignore, needed: Needed::All, known: Some(&known), ..Options::default() };
+                let options =
+                    Options { modes, ignore, needed: Needed::All, known: Some(&known), ..Options::default() };
                 let Context { tree, ignore, .. } = folder::read(root, options)?;
                 Ok(Self { tree: Arc::new(tree), ignore, stats: Mutex::new(Some((stats, since))) })
             }
@@ -41,7 +44,9 @@ impl Opened {
         let Some((stats, since)) = lock(&self.stats).take() else { return };
         for (path, node) in self.tree.iter() {
             let Some(content) = node.content() else { continue };
-            if let (Source::File { seen, .. }, Some(fingerprint)) = (content.source(), content.known_fingerprint()) {
+            if let (Source::File { seen, .. }, Some(fingerprint)) =
+                (content.source(), content.known_fingerprint())
+            {
                 stats.put(path.as_bytes(), *seen, fingerprint, since);
             }
         }

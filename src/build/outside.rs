@@ -14,11 +14,13 @@ use crate::exec::{Event, InputError, Inputs, Report};
 use crate::image::{Image, LoadError};
 use crate::oci::{Digest, Pinned, Platform, Reference};
 use crate::plan::{
-    Base, ContextName, CopySource, Git, Named, Op, Pin, Plan, Resolve, ResolveError, ResolvedImage, Stage, TreeRef, Url,
+    Base, ContextName, CopySource, Git, Named, Op, Pin, Plan, Resolve, ResolveError, ResolvedImage, Stage,
+    TreeRef, Url,
 };
 use crate::store::{Store, StoreError};
 use crate::transport::{
-    Choice, DockerArchive, Layout, OciArchive, Source, StoreSource, TransportError, import_documents, import_layers,
+    Choice, DockerArchive, Layout, OciArchive, Source, StoreSource, TransportError, import_documents,
+    import_layers,
 };
 use crate::tree::{ImagePath, Tree};
 
@@ -140,7 +142,11 @@ impl Outside {
         };
         let fetched = url::fetch(&url.url, checksum, self.store.temp_file()?, &self.contexts.http)?;
         if checksum.is_none() {
-            let text = format!("`{}` is not pinned: another build may get another file; add `--checksum={}`", shown(&url.url), fetched.digest);
+            let text = format!(
+                "`{}` is not pinned: another build may get another file; add `--checksum={}`",
+                shown(&url.url),
+                fetched.digest
+            );
             report.report(Event::Warning { text: &text });
         }
         lock(&self.urls).insert(key, Arc::new(fetched.tree()));
@@ -211,7 +217,8 @@ impl Outside {
 
     fn known_image(&self, pinned: &Pinned) -> Result<(Arc<Image>, ContextSpec), OutsideError> {
         let images = lock(&self.images);
-        let known = images.get(&pinned.digest).ok_or_else(|| OutsideError::NotFetched(pinned.name.clone()))?;
+        let known =
+            images.get(&pinned.digest).ok_or_else(|| OutsideError::NotFetched(pinned.name.clone()))?;
         Ok(known.clone())
     }
 }
