@@ -51,9 +51,15 @@ enum Format {
 
 pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
     if args.list {
-        return list();
+        return list(args.format);
     }
-    let source = super::buildfile::find(args.file.as_deref(), &args.context)?;
+    let contexts = Contexts { main: Some(ContextSpec::Folder(args.context.clone())), ..Contexts::default() };
+    let choice = match &args.file {
+        Some(path) if path.as_os_str() == "-" => BuildFileChoice::Stdin,
+        Some(path) => BuildFileChoice::Path(path.clone()),
+        None => BuildFileChoice::LookUp,
+    };
+    let source = build::find_source(&contexts, &choice)?;
     let diagnostics = diagnose(&source, args, world)?;
     match args.format {
         Format::Text => {

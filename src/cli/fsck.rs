@@ -21,7 +21,7 @@ pub(crate) struct Args {
 
 pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
     let store = world.open_store()?;
-    let problems = fsck::check(&store, world.threads()?)?;
+    let problems = fsck::check(&store, world.threads())?;
     let moved = if args.repair { fsck::quarantine(&store, &problems)? } else { 0 };
     if args.format.format == Format::Json {
         let rows: Vec<_> =

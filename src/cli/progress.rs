@@ -43,6 +43,13 @@ impl Progress {
         Self { mode, live: MultiProgress::new(), running: Mutex::default() }
     }
 
+    /// Shows a text of several lines, as it is.
+    pub(crate) fn show(&self, text: &str) {
+        if !text.is_empty() {
+            self.line(text.trim_end());
+        }
+    }
+
     /// Prints a line above whatever is being redrawn.
     #[expect(clippy::print_stderr, reason = "progress goes to stderr, data to stdout")]
     fn line(&self, line: &str) {
