@@ -19,12 +19,13 @@ use super::tarball::{Place, Tarball};
 use super::{Sink, Source, TransportError};
 use crate::compression::{self, Format};
 use crate::image::{
-    Artifact, Blobs, Document, Image, MAX_CONFIG, MAX_MANIFEST, Memory, Verified, descriptor, digest_of,
+    Artifact, Blobs, Document, Image, MAX_CONFIG, MAX_MANIFEST, Memory, descriptor, digest_of,
 };
 use crate::layer::Layer;
 use crate::oci::{
     Algorithm, Descriptor, Digest, HashingReader, ImageConfig, MediaType, Reference, canonical,
 };
+use crate::store::Verified;
 
 const EXPECTED: &str = "a docker archive";
 const SINK: &str = "a docker archive";
@@ -263,3 +264,6 @@ fn measure(blobs: &dyn Blobs, layer: &Layer) -> Result<u64, TransportError> {
 pub(super) fn unpacked<'a>(blobs: &'a dyn Blobs, layer: &Layer) -> io::Result<Box<dyn Read + 'a>> {
     compression::decode(BufReader::with_capacity(128 << 10, blobs.open(&layer.descriptor)?))
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,8 +11,9 @@ use super::copy::each;
 use super::error::shown;
 use super::file::{open_regular, pump, read_small, temporary_in, write_small};
 use super::{Sink, Source, TransportError};
-use crate::image::{Artifact, Blobs, MAX_MANIFEST, Verified, digest_of, not_found};
+use crate::image::{Artifact, Blobs, MAX_MANIFEST, digest_of, not_found};
 use crate::oci::{Descriptor, Digest, ImageIndex, Reference, canonical};
+use crate::store::Verified;
 
 pub(super) const REF_NAME: &str = "org.opencontainers.image.ref.name";
 /// containerd's annotation for the whole name, which `ref.name` by custom holds only the tag of.
@@ -58,9 +59,9 @@ impl Choice {
             return true;
         }
         let Ok(name) = name.parse::<Reference>() else { return false };
-        let whole = wanted.contains([':', '/']);
-        name.tag() == Some(wanted)
-            || (whole && wanted.parse::<Reference>().is_ok_and(|wanted| wanted == name))
+        let same = |wanted: Reference| wanted.to_string() == name.to_string();
+        let whole = wanted.contains([':', '/']).then(|| wanted.parse().ok()).flatten();
+        name.tag() == Some(wanted) || whole.is_some_and(same)
     }
 
     /// The entry of a layout's index that is meant.
