@@ -63,14 +63,19 @@ fn config_and_layers_come_back_as_they_were() {
         assert_eq!(found.layers, artifact.images()[0].layers);
     }
     let error = DockerArchive::open(&path, &Choice::Tag("2".into())).unwrap_err().to_string();
-    assert!(error.ends_with("has no image `2`; it has `app:1`, `r.io/team/app:latest`"), "{error}");
+    assert!(
+        error.ends_with("has no image `2`; it has `docker.io/library/app:1`, `r.io/team/app:latest`"),
+        "{error}"
+    );
 }
 
 #[test]
 fn it_is_a_layout_too_with_the_same_digest() {
     let (dir, mut blobs) = (tempfile::tempdir().unwrap(), Memory::default());
     let artifact = artifact(&mut blobs);
-    let path = write(&dir, &artifact, &blobs).unwrap();
+    let path = dir.path().join("image.tar");
+    let names = vec!["app:1".parse().unwrap()];
+    DockerArchiveSink::new(Destination::File(path.clone()), names).put(&artifact, &blobs).unwrap();
     let layout = OciArchive::open(&path, &Choice::Tag("app:1".into())).unwrap();
     assert_eq!(*layout.root().digest(), (&artifact.digest()).into());
 }
