@@ -23,3 +23,7 @@ pub mod buildfile;
 pub mod transport;
 
 pub mod context;
+
+pub mod exec;
+
+pub mod build;

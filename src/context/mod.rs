@@ -5,13 +5,19 @@
 //! a context is ever run, opened (but for regular files) or followed out of it, and what is not asked for is not
 //! read: contents stay on disk until a layer wants them. The network is asked by [`git`] and [`url`] alone.
 
+mod credentials;
 pub mod folder;
+pub mod git;
 pub mod ignore_file;
 pub mod inside;
 mod modes;
+mod spec;
+pub mod url;
 
 pub use folder::{Needed, Options};
 pub use modes::{Modes, ParseModesError};
+pub use credentials::shown;
+pub use spec::{ContextSpec, ParseContextError};
 
 use std::io;
 use std::path::PathBuf;

@@ -3,14 +3,16 @@
 //! A layer is a function of its changes, so the key is made of them, contents included: nothing about times or
 //! sizes is believed here. What it costs is knowing each file's fingerprint.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use super::report::How;
 use super::{ExecError, Options};
+use crate::image::descriptor;
 use crate::layer::{self, Layer};
-use crate::store::Store;
+use crate::oci::{DiffId, Digest, MediaType};
+use crate::store::{Store, StoreError};
 use crate::tree::{Changes, Content, ContentError, Node};
 
 /// The layer of these changes, from the store or made now.
@@ -29,17 +31,32 @@ pub(super) fn layer(
         if store.memo::<()>("shape", &shape).is_some() {
             fingerprint_all(changes, options.layer.threads)?;
         }
-        if let Some(layer) = layer::key(changes, &options.layer).and_then(|key| layer::cached(store, &key)) {
+        if let Some(layer) = layer::key(changes, &options.layer).and_then(|key| recall(store, &key)) {
             return Ok((layer, How::Cached));
         }
     }
     let layer = layer::create(store, changes, &options.layer)?;
     if let Some(key) = layer::key(changes, &options.layer) {
-        layer::remember(store, &key, &layer)?;
+        remember(store, &key, &layer)?;
         store.remember("shape", &shape, &())?;
     }
     let size = layer.descriptor.size();
     Ok((layer, How::Built { size }))
+}
+
+/// A [`Layer`] as the memo keeps it: media type, digest, size, diff ID.
+type Record = (String, Digest, u64, DiffId);
+
+fn recall(store: &Store, key: &str) -> Option<Layer> {
+    let (media_type, digest, size, diff_id): Record = store.memo("layer", key)?;
+    Some(Layer { descriptor: descriptor(MediaType::from(media_type.as_str()), &digest, size), diff_id })
+}
+
+fn remember(store: &Store, key: &str, layer: &Layer) -> Result<(), StoreError> {
+    let (digest, descriptor) = (layer.digest(), &layer.descriptor);
+    let media_type = descriptor.media_type().to_string();
+    let record: Record = (media_type, digest.clone(), descriptor.size(), layer.diff_id.clone());
+    store.remember_with("layer", key, &record, vec![digest])
 }
 
 /// Reads every file that has no fingerprint yet, on all cores.

@@ -4,14 +4,15 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::copy::{self, CopyInputs};
 use super::report::{Event, How, Report, StepName};
 use super::schedule::{self, Results};
-use super::{ExecError, Inputs, Options, cache, copy, mkdir, unpack};
+use super::{ExecError, Inputs, Options, cache, mkdir, unpack};
 use crate::layer::{self, Layer};
 use crate::oci::History;
-use crate::plan::{Base, CopySource, Op, Plan, Stage, StageId, Step, TreeRef};
+use crate::plan::{self, Base, CopySource, Op, Plan, Stage, StageId, Step, TreeRef};
 use crate::store::Store;
-use crate::tree::{Changes, Tree};
+use crate::tree::{Changes, Content, ImagePath, Tree};
 
 /// A stage as it is after its last step.
 #[derive(Debug)]
@@ -43,7 +44,7 @@ impl<'a> Run<'a> {
         options: &'a Options,
         report: &'a dyn Report,
     ) -> Self {
-        let exported = if options.layers { chain(plan, plan.target).collect() } else { BTreeSet::new() };
+        let exported = chain(plan, plan.target).collect();
         let read = stages_read(plan, options.tree);
         Self { plan, inputs, store, options, report, exported, read }
     }
@@ -66,9 +67,11 @@ impl<'a> Run<'a> {
                 StepName { stage: &label, number: index + 1, of: stage.steps.len(), text: &step.created_by };
             self.report.report(Event::Started { step: name });
             let start = Instant::now();
-            let how = self
-                .step(id, step, &mut state, done)
-                .map_err(|error| ExecError::Step { line: step.line, text: step.created_by.clone(), source: Box::new(error) })?;
+            let how = self.step(id, step, &mut state, done).map_err(|error| ExecError::Step {
+                line: step.line,
+                text: step.created_by.clone(),
+                source: Box::new(error),
+            })?;
             self.report.report(Event::Finished { step: name, how, took: start.elapsed() });
         }
         Ok(state)
@@ -129,7 +132,11 @@ impl<'a> Run<'a> {
         let base = state.tree.as_ref().expect("a stage with operations has its tree read");
         let (changes, shape) = match op {
             Op::Copy(copy) => (self.copy(copy, base, done)?, format!("{copy:?}")),
-            Op::Mkdir(mkdir) => (mkdir::changes(mkdir, base)?, String::new()),
+            Op::Mkdir(mkdir) => {
+                let made = mkdir::changes(mkdir, base)?;
+                self.warn(&made.unknown);
+                (made.changes, String::new())
+            }
             Op::Run(_) => return Err(ExecError::CannotRun),
         };
         self.commit(id, &changes, &step.created_by, &shape, state)
@@ -171,18 +178,27 @@ impl<'a> Run<'a> {
 
     fn copy(
         &self,
-        copy: &crate::plan::Copy,
+        copy: &plan::Copy,
         base: &Tree,
         done: &Results<StageId, Finished>,
     ) -> Result<Changes, ExecError> {
         let from = self.tree(&copy.from, done)?;
         let others = copy.sources.iter().map(|source| self.source(source)).collect::<Result<Vec<_>, _>>()?;
-        let unpack = |content: &_| unpack::tree(self.store, content);
-        let copied = copy::changes(copy, &from, &others, base, &unpack)?;
-        for warning in &copied.warnings {
-            self.report.report(Event::Warning { text: warning });
-        }
+        let unpack = |content: &Content| unpack::tree(self.store, content);
+        let ignored = |path: &ImagePath| match &copy.from {
+            TreeRef::Context(name) => self.inputs.ignored(name, path),
+            TreeRef::Stage(_) | TreeRef::Image(_) | TreeRef::Empty => false,
+        };
+        let inputs = CopyInputs { from: &from, others: &others, ignored: &ignored, unpack: &unpack };
+        let copied = copy::changes::<ExecError>(copy, &inputs, base)?;
+        self.warn(&copied.warnings);
         Ok(copied.changes)
+    }
+
+    fn warn(&self, warnings: &[impl ToString]) {
+        for warning in warnings {
+            self.report.report(Event::Warning { text: &warning.to_string() });
+        }
     }
 
     /// The tree behind a source that isn't a pattern.

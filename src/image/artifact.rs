@@ -1,6 +1,6 @@
 //! What a build gives and a sink takes: an image, or an index of several.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use oci_spec::image::{DescriptorBuilder, ImageIndexBuilder};
 
@@ -27,7 +27,7 @@ pub struct Index {
 impl Artifact {
     /// The index of these images, in this order, each with its platform from its config. Part of the image
     /// contract: what it writes decides the digest.
-    pub fn index(images: Vec<Image>) -> Result<Self, CanonicalError> {
+    pub fn index(images: Vec<Image>, annotations: BTreeMap<String, String>) -> Result<Self, CanonicalError> {
         let entry = |image: &Image| {
             DescriptorBuilder::default()
                 .media_type(image.manifest.descriptor.media_type().clone())
@@ -37,12 +37,15 @@ impl Artifact {
                 .build()
                 .expect("the required fields are set")
         };
-        let index = ImageIndexBuilder::default()
+        let mut index = ImageIndexBuilder::default()
             .schema_version(2u32)
             .media_type(MediaType::ImageIndex)
             .manifests(images.iter().map(entry).collect::<Vec<_>>())
             .build()
             .expect("the required fields are set");
+        if !annotations.is_empty() {
+            index.set_annotations(Some(annotations.into_iter().collect()));
+        }
         let document = Document::write(index, MediaType::ImageIndex)?;
         Ok(Self::Index(Index { document, entries: images.into_iter().map(Self::Image).collect() }))
     }

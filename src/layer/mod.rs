@@ -5,21 +5,31 @@
 //! a new profile. Nothing here follows a path on the machine: reading an archive gives a value.
 
 mod chunk;
+mod create;
 mod entries;
 mod key;
 mod listing;
+mod open;
 mod pipeline;
 mod produce;
 pub mod read;
 pub mod tar;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 
+pub use create::create;
 pub use key::key;
 pub use listing::{Listing, ListingError};
+pub use open::{listing, open};
+pub use read::ReadError;
 
 use crate::compression::Compression;
-use crate::oci::{Descriptor, DiffId, Epoch};
+use crate::oci::{Descriptor, DiffId, Digest, Epoch};
+use crate::store::StoreError;
+#[cfg(doc)]
+use crate::tree::Changes;
 use crate::tree::{ContentError, ImagePath};
 
 /// The format profile's name, which is in the cache keys.
@@ -30,6 +40,13 @@ const PROFILE: &str = "lith layer, profile 1";
 pub struct Layer {
     pub descriptor: Descriptor,
     pub diff_id: DiffId,
+}
+
+impl Layer {
+    /// The digest of its blob.
+    pub fn digest(&self) -> Digest {
+        Digest::try_from(self.descriptor.digest()).expect("only blobs with a valid digest get into the store")
+    }
 }
 
 /// How to write a layer.
@@ -47,6 +64,16 @@ pub struct Options {
 pub enum LayerError {
     #[error(transparent)]
     Content(#[from] ContentError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("reading the layer `{layer}`: {error}")]
+    Blob { layer: DiffId, error: io::Error },
+    #[error("reading the layer `{layer}`: {error}")]
+    Read { layer: DiffId, error: ReadError },
+    #[error("the layer's tar has the diff ID `{found}`, expected `{expected}`")]
+    DiffId { expected: DiffId, found: DiffId },
+    #[error(transparent)]
+    Listing(#[from] ListingError),
     #[error("writing a layer: {0}")]
     Write(io::Error),
     #[error("`{path}` can't be in a layer, as names beginning with `.wh.` mark what is deleted")]

@@ -5,9 +5,11 @@
 //! Every outside input that a plan names carries a digest, but for those of the build's own contexts and for
 //! what [`Pin::Unpinned`] marks.
 
+mod git_address;
 mod mode;
 mod resolve;
 
+pub use git_address::{GitAddress, GitAddressError};
 pub use mode::{ModeChange, ParseModeError};
 pub use resolve::{Named, Resolve, ResolveError, ResolvedImage};
 
@@ -135,7 +137,9 @@ pub struct Git {
     pub reference: Option<String>,
     pub subdir: Option<String>,
     pub keep_git_dir: bool,
-    /// The commit's hash.
+    /// The repositories that it refers to are fetched as well.
+    pub submodules: bool,
+    /// The commit's hash; given by `--checksum` it may be the beginning of one.
     pub commit: Pin<String>,
 }
 
@@ -183,6 +187,9 @@ pub struct Run {
     pub security: Security,
     /// `NAME=value`: the image's environment and the build arguments in scope, in order.
     pub env: Vec<String>,
+    /// `NAME=value` of the proxies given as build arguments: for the command's environment, where `env` does not
+    /// have the name, and no part of what the step is known by.
+    pub proxies: Vec<String>,
     pub user: String,
     pub workdir: String,
 }
@@ -329,7 +336,8 @@ impl MountKind {
 }
 
 impl TreeRef {
-    fn stage(&self) -> Option<StageId> {
+    /// The stage, if it is one.
+    pub fn stage(&self) -> Option<StageId> {
         match self {
             Self::Stage(id) => Some(*id),
             Self::Context(_) | Self::Image(_) | Self::Empty => None,

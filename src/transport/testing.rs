@@ -48,5 +48,5 @@ pub(super) fn artifact(blobs: &mut Memory) -> Artifact {
 /// An index of two images.
 pub(super) fn index(blobs: &mut Memory) -> Artifact {
     let images = ["linux/amd64", "linux/arm64"].map(|platform| image(blobs, platform, &["gzip"]));
-    Artifact::index(images.into()).unwrap()
+    Artifact::index(images.into(), std::collections::BTreeMap::default()).unwrap()
 }

@@ -119,6 +119,17 @@ impl Content {
         self.0.fingerprint.get().copied()
     }
 
+    /// Whether both are the same bytes, if that is known without reading.
+    pub fn known_same(&self, other: &Self) -> Option<bool> {
+        if Arc::ptr_eq(&self.0, &other.0) || (self.0.size == 0 && other.0.size == 0) {
+            return Some(true);
+        }
+        if self.0.size != other.0.size {
+            return Some(false);
+        }
+        Some(self.known_fingerprint()? == other.known_fingerprint()?)
+    }
+
     /// The fingerprint, by reading the content if need be.
     pub fn fingerprint(&self) -> Result<Fingerprint, ContentError> {
         match self.known_fingerprint() {
@@ -249,6 +260,15 @@ impl Reading<'_> {
             return Err(self.content.changed());
         }
         Ok(())
+    }
+}
+
+/// For decoders, which take any reader. What they were given is sure only after [`Reading::finish`], too.
+impl Read for Reading<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len()).min(1 << 20);
+        self.read_exact(&mut buffer[..n]).map_err(io::Error::other)?;
+        Ok(n)
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod changes;
 mod content;
+mod diff;
 mod node;
 mod path;
 pub mod pattern;

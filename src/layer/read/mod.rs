@@ -30,6 +30,7 @@ use std::fs::File;
 use std::io::{self, Read};
 
 use archive::{Archive, Body, Member};
+use block::Block;
 use names::Names;
 
 use super::listing::{Item, Listing, Slice, What};
@@ -86,6 +87,11 @@ fn quote(name: &[u8]) -> String {
     let shown = &name[..name.len().min(200)];
     let dots = if shown.len() < name.len() { "…" } else { "" };
     format!("{}{dots}", shown.escape_ascii())
+}
+
+/// Whether a file that begins so is a tar: its first block is a header with the right checksum.
+pub fn is_header(first: &[u8]) -> bool {
+    first.first_chunk::<512>().is_some_and(|block| Block::new(block).is_some())
 }
 
 /// Reads an uncompressed tar to its end, and what comes after that; the latter means nothing, but belongs to

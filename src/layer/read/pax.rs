@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn values_may_hold_newlines_and_the_last_counts() {
-        let pax = Pax::parse(b"11 path=a\nb\n9 path=c\n24 SCHILY.xattr.user.x=\n\n").unwrap();
+        let pax = Pax::parse(b"12 path=a\nb\n9 path=c\n25 SCHILY.xattr.user.x=\n\n").unwrap();
         assert_eq!(pax.get("path"), Some(&b"c"[..]));
         assert_eq!(pax.xattrs(), BTreeMap::from([(b"user.x".to_vec(), b"\n".to_vec())]));
     }
@@ -125,7 +125,7 @@ mod tests {
     fn malformed_records_are_refused() {
         for body in [
             &b"9 path=c"[..],
-            b"10 path=c\n",
+            b"11 path=c\n",
             b"8 path=c\n",
             b"0 path=c\n",
             b"5 a=\n\n",

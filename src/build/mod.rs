@@ -1,0 +1,177 @@
+//! A build, from the first hop to the last: parse, lower, fetch, execute, assemble. The sinks of
+//! [`crate::transport`] take it from there.
+
+mod opened;
+mod outside;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+pub use outside::{Contexts, Outside, OutsideError};
+
+use crate::context::Modes;
+use crate::buildfile::{self, Buildfile, Diagnostic, LowerOptions, Source};
+use crate::exec::{self, ExecError, Report};
+use crate::image::{self, Artifact, Image, Parts};
+use crate::layer;
+use crate::oci::canonical::CanonicalError;
+use crate::oci::{Epoch, Platform};
+use crate::plan::Plan;
+use crate::store::{Store, StoreError};
+use crate::transport::{Sink as _, StoreSink, TransportError};
+use crate::tree::Tree;
+
+/// What is asked for, beside the Buildfile and its contexts.
+#[derive(Debug, Clone, Default)]
+pub struct Request {
+    pub build_args: BTreeMap<String, String>,
+    pub target: Option<String>,
+    /// None is the default platform; several make an index.
+    pub platforms: Vec<Platform>,
+    pub labels: BTreeMap<String, String>,
+    /// Of each manifest.
+    pub annotations: BTreeMap<String, String>,
+    /// Of the index.
+    pub index_annotations: BTreeMap<String, String>,
+    /// How the contexts' attributes are read; without one, as the Buildfile's `# modes=` says.
+    pub modes: Option<Modes>,
+    /// The time in the image; without one, what the Buildfile's `ARG SOURCE_DATE_EPOCH` says.
+    pub epoch: Option<Epoch>,
+    pub compression: crate::compression::Compression,
+    pub threads: usize,
+    /// Whether layers may come from the step cache.
+    pub cache: bool,
+    /// Whether an output needs the root file systems.
+    pub trees: bool,
+}
+
+/// What came of it. Every blob is in the store.
+#[derive(Debug)]
+pub struct Built {
+    pub artifact: Artifact,
+    /// The root file system for each platform, if they were asked for.
+    pub trees: Vec<(Platform, Tree)>,
+}
+
+/// Why there is no image.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// The Buildfile is wrong; the diagnostics say where.
+    #[error("the Buildfile has errors")]
+    Buildfile(Vec<Diagnostic>),
+    #[error("SOURCE_DATE_EPOCH: {0}")]
+    Epoch(String),
+    #[error(transparent)]
+    Outside(#[from] OutsideError),
+    #[error(transparent)]
+    Exec(#[from] ExecError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    #[error(transparent)]
+    Canonical(#[from] CanonicalError),
+}
+
+/// Builds the image, or the index, that `source` describes. `warn` gets what the Buildfile could do better.
+pub fn build(
+    source: &Source,
+    request: &Request,
+    outside: &Outside,
+    store: &Arc<Store>,
+    report: &dyn Report,
+    warn: &dyn Fn(&[Diagnostic]),
+) -> Result<Built, BuildError> {
+    let file = parse(source)?;
+    outside.set_modes(&file, request.modes);
+    let mut plans = Vec::new();
+    for platform in platforms(request) {
+        plans.push(lower(&file, request, platform, outside, warn)?);
+    }
+    for plan in &plans {
+        outside.fetch(plan, report)?;
+    }
+    let epoch = epoch(&file, request)?;
+    let mut images = Vec::new();
+    let mut trees = Vec::new();
+    for plan in &plans {
+        let (image, tree) = execute(plan, request, epoch, outside, store, report)?;
+        trees.extend(tree.map(|tree| (image.config.value.platform.clone(), tree)));
+        images.push(image);
+    }
+    outside.save();
+    let artifact = match <[Image; 1]>::try_from(images) {
+        Ok([image]) if request.platforms.len() <= 1 => Artifact::Image(image),
+        Ok([image]) => Artifact::index(vec![image], request.index_annotations.clone())?,
+        Err(images) => Artifact::index(images, request.index_annotations.clone())?,
+    };
+    StoreSink::new(store, Vec::new()).put(&artifact, &**store)?;
+    Ok(Built { artifact, trees })
+}
+
+fn parse(source: &Source) -> Result<Buildfile, BuildError> {
+    let parsed = buildfile::parse(source);
+    if parsed.has_errors() {
+        return Err(BuildError::Buildfile(parsed.diagnostics));
+    }
+    Ok(parsed.buildfile)
+}
+
+/// One plan for each; the default platform's where none is asked for.
+fn platforms(request: &Request) -> Vec<Option<Platform>> {
+    if request.platforms.is_empty() { vec![None] } else { request.platforms.iter().cloned().map(Some).collect() }
+}
+
+fn lower(
+    file: &Buildfile,
+    request: &Request,
+    platform: Option<Platform>,
+    outside: &Outside,
+    warn: &dyn Fn(&[Diagnostic]),
+) -> Result<Plan, BuildError> {
+    let options = LowerOptions { platform, ..options(request) };
+    let (plan, warnings) =
+        buildfile::lower(file, &options, &mut outside.resolver()).map_err(BuildError::Buildfile)?;
+    warn(&warnings);
+    Ok(plan)
+}
+
+fn options(request: &Request) -> LowerOptions<'static> {
+    LowerOptions {
+        build_args: request.build_args.clone(),
+        target: request.target.clone(),
+        platform: None,
+        labels: request.labels.clone(),
+        source_date_epoch: request.epoch,
+        ignored: None,
+    }
+}
+
+fn epoch(file: &Buildfile, request: &Request) -> Result<Epoch, BuildError> {
+    match buildfile::source_date_epoch(file, &options(request)) {
+        Some(text) => text.parse().map_err(BuildError::Epoch),
+        None => Ok(request.epoch.unwrap_or_default()),
+    }
+}
+
+fn execute(
+    plan: &Plan,
+    request: &Request,
+    epoch: Epoch,
+    outside: &Outside,
+    store: &Arc<Store>,
+    report: &dyn Report,
+) -> Result<(Image, Option<Tree>), BuildError> {
+    let layer = layer::Options { compression: request.compression, epoch, threads: request.threads };
+    let options = exec::Options { layer, cache: request.cache, tree: request.trees };
+    let finished = exec::execute(plan, outside, store, &options, report)?;
+    let image = image::assemble(Parts {
+        config: plan.stage(plan.target).config.clone(),
+        layers: finished.layers.clone(),
+        history: finished.history.clone(),
+        annotations: request.annotations.clone(),
+        epoch,
+    })?;
+    Ok((image, finished.tree.clone()))
+}

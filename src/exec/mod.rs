@@ -1,0 +1,114 @@
+//! Plan → layers: one function for each operation, and the step cache.
+//!
+//! The executor has never heard of an instruction. COPY and ADD are functions from trees to changes ([`copy`]);
+//! changes become layers in one pass. Nothing here asks the network: [`Inputs`] has what the plan names.
+
+mod cache;
+pub mod copy;
+mod mkdir;
+mod owner;
+mod report;
+mod resolve_path;
+mod root;
+mod schedule;
+mod stage;
+mod unpack;
+
+pub use mkdir::MkdirError;
+pub use owner::{OwnerError, Unknown};
+pub use report::{Event, How, Report, Silent, StepName};
+pub use resolve_path::ResolveError;
+pub use stage::Finished;
+
+use std::sync::Arc;
+
+use crate::image::Image;
+use crate::layer::read::ReadError;
+use crate::layer::{self, LayerError, ListingError};
+use crate::oci::Pinned;
+use crate::plan::{ContextName, Git, Op, Plan, Url};
+use crate::store::{Store, StoreError};
+use crate::tree::{ContentError, ImagePath, Tree};
+
+/// What the fetch hop brought: everything outside that a plan names.
+pub trait Inputs: Sync {
+    /// The files of a build context, without what its ignore file takes away.
+    fn context(&self, name: &ContextName) -> Result<Arc<Tree>, InputError>;
+
+    /// Whether a context's ignore file takes that path away.
+    fn ignored(&self, name: &ContextName, path: &ImagePath) -> bool;
+
+    /// An image whose blobs are in the store.
+    fn image(&self, pinned: &Pinned) -> Result<Arc<Image>, InputError>;
+
+    /// A tree of the one file that the URL gives.
+    fn url(&self, url: &Url) -> Result<Arc<Tree>, InputError>;
+
+    /// The tree of the commit's files.
+    fn git(&self, git: &Git) -> Result<Arc<Tree>, InputError>;
+}
+
+/// Why an input can't be had.
+pub type InputError = Box<dyn std::error::Error + Send + Sync>;
+
+/// How a plan is executed.
+#[derive(Debug, Clone)]
+pub struct Options {
+    pub layer: layer::Options,
+    /// Whether layers may come from the step cache.
+    pub cache: bool,
+    /// Whether the target's whole tree is wanted.
+    pub tree: bool,
+}
+
+/// Why a plan could not be executed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExecError {
+    /// Where it happened: the line in the Buildfile and the step's text.
+    #[error("line {line}: {text}")]
+    Step { line: usize, text: String, source: Box<Self> },
+    #[error("this version of lith cannot run steps yet")]
+    CannotRun,
+    #[error(transparent)]
+    Copy(#[from] copy::CopyError),
+    #[error(transparent)]
+    Mkdir(#[from] MkdirError),
+    #[error(transparent)]
+    Archive(#[from] ReadError),
+    #[error(transparent)]
+    Listing(#[from] ListingError),
+    #[error(transparent)]
+    Layer(#[from] LayerError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Content(#[from] ContentError),
+    #[error(transparent)]
+    Input(#[from] InputError),
+}
+
+/// Builds what the plan's target needs.
+pub fn execute(
+    plan: &Plan,
+    inputs: &dyn Inputs,
+    store: &Arc<Store>,
+    options: &Options,
+    report: &dyn Report,
+) -> Result<Arc<Finished>, ExecError> {
+    refuse_run(plan)?;
+    stage::Run::new(plan, inputs, store, options, report).target()
+}
+
+/// Says at once that a step can't be run, rather than after building all that comes before it.
+fn refuse_run(plan: &Plan) -> Result<(), ExecError> {
+    for id in plan.needed() {
+        for step in &plan.stage(id).steps {
+            if let Some(Op::Run(_)) = step.op {
+                let (line, text) = (step.line, step.created_by.clone());
+                return Err(ExecError::Step { line, text, source: Box::new(ExecError::CannotRun) });
+            }
+        }
+    }
+    Ok(())
+}

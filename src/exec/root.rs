@@ -1,0 +1,150 @@
+//! A root file system while a step changes it.
+//!
+//! The base stays as it is; what the step puts is kept beside it, so that no large tree is cloned for a small
+//! step, and what is left at the end is the step's changes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::resolve_path::{IMPLICIT, Names, ResolveError};
+use crate::tree::{Changes, ImagePath, Kind, Meta, Node, Tree};
+
+/// A base with what was put over it.
+#[derive(Debug)]
+pub(super) struct Root<'a> {
+    base: &'a Tree,
+    puts: BTreeMap<ImagePath, Node>,
+    /// Folders of the base that something else took the place of: nothing at or below them is seen any more.
+    cut: BTreeSet<ImagePath>,
+}
+
+impl Names for Root<'_> {
+    fn kind(&self, path: &ImagePath) -> Option<&Kind> {
+        match self.puts.get(path) {
+            Some(node) => Some(&node.kind),
+            None if path.is_root() => Some(&IMPLICIT),
+            None if self.is_cut(path) => None,
+            None => self.base.kind(path),
+        }
+    }
+}
+
+impl<'a> Root<'a> {
+    pub(super) fn new(base: &'a Tree) -> Self {
+        Self { base, puts: BTreeMap::new(), cut: BTreeSet::new() }
+    }
+
+    /// What is known of the folder at `path`: its own node, or the implicit one; `None` if none is there.
+    pub(super) fn folder(&self, path: &ImagePath) -> Option<Node> {
+        if !matches!(self.kind(path)?, Kind::Dir) {
+            return None;
+        }
+        let known = self.puts.get(path).or_else(|| self.base.get(path).filter(|_| !self.is_cut(path)));
+        Some(known.filter(|node| node.is_dir()).cloned().unwrap_or_else(Node::implicit_dir))
+    }
+
+    /// Puts a node. What stood there goes, with all below it, unless both are folders.
+    pub(super) fn put(&mut self, path: ImagePath, node: Node) {
+        if !node.is_dir() && matches!(self.kind(&path), Some(Kind::Dir)) {
+            self.puts.retain(|put, _| put == &path || !put.starts_with(&path));
+            if !self.is_cut(&path) && self.base.below(&path).next().is_some() {
+                self.cut.insert(path.clone());
+            }
+        }
+        self.puts.insert(path, node);
+    }
+
+    /// Makes a folder and those above it; what is there already stays as it is.
+    pub(super) fn make_dirs(&mut self, path: &ImagePath, meta: &Meta) -> Result<(), ResolveError> {
+        for folder in path.ancestors().chain([path.clone()]) {
+            match self.kind(&folder) {
+                Some(Kind::Dir) => {}
+                Some(_) => return Err(ResolveError::NotAFolder(folder)),
+                None => {
+                    self.puts.insert(folder, Node::new(meta.clone(), Kind::Dir));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What the step did, without the folders that the base has just so.
+    pub(super) fn into_changes(mut self) -> Changes {
+        let puts = std::mem::take(&mut self.puts);
+        let puts: BTreeMap<_, _> =
+            puts.into_iter().filter(|(path, node)| !self.base_has_folder(path, node)).collect();
+        let is_folder = |path: &ImagePath| puts.get(path).is_some_and(Node::is_dir);
+        let opaques = self.cut.iter().filter(|path| is_folder(path)).cloned().collect();
+        Changes { puts, opaques, whiteouts: BTreeSet::new() }
+    }
+
+    fn base_has_folder(&self, path: &ImagePath, node: &Node) -> bool {
+        node.is_dir() && !self.is_cut(path) && self.folder(path).is_some_and(|old| old.meta == node.meta)
+    }
+
+    fn is_cut(&self, path: &ImagePath) -> bool {
+        !self.cut.is_empty() && (self.cut.contains(path) || path.ancestors().any(|a| self.cut.contains(&a)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::copy::testing::{listing, path, tree};
+    use super::*;
+
+    fn file() -> Node {
+        tree("f = new").get(&path("f")).unwrap().clone()
+    }
+
+    fn meta() -> Meta {
+        Meta::root_owned(0o700)
+    }
+
+    #[test]
+    fn only_what_differs_is_a_change() {
+        let base = tree("a/ 0700\nb/c");
+        let mut root = Root::new(&base);
+        for name in ["a", "b", "new/deep", ""] {
+            root.make_dirs(&path(name), &meta()).unwrap();
+        }
+        for name in ["a", "b", ""] {
+            let same = root.folder(&path(name)).unwrap();
+            root.put(path(name), same);
+        }
+        assert_eq!(listing(&root.into_changes()), "/new/ 700\n/new/deep/ 700\n");
+    }
+
+    #[test]
+    fn a_folder_that_came_back_is_opaque() {
+        let base = tree("d/ 0755\nd/sub/old\nother");
+        let mut root = Root::new(&base);
+        root.put(path("d"), file());
+        assert!(root.kind(&path("d/sub")).is_none() && root.kind(&path("d/sub/old")).is_none());
+        root.put(path("d"), Node::implicit_dir());
+        root.put(path("d/sub"), Node::implicit_dir());
+        assert!(root.kind(&path("d/sub/old")).is_none());
+        let changes = root.into_changes();
+        assert_eq!(listing(&changes), "/d/ 755 opaque\n/d/sub/ 755\n");
+        let mut after = base;
+        after.apply(&changes);
+        assert!(!after.contains(&path("d/sub/old")) && after.contains(&path("other")));
+    }
+
+    #[test]
+    fn what_was_put_below_goes_with_its_folder() {
+        let base = tree("keep");
+        let mut root = Root::new(&base);
+        root.make_dirs(&path("d"), &meta()).unwrap();
+        root.put(path("d/f"), file());
+        root.put(path("d-e"), file());
+        root.put(path("d"), file());
+        assert_eq!(listing(&root.into_changes()), "/d 644 `new`\n/d-e 644 `new`\n");
+    }
+
+    #[test]
+    fn no_folder_is_made_below_a_file() {
+        let base = tree("f");
+        let mut root = Root::new(&base);
+        assert_eq!(root.make_dirs(&path("f/x"), &meta()), Err(ResolveError::NotAFolder(path("f"))));
+        assert!(root.into_changes().is_empty());
+    }
+}
