@@ -1,6 +1,7 @@
 //! Where an image's blobs come from: a store, a layout, an archive, a registry.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::{self, Read};
 
 use crate::oci::{Descriptor, Digest};
@@ -12,6 +13,12 @@ pub trait Blobs: Sync {
     /// descriptor's digest and size are of, or an error of kind [`io::ErrorKind::InvalidData`]. A blob that isn't
     /// there is [`io::ErrorKind::NotFound`].
     fn open(&self, blob: &Descriptor) -> io::Result<Box<dyn Read + '_>>;
+
+    /// The file that holds this blob and nothing else, if there is one. Nothing has verified it: it is for those
+    /// who let the kernel copy it and verify their copy.
+    fn file(&self, _blob: &Descriptor) -> Option<File> {
+        None
+    }
 }
 
 impl Blobs for Store {
@@ -21,6 +28,10 @@ impl Blobs for Store {
             return Err(not_found(&digest));
         }
         Ok(Box::new(self.open_blob(blob).map_err(io::Error::other)?))
+    }
+
+    fn file(&self, blob: &Descriptor) -> Option<File> {
+        File::open(self.blob_path(&digest_of(blob).ok()?)).ok()
     }
 }
 

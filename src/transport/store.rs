@@ -1,5 +1,6 @@
 //! The store as a source and as a sink.
 
+use std::fs::File;
 use std::io::{self, Read, Write as _};
 
 use super::copy::{each, put_blob};
@@ -29,6 +30,10 @@ impl<'a> StoreSource<'a> {
 impl Blobs for StoreSource<'_> {
     fn open(&self, blob: &Descriptor) -> io::Result<Box<dyn Read + '_>> {
         Blobs::open(self.store, blob)
+    }
+
+    fn file(&self, blob: &Descriptor) -> Option<File> {
+        self.store.file(blob)
     }
 }
 

@@ -166,4 +166,9 @@ fn platforms_have_folders_of_their_own() {
         assert_eq!(folder_name(&platform.parse().unwrap()), expected);
     }
     assert_eq!(folder_name(&Platform::new("..", "/", None)), "..__");
+    let one = tree(&[("etc/a", file("1"))]);
+    let arm = "linux/arm64".parse().unwrap();
+    let all = by_platform([(&Platform::default(), &one), (&arm, &one)]);
+    let names: Vec<String> = all.iter().map(|(path, _)| path.to_string()).collect();
+    assert_eq!(names, ["linux_amd64/etc/a", "linux_arm64/etc/a"]);
 }

@@ -36,7 +36,7 @@ fn its_members_are_in_order_and_say_nothing_of_the_machine() {
     let artifact = artifact(&mut blobs);
     let bytes = std::fs::read(write(&dir, &artifact, &blobs)).unwrap();
     let mut listing = String::new();
-    for entry in tar::Archive::new(&bytes[..]).entries().unwrap() {
+    for entry in ::tar::Archive::new(&bytes[..]).entries().unwrap() {
         let entry = entry.unwrap();
         let header = entry.header();
         let owner = (header.uid().unwrap(), header.gid().unwrap(), header.username_bytes().unwrap());
