@@ -1,5 +1,6 @@
 //! Layouts and archives, with skopeo, umoci and podman.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -149,7 +150,7 @@ fn skopeo_copies_a_whole_index() {
     let Some(skopeo) = find("skopeo", "an index copied by skopeo") else { return };
     let mut world = World::new();
     let images = ["linux/amd64", "linux/arm64"].map(|platform| world.image(platform, &["gzip", "zstd"]));
-    let index = Artifact::index(images.into()).unwrap();
+    let index = Artifact::index(images.into(), BTreeMap::new()).unwrap();
     LayoutSink::new(&world.path("layout"), vec![Name::tag("all")]).put(&index, &world.blobs).unwrap();
     let from = format!("{}:all", world.place("oci", "layout"));
     let to = format!("{}:all", world.place("oci", "copy"));
