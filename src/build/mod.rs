@@ -8,11 +8,11 @@ mod source;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-pub use outside::{Contexts, Outside, OutsideError};
+pub use outside::{Contexts, Outside, OutsideError, git_environment};
 pub use source::{BuildFileChoice, NAMES, SourceError};
 
-use crate::context::Modes;
 use crate::buildfile::{self, Buildfile, Diagnostic, LowerOptions, Source};
+use crate::context::Modes;
 use crate::exec::{self, ExecError, Report};
 use crate::image::{self, Artifact, Image, Parts};
 use crate::layer;
@@ -124,7 +124,11 @@ fn parse(source: &Source) -> Result<Buildfile, BuildError> {
 
 /// One plan for each; the default platform's where none is asked for.
 fn platforms(request: &Request) -> Vec<Option<Platform>> {
-    if request.platforms.is_empty() { vec![None] } else { request.platforms.iter().cloned().map(Some).collect() }
+    if request.platforms.is_empty() {
+        vec![None]
+    } else {
+        request.platforms.iter().cloned().map(Some).collect()
+    }
 }
 
 fn lower(

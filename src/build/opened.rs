@@ -43,12 +43,15 @@ impl Opened {
             ContextSpec::Git(address) => repository(outside, address),
             ContextSpec::Stdin => packed(outside, io::stdin().lock()).map_err(OutsideError::Stdin)?,
             ContextSpec::Archive(path) => {
-                let io = |error| OutsideError::Context(crate::context::ContextError::Io { path: path.clone(), error });
+                let io = |error| {
+                    OutsideError::Context(crate::context::ContextError::Io { path: path.clone(), error })
+                };
                 packed(outside, File::open(path).map_err(io)?).map_err(io)?
             }
             ContextSpec::Url(text) => {
                 let fetched = url::fetch(text, None, outside.store.temp_file()?, &outside.contexts.http)?;
-                let reading = fetched.content.open().map_err(|error| OutsideError::Stdin(io::Error::other(error)))?;
+                let reading =
+                    fetched.content.open().map_err(|error| OutsideError::Stdin(io::Error::other(error)))?;
                 packed(outside, reading).map_err(OutsideError::Stdin)?
             }
             ContextSpec::OciLayout(_)
@@ -69,7 +72,9 @@ impl Opened {
         let Some((stats, since)) = lock(&self.stats).take() else { return };
         for (path, node) in self.tree.get().into_iter().flat_map(|tree| tree.iter()) {
             let Some(content) = node.content() else { continue };
-            if let (Source::File { seen, .. }, Some(fingerprint)) = (content.source(), content.known_fingerprint()) {
+            if let (Source::File { seen, .. }, Some(fingerprint)) =
+                (content.source(), content.known_fingerprint())
+            {
                 stats.put(path.as_bytes(), *seen, fingerprint, since);
             }
         }
@@ -84,8 +89,13 @@ fn folder(outside: &Outside, name: &ContextName, root: &Path) -> Result<Opened, 
     let stats = StatCache::open(&outside.store, root);
     let since = Moment::now();
     let known = |path: &ImagePath, stat: &_| stats.get(path.as_bytes(), stat);
-    let options =
-        Options { modes: outside.modes(), ignore, needed: Needed::All, known: Some(&known), ..Options::default() };
+    let options = Options {
+        modes: outside.modes(),
+        ignore,
+        needed: Needed::All,
+        known: Some(&known),
+        ..Options::default()
+    };
     let Context { tree, ignore, notes } = folder::read(root, options)?;
     let stats = Mutex::new(Some((stats, since)));
     Ok(Opened { tree: Arc::new(tree).into(), ignore, notes, stats, ..Opened::default() })
@@ -93,7 +103,7 @@ fn folder(outside: &Outside, name: &ContextName, root: &Path) -> Result<Opened, 
 
 fn repository(outside: &Outside, address: &str) -> Result<Opened, OutsideError> {
     let address = GitAddress::parse(address)?.ok_or(OutsideError::NoContext)?;
-    let checkout = git::checkout(&address.git(), &outside.git_environment()?)?;
+    let checkout = git::checkout(&address.git(), &outside.git_environment())?;
     let ignore = ignore_file::find(&checkout.root(), None)?.map(|(_, ignore)| ignore).unwrap_or_default();
     let whole = checkout.read(Options { modes: Modes::Keep, ..Options::default() })?;
     Ok(Opened {

@@ -9,21 +9,24 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use super::opened::Opened;
 use super::source::SourceError;
 use crate::buildfile::{Buildfile, directive};
-use crate::context::shown;
 use crate::context::git::{self, Checkout, GitError};
+use crate::context::shown;
 use crate::context::url::{self, Http, UrlError};
-use crate::context::{ContextError, ContextSpec, Modes, Options};
+use crate::context::{ContextError, ContextSpec, Modes, Options, ignore_file};
 use crate::exec::{Event, InputError, Inputs, Report};
 use crate::image::{Image, LoadError};
 use crate::layer::{ListingError, ReadError};
 use crate::oci::{Digest, Pinned, Platform, Reference};
 use crate::plan::{
-    Base, ContextName, CopySource, Git, GitAddressError, Named, Op, Pin, Plan, Resolve, ResolveError, ResolvedImage, Stage, TreeRef, Url,
+    Base, ContextName, CopySource, Git, GitAddressError, Named, Op, Pin, Plan, Resolve, ResolveError,
+    ResolvedImage, Stage, TreeRef, Url,
 };
 use crate::store::{Store, StoreError};
 use crate::transport::{
-    Choice, DockerArchive, Layout, OciArchive, Source, StoreSource, TransportError, import_documents, import_layers,
+    Choice, DockerArchive, Layout, OciArchive, Source, StoreSource, TransportError, import_documents,
+    import_layers,
 };
+use crate::tree::pattern::Ignore;
 use crate::tree::{ImagePath, Tree};
 
 /// What a build's contexts and bases are, as the command line says.
@@ -115,6 +118,13 @@ impl Outside {
         self.modes.get().copied().unwrap_or_default()
     }
 
+    /// The ignore list of the build context, if it is a folder and has one.
+    pub fn ignore(&self) -> Result<Option<Ignore>, OutsideError> {
+        let Some(ContextSpec::Folder(root)) = &self.contexts.main else { return Ok(None) };
+        let found = ignore_file::find(root, self.build_file.get().map(AsRef::as_ref))?;
+        Ok(found.map(|(_, ignore)| ignore))
+    }
+
     /// The door for planning.
     pub fn resolver(&self) -> Resolver<'_> {
         Resolver(self)
@@ -136,7 +146,8 @@ impl Outside {
 
     fn fetch_image(&self, pinned: &Pinned) -> Result<(), OutsideError> {
         let (image, spec) = self.known_image(pinned)?;
-        let source = self.image_source(&spec)?.ok_or_else(|| OutsideError::NotFetched(pinned.name.clone()))?;
+        let source =
+            self.image_source(&spec)?.ok_or_else(|| OutsideError::NotFetched(pinned.name.clone()))?;
         Ok(import_layers(&image, &*source, &self.store)?)
     }
 
@@ -163,7 +174,11 @@ impl Outside {
         };
         let fetched = url::fetch(&url.url, checksum, self.store.temp_file()?, &self.contexts.http)?;
         if checksum.is_none() {
-            let text = format!("`{}` is not pinned: another build may get another file; add `--checksum={}`", shown(&url.url), fetched.digest);
+            let text = format!(
+                "`{}` is not pinned: another build may get another file; add `--checksum={}`",
+                shown(&url.url),
+                fetched.digest
+            );
             report.report(Event::Warning { text: &text });
         }
         lock(&self.fetched).insert(key, Arc::new(fetched.tree()));
@@ -175,10 +190,12 @@ impl Outside {
         if lock(&self.fetched).contains_key(&key) {
             return Ok(());
         }
-        let checkout = git::checkout(git, &self.git_environment()?)?;
+        let checkout = git::checkout(git, &self.git_environment())?;
         if git.commit == Pin::Unpinned {
             let (remote, commit) = (shown(&git.remote), checkout.commit());
-            let text = format!("`{remote}` is not pinned: another build may get another commit; this one got {commit}");
+            let text = format!(
+                "`{remote}` is not pinned: another build may get another commit; this one got {commit}"
+            );
             report.report(Event::Warning { text: &text });
         }
         let tree = checkout.read(Options { modes: self.modes(), ..Options::default() })?.tree;
@@ -187,20 +204,8 @@ impl Outside {
         Ok(())
     }
 
-    pub(super) fn git_environment(&self) -> Result<git::Environment, OutsideError> {
-        let get = |name: &str| self.contexts.helpers.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
-        let proxies = self.contexts.helpers.iter().filter_map(|(key, value)| {
-            let key = key.to_str()?;
-            key.to_ascii_lowercase().ends_with("_proxy").then(|| (key.to_owned(), value.clone()))
-        });
-        Ok(git::Environment {
-            path: get("PATH").unwrap_or_default(),
-            home: get("HOME").map(Into::into),
-            ssh_auth_sock: get("SSH_AUTH_SOCK"),
-            proxies: proxies.collect(),
-            temp: self.store.temp_folder(),
-            local: false,
-        })
+    pub(super) fn git_environment(&self) -> git::Environment {
+        git_environment(&self.contexts.helpers, self.store.temp_folder())
     }
 
     /// Notes for the next build what was hashed in this one. That it can't be noted costs time, and is no error.
@@ -267,8 +272,26 @@ impl Outside {
 
     fn known_image(&self, pinned: &Pinned) -> Result<(Arc<Image>, ContextSpec), OutsideError> {
         let images = lock(&self.images);
-        let known = images.get(&pinned.digest).ok_or_else(|| OutsideError::NotFetched(pinned.name.clone()))?;
+        let known =
+            images.get(&pinned.digest).ok_or_else(|| OutsideError::NotFetched(pinned.name.clone()))?;
         Ok(known.clone())
+    }
+}
+
+/// What git gets to see, of the variables that helpers get.
+pub fn git_environment(helpers: &[(OsString, OsString)], temp: PathBuf) -> git::Environment {
+    let get = |name: &str| helpers.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
+    let proxies = helpers.iter().filter_map(|(key, value)| {
+        let key = key.to_str()?;
+        key.to_ascii_lowercase().ends_with("_proxy").then(|| (key.to_owned(), value.clone()))
+    });
+    git::Environment {
+        path: get("PATH").unwrap_or_default(),
+        home: get("HOME").map(Into::into),
+        ssh_auth_sock: get("SSH_AUTH_SOCK"),
+        proxies: proxies.collect(),
+        temp,
+        local: false,
     }
 }
 

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use lith::build::{self, BuildError, BuildFileChoice, Contexts, Outside, Request};
+use lith::build::{self, BuildError, BuildFileChoice, Contexts, Outside, Request, git_environment};
 use lith::buildfile::{Diagnostic, render};
 use lith::compression::Compression;
 use lith::context::ContextSpec;
+use lith::context::git::commit_time;
 use lith::exec::{Event, Report};
 use lith::image::Artifact;
 use lith::oci::{Epoch, Platform, Reference};
@@ -234,7 +235,8 @@ impl Wanted {
             Some(path) => BuildFileChoice::Path(path.clone()),
             None => BuildFileChoice::LookUp,
         };
-        let tags = args.tag.iter().map(|tag| super::images::parse_name(tag)).collect::<Result<Vec<_>, _>>()?;
+        let tags =
+            args.tag.iter().map(|tag| super::images::parse_name(tag)).collect::<Result<Vec<_>, _>>()?;
         let outputs = outputs(args, &tags, world)?;
         let (annotations, index_annotations) = annotations(args, &outputs)?;
         let request = Request {
@@ -281,7 +283,9 @@ pub(super) fn build_args(texts: &[String], world: &World) -> anyhow::Result<BTre
     let mut args = BTreeMap::new();
     for text in texts {
         match text.split_once('=') {
-            Some(("", _)) => return Err(Hinted::usage(format!("`--build-arg {text}`: expected NAME=VALUE")).into()),
+            Some(("", _)) => {
+                return Err(Hinted::usage(format!("`--build-arg {text}`: expected NAME=VALUE")).into());
+            }
             Some((name, value)) => drop(args.insert(name.to_owned(), value.to_owned())),
             None => {
                 if let Some(value) = world.environment.get(text) {
@@ -331,7 +335,8 @@ fn annotations(
                 (levels.to_owned(), key.to_owned())
             }
             Some((level, _)) if matches!(level, "manifest-descriptor" | "index-descriptor") => {
-                let error = Hinted::usage(format!("`--annotation {level}:…`: lith annotates manifests and indexes"));
+                let error =
+                    Hinted::usage(format!("`--annotation {level}:…`: lith annotates manifests and indexes"));
                 return Err(error.hint("use `manifest:` or `index:`").into());
             }
             _ => ("manifest".to_owned(), key),
@@ -354,8 +359,9 @@ fn epoch(args: &Args, main: &ContextSpec, world: &World) -> anyhow::Result<Optio
             let ContextSpec::Folder(folder) = main else {
                 return Err(Hinted::usage("`--source-date-epoch git` needs a folder as the context").into());
             };
-            let seconds = lith::context::git::commit_time(folder, &world.environment.for_helpers())?;
-            Ok(Some(seconds))
+            let environment = git_environment(&world.environment.for_helpers(), std::env::temp_dir());
+            let seconds = commit_time(folder, &environment)?;
+            Ok(Epoch::from_seconds(seconds))
         }
         (Some(text), _) => read(text, "--source-date-epoch"),
         (None, Some(text)) => read(text, "SOURCE_DATE_EPOCH"),
@@ -373,7 +379,10 @@ fn compression(args: &Args, outputs: &[Sending]) -> anyhow::Result<Compression> 
     match said[..] {
         [] => Ok(Compression::default()),
         [one] => Ok(one),
-        _ => Err(Hinted::usage("the outputs ask for different compressions, which would be different images").into()),
+        _ => {
+            Err(Hinted::usage("the outputs ask for different compressions, which would be different images")
+                .into())
+        }
     }
 }
 

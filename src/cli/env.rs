@@ -43,8 +43,17 @@ impl Environment {
     /// Those that helper programs such as git are started with, and no others.
     pub(crate) fn for_helpers(&self) -> Vec<(OsString, OsString)> {
         const PASSED: [&str; 11] = [
-            "PATH", "HOME", "SSH_AUTH_SOCK", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy",
-            "no_proxy", "XDG_RUNTIME_DIR", "DOCKER_HOST",
+            "PATH",
+            "HOME",
+            "SSH_AUTH_SOCK",
+            "HTTP_PROXY",
+            "HTTPS_PROXY",
+            "NO_PROXY",
+            "http_proxy",
+            "https_proxy",
+            "no_proxy",
+            "XDG_RUNTIME_DIR",
+            "DOCKER_HOST",
         ];
         let passed = |name: &str| self.variables.get_key_value(std::ffi::OsStr::new(name));
         PASSED.iter().filter_map(|name| passed(name)).map(|(k, v)| (k.clone(), v.clone())).collect()

@@ -8,9 +8,10 @@ use lith::exec::{Event, Report};
 use lith::oci::Reference;
 use lith::store::Store;
 use lith::transport::{
-    Daemon, Destination, DockerArchiveSink, LayoutSink, Name, OciArchiveSink, Output, OutputKind, Sink as _, Split,
-    StoreSink, folder_name, write_folder, write_root_tar,
+    Daemon, Destination, DockerArchiveSink, LayoutSink, Name, OciArchiveSink, Output, OutputKind, Sink as _,
+    Split, StoreSink, folder_name, write_folder, write_tar,
 };
+use lith::tree::{ImagePath, Node, Tree};
 
 use super::World;
 use super::build::Args;
@@ -85,6 +86,20 @@ fn is_stdout(kind: &OutputKind) -> bool {
     )
 }
 
+/// The root file systems as one tree: several, or if `split` says so, each below a folder called as its platform.
+fn one_tree(built: &Built, split: Option<bool>) -> Tree {
+    let folder = |platform| match split.unwrap_or(built.trees.len() > 1) {
+        true => ImagePath::new(folder_name(platform).as_bytes()).expect("a plain name"),
+        false => ImagePath::root(),
+    };
+    let nodes = built.trees.iter().flat_map(|(platform, tree)| {
+        let folder = folder(platform);
+        let top = (!folder.is_root()).then(|| (folder.clone(), Node::implicit_dir()));
+        top.into_iter().chain(tree.iter().map(move |(path, node)| (folder.join(path), node.clone())))
+    });
+    nodes.collect()
+}
+
 impl Sending {
     pub(super) fn is_stdout(&self) -> bool {
         is_stdout(&self.output.kind)
@@ -110,7 +125,9 @@ impl Sending {
         match &self.output.kind {
             OutputKind::Image { .. } => drop(StoreSink::new(store, references).put(artifact, store)?),
             OutputKind::Layout(folder) => drop(LayoutSink::new(folder, names()).put(artifact, store)?),
-            OutputKind::OciArchive(to) => drop(OciArchiveSink::new(to.clone(), names()).put(artifact, store)?),
+            OutputKind::OciArchive(to) => {
+                drop(OciArchiveSink::new(to.clone(), names()).put(artifact, store)?)
+            }
             OutputKind::DockerArchive(to) => {
                 drop(DockerArchiveSink::new(to.clone(), references).put(artifact, store)?);
             }
@@ -121,14 +138,19 @@ impl Sending {
             }
             OutputKind::Local(split) => self.write_local(split, built, report)?,
             OutputKind::Tar(split) => {
-                write_root_tar(&built.trees, split.by_platform, built.epoch, &split.to)?;
+                write_tar(&one_tree(built, split.by_platform), built.epoch, &split.to)?;
             }
         }
         report.report(Event::Output { text: &self.describe() });
         Ok(())
     }
 
-    fn write_local(&self, split: &Split<std::path::PathBuf>, built: &Built, report: &dyn Report) -> anyhow::Result<()> {
+    fn write_local(
+        &self,
+        split: &Split<std::path::PathBuf>,
+        built: &Built,
+        report: &dyn Report,
+    ) -> anyhow::Result<()> {
         let by_platform = split.by_platform.unwrap_or(built.trees.len() > 1);
         for (platform, tree) in &built.trees {
             let folder = if by_platform { split.to.join(folder_name(platform)) } else { split.to.clone() };
@@ -149,8 +171,12 @@ impl Sending {
         match &self.output.kind {
             OutputKind::Image { .. } => format!("named {} in the store", names.join(", ")),
             OutputKind::Layout(folder) => format!("wrote the layout {}", path(folder)),
-            OutputKind::OciArchive(file) | OutputKind::DockerArchive(file) => format!("wrote the archive {}", to(file)),
-            OutputKind::Docker { .. } => format!("loaded into {}", self.daemon.as_deref().unwrap_or("docker")),
+            OutputKind::OciArchive(file) | OutputKind::DockerArchive(file) => {
+                format!("wrote the archive {}", to(file))
+            }
+            OutputKind::Docker { .. } => {
+                format!("loaded into {}", self.daemon.as_deref().unwrap_or("docker"))
+            }
             OutputKind::Local(split) => format!("wrote the root file system to {}", path(&split.to)),
             OutputKind::Tar(split) => format!("wrote the root file system to {}", to(&split.to)),
         }

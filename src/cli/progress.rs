@@ -146,7 +146,8 @@ fn json(event: &Event<'_>) -> serde_json::Value {
                 How::Built { size } => ("built", Some(*size)),
             };
             let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-            let mut value = json!({"event": "finished", "step": name(step), "how": how, "milliseconds": milliseconds});
+            let mut value =
+                json!({"event": "finished", "step": name(step), "how": how, "milliseconds": milliseconds});
             if let Some(size) = size {
                 value["size"] = size.into();
             }

@@ -43,7 +43,9 @@ pub fn find_in(tree: &Tree) -> Result<Option<Ignore>, ContextError> {
         let path = ImagePath::new(name.as_bytes()).expect("a plain name");
         let Some(content) = tree.get(&path).and_then(Node::content) else { continue };
         let path = PathBuf::from(name);
-        let bytes = content.read_bounded(LIMIT).map_err(|error| ContextError::Io { path: path.clone(), error: std::io::Error::other(error) })?;
+        let bytes = content
+            .read_bounded(LIMIT)
+            .map_err(|error| ContextError::Io { path: path.clone(), error: std::io::Error::other(error) })?;
         let bytes = bytes.ok_or_else(|| ContextError::TooLarge { path: path.clone(), limit: LIMIT })?;
         return Ok(Some(parse(path, &bytes)?.1));
     }
