@@ -1,4 +1,5 @@
 //! All integration tests, in one binary.
 
 mod fixtures;
+mod interop;
 mod plan;
