@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use lith::oci::{ImageConfig, Pinned};
 use lith::plan::{
-    Base, Command, ContextName, Copy, CopySource, Mount, MountKind, Op, Owner, Pin, Plan, Run, Stage, StageId, TreeRef,
+    Base, Command, ContextName, Copy, CopySource, Mount, MountKind, Op, Owner, Pin, Plan, Run, Stage,
+    StageId, TreeRef,
 };
 
 pub(super) fn plan(plan: &Plan) -> String {
