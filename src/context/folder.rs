@@ -25,7 +25,7 @@ pub struct Options<'a> {
     /// Fingerprints of files that have not changed since an earlier build.
     pub known: Option<&'a dyn Fn(&ImagePath, &Stat) -> Option<Fingerprint>>,
     /// Leaves out what git keeps in a checkout for itself.
-    pub(super) without_git_dirs: bool,
+    pub without_git_dirs: bool,
 }
 
 /// The part of a context that a build asks for.
@@ -285,7 +285,7 @@ impl Needed {
 }
 
 /// A tree without what a list ignores. Folders of what is left stay.
-pub(super) fn filter(tree: &Tree, ignore: &Ignore) -> Tree {
+pub fn filter(tree: &Tree, ignore: &Ignore) -> Tree {
     if ignore.is_empty() {
         return tree.clone();
     }

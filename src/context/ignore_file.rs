@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use super::ContextError;
 use super::inside::{self, read_file};
 use crate::tree::pattern::Ignore;
+use crate::tree::{ImagePath, Node, Tree};
 
 /// The names in the root of a context, in order.
 pub const NAMES: [&str; 3] = [".buildignore", ".containerignore", ".dockerignore"];
@@ -32,6 +33,21 @@ pub fn find(root: &Path, build_file: Option<&Path>) -> Result<Option<(PathBuf, I
         if let Some(text) = inside::read(root, Path::new(name), LIMIT)? {
             return parse(root.join(name), &text).map(Some);
         }
+    }
+    Ok(None)
+}
+
+/// Finds and reads the list for a context that is no folder.
+pub fn find_in(tree: &Tree) -> Result<Option<Ignore>, ContextError> {
+    for name in NAMES {
+        let path = ImagePath::new(name.as_bytes()).expect("a plain name");
+        let Some(content) = tree.get(&path).and_then(Node::content) else { continue };
+        let path = PathBuf::from(name);
+        let bytes = content
+            .read_bounded(LIMIT)
+            .map_err(|error| ContextError::Io { path: path.clone(), error: std::io::Error::other(error) })?;
+        let bytes = bytes.ok_or_else(|| ContextError::TooLarge { path: path.clone(), limit: LIMIT })?;
+        return Ok(Some(parse(path, &bytes)?.1));
     }
     Ok(None)
 }

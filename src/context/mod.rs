@@ -14,9 +14,9 @@ mod modes;
 mod spec;
 pub mod url;
 
+pub use credentials::shown;
 pub use folder::{Needed, Options};
 pub use modes::{Modes, ParseModesError};
-pub use credentials::shown;
 pub use spec::{ContextSpec, ParseContextError};
 
 use std::io;

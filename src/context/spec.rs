@@ -38,6 +38,8 @@ pub enum ParseContextError {
     )]
     Scheme(String),
     #[error(transparent)]
+    Git(#[from] crate::plan::GitAddressError),
+    #[error(transparent)]
     Reference(#[from] ParseReferenceError),
 }
 
@@ -53,6 +55,9 @@ impl ContextSpec {
         }
         if std::path::Path::new(text).is_dir() {
             return Ok(Self::Folder(text.into()));
+        }
+        if crate::plan::GitAddress::parse(text)?.is_some() {
+            return Ok(Self::Git(text.to_owned()));
         }
         match text.split_once("://") {
             Some(("oci-layout", rest)) => Ok(Self::OciLayout(rest.to_owned())),
