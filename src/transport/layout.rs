@@ -259,8 +259,9 @@ impl LayoutSink {
     /// without copying a byte) and the copy is verified; otherwise it is verified on its way.
     fn put_blob(&self, blob: &Descriptor, blobs: &dyn Blobs) -> Result<(), TransportError> {
         self.write_blob(blob, |file| match blobs.file(blob) {
-            Some(mut source) => {
-                io::copy(&mut source, file)?;
+            Some(source) => {
+                // One byte more than it may have is enough to tell.
+                io::copy(&mut source.take(blob.size().saturating_add(1)), file)?;
                 file.rewind()?;
                 pump(&mut Verified::new(file, blob)?, &mut io::sink())
             }

@@ -173,6 +173,26 @@ fn a_failed_put_changes_no_name() {
 }
 
 #[test]
+fn a_file_that_is_no_such_blob_is_not_copied() {
+    let mut world = World::new();
+    let artifact = artifact(&mut world.blobs);
+    world.put(&artifact, &["a"]);
+    let layout = world.open(&Choice::Only).unwrap();
+    let blob = artifact.contents()[0];
+    let path = world.folder().join(blob_path(&digest_of(blob).unwrap()));
+    let good = std::fs::read(&path).unwrap();
+    let other = world.dir.path().join("other");
+    for bad in [[&good[..], b"x"].concat(), good[1..].to_vec(), vec![0; good.len()]] {
+        std::fs::write(&path, bad).unwrap();
+        assert!(copy(&layout, &mut LayoutSink::new(&other, Vec::new()), None).is_err());
+        assert!(!other.join(blob_path(&digest_of(blob).unwrap())).exists());
+        assert!(!other.join("index.json").exists());
+    }
+    std::fs::write(&path, good).unwrap();
+    copy(&layout, &mut LayoutSink::new(&other, Vec::new()), None).unwrap();
+}
+
+#[test]
 fn a_folder_of_other_things_is_left_alone() {
     let mut world = World::new();
     let artifact = artifact(&mut world.blobs);
