@@ -5,6 +5,7 @@
 //! a context is ever run, opened (but for regular files) or followed out of it, and what is not asked for is not
 //! read: contents stay on disk until a layer wants them. The network is asked by [`git`] and [`url`] alone.
 
+pub mod archive;
 mod credentials;
 pub mod folder;
 pub mod git;
@@ -14,16 +15,17 @@ mod modes;
 mod spec;
 pub mod url;
 
-pub use folder::{Needed, Options};
-pub use modes::{Modes, ParseModesError};
 pub use credentials::shown;
+pub use folder::{Known, Needed, Options};
+pub use modes::{Modes, ParseModesError};
 pub use spec::{ContextSpec, ParseContextError};
 
 use std::io;
 use std::path::PathBuf;
 
+use crate::layer::{ListingError, ReadError};
 use crate::tree::pattern::{Ignore, IgnoreError};
-use crate::tree::{Fingerprint, ImagePath, PathError, Source, Stat, Tree};
+use crate::tree::{ContentError, Fingerprint, ImagePath, PathError, Source, Stat, Tree};
 
 /// A context that has been looked at.
 #[derive(Debug, Default)]
@@ -59,9 +61,32 @@ pub enum ContextError {
     TooLarge { path: PathBuf, limit: u64 },
     #[error("`{}` is not a regular file", .0.display())]
     NotAFile(PathBuf),
+    #[error("`{path}` of the archive: {why}")]
+    InArchive { path: String, why: &'static str },
+    #[error(transparent)]
+    Archive(#[from] ReadError),
+    #[error(transparent)]
+    Listing(#[from] ListingError),
+    #[error(transparent)]
+    Content(#[from] ContentError),
+    #[error("what is compressed is not a tar")]
+    NotATar,
+    #[error("neither a tar nor a Buildfile: it is no tar, and more than {limit} bytes")]
+    NotABuildFile { limit: u64 },
 }
 
 impl Context {
+    /// The context without what a list ignores, for one that was read before its list could be found.
+    #[must_use]
+    pub fn ignoring(self, ignore: Ignore) -> Self {
+        let tree = folder::filter(self.tree, &ignore);
+        let mut notes = self.notes;
+        for paths in [&mut notes.sockets, &mut notes.opened] {
+            paths.retain(|path| !ignore.excludes(path.as_bytes()));
+        }
+        Self { tree, ignore, notes }
+    }
+
     /// What is known of the files on disk by now, for a later build's [`Options::known`].
     pub fn fingerprints(&self) -> impl Iterator<Item = (&ImagePath, &Stat, Fingerprint)> {
         self.tree.iter().filter_map(|(path, node)| {
