@@ -178,7 +178,7 @@ impl CheckDirective {
     }
 
     /// `option=value;…`, up to the first space. The error is the option that is wrong.
-    fn read(value: &Word) -> Result<Self, Word> {
+    pub(super) fn read(value: &Word) -> Result<Self, Word> {
         let options = value.text.split(' ').next().unwrap_or_default();
         let mut check = Self { span: value.span, ..Self::default() };
         let mut start = 0;

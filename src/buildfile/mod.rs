@@ -20,6 +20,7 @@ pub mod syntax;
 mod values;
 mod words;
 
+pub use check::check;
 pub use diagnostic::{Diagnostic, Severity};
 pub use lower::{LowerOptions, lower, source_date_epoch};
 pub use parse::{Parsed, Trigger, parse, parse_trigger};

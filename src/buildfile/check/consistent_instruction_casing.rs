@@ -11,7 +11,7 @@ pub(super) static RULE: Rule = Rule {
     tree: Some(check),
 };
 
-fn check(file: &Buildfile, lints: &mut Lints<'_>) {
+fn check(file: &Buildfile, lints: &mut Lints) {
     let keywords: Vec<(&Word, Option<&CheckDirective>)> = file
         .stages
         .iter()

@@ -13,7 +13,7 @@ pub(super) static RULE: Rule = Rule {
     tree: Some(check),
 };
 
-fn check(file: &Buildfile, lints: &mut Lints<'_>) {
+fn check(file: &Buildfile, lints: &mut Lints) {
     let mut seen = BTreeSet::new();
     for from in file.stages.iter().map(|stage| &stage.from) {
         let Some(name) = &from.instruction.name else { continue };

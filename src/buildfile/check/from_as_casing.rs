@@ -11,7 +11,7 @@ pub(super) static RULE: Rule = Rule {
     tree: Some(check),
 };
 
-fn check(file: &Buildfile, lints: &mut Lints<'_>) {
+fn check(file: &Buildfile, lints: &mut Lints) {
     for from in file.stages.iter().map(|stage| &stage.from) {
         let Some(name) = &from.instruction.name else { continue };
         let (keyword, r#as) = (from.keyword.as_str(), name.keyword.as_str());

@@ -14,7 +14,7 @@ pub(super) static RULE: Rule = Rule {
     tree: Some(check),
 };
 
-fn check(file: &Buildfile, lints: &mut Lints<'_>) {
+fn check(file: &Buildfile, lints: &mut Lints) {
     for statement in &file.globals {
         report(statement, "ARG", &names(&statement.instruction), lints);
     }
@@ -34,7 +34,7 @@ fn names(arg: &Arg) -> Vec<&str> {
     arg.definitions.iter().map(|definition| definition.name.as_str()).collect()
 }
 
-fn report<I>(statement: &Statement<I>, keyword: &str, names: &[&str], lints: &mut Lints<'_>) {
+fn report<I>(statement: &Statement<I>, keyword: &str, names: &[&str], lints: &mut Lints) {
     let Some(comment) = statement.comments.last() else { return };
     let first = comment.text.split(' ').next().unwrap_or_default();
     if names.contains(&first) {
@@ -45,7 +45,7 @@ fn report<I>(statement: &Statement<I>, keyword: &str, names: &[&str], lints: &mu
         _ => "<arg_key>",
     };
     let message = format!("Comment for {keyword} should follow the format: `# {example} <description>`");
-    lints.add(statement.check.as_ref(), Finding::new(&RULE, comment.span, message));
+    lints.add(statement.check.as_ref(), Finding::new(&RULE, statement.keyword.span, message));
 }
 
 #[cfg(test)]
@@ -58,7 +58,7 @@ mod tests {
     fn it_runs_only_when_asked_for() {
         let text = "# bla\nARG foo=bar\n# BasE this is an image\nFROM scratch AS base\n";
         assert_eq!(check(&format!("\n{text}")), [] as [&str; 0]);
-        let expected = ["InvalidDefinitionDescription 3", "InvalidDefinitionDescription 5"];
+        let expected = ["InvalidDefinitionDescription 4", "InvalidDefinitionDescription 6"];
         assert_eq!(check(&format!("{ASK}\n{text}")), expected);
         assert_eq!(check(&format!("# check=experimental=all\n\n{text}")), expected);
         assert_eq!(

@@ -22,20 +22,20 @@ impl Finding {
 
 /// The findings of a run.
 #[derive(Debug)]
-pub(in crate::buildfile) struct Lints<'a> {
-    file: Option<&'a CheckDirective>,
+pub(in crate::buildfile) struct Lints {
+    file: Option<CheckDirective>,
     found: Vec<Diagnostic>,
 }
 
-impl<'a> Lints<'a> {
-    /// With the file's own directive.
-    pub(in crate::buildfile) fn new(file: Option<&'a CheckDirective>) -> Self {
+impl Lints {
+    /// With the file's own directive, or what stands in for it.
+    pub(in crate::buildfile) fn new(file: Option<CheckDirective>) -> Self {
         Self { file, found: Vec::new() }
     }
 
     /// Takes a finding, unless the file's directive or the statement's comment silences its rule.
     pub(in crate::buildfile) fn add(&mut self, statement: Option<&CheckDirective>, finding: Finding) {
-        let directives = || self.file.into_iter().chain(statement);
+        let directives = || self.file.iter().chain(statement);
         let silent = if finding.rule.experimental {
             !directives().any(|directive| names(directive, finding.rule))
         } else {
@@ -52,7 +52,7 @@ impl<'a> Lints<'a> {
     pub(in crate::buildfile) fn finish(mut self) -> (Vec<Diagnostic>, Option<Diagnostic>) {
         self.found.sort_by_key(|diagnostic| diagnostic.span);
         self.found.dedup();
-        let error = self.file.filter(|file| file.error && !self.found.is_empty()).map(|file| {
+        let error = self.file.as_ref().filter(|file| file.error && !self.found.is_empty()).map(|file| {
             let rules: BTreeSet<&str> = self.found.iter().map(|diagnostic| diagnostic.code).collect();
             let rules: Vec<&str> = rules.into_iter().collect();
             let message = format!("lint violation found for rules: {}", rules.join(", "));
@@ -73,7 +73,7 @@ fn has(words: &[crate::buildfile::Word], name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::check;
+    use super::super::testing::{check, check_with};
 
     #[test]
     fn the_files_directive_silences_rules() {
@@ -91,6 +91,15 @@ mod tests {
     fn a_comment_silences_rules_for_its_statement() {
         let text = "FROM scratch\n# check=skip=JSONArgsRecommended\nCMD a\nENTRYPOINT b\n";
         assert_eq!(check(text), ["JSONArgsRecommended 4"]);
+    }
+
+    #[test]
+    fn a_build_argument_takes_the_directives_place() {
+        let text = "# check=skip=all\nFROM scratch as base\ncopy a /\n";
+        let argument = |value| [("BUILDKIT_DOCKERFILE_CHECK", value)];
+        let found = check_with(text, &argument("skip=ConsistentInstructionCasing;error=true"));
+        assert_eq!(found, ["check 1", "FromAsCasing 2"]);
+        assert_eq!(check_with(text, &argument("nonsense")), ["invalid-directive 1"]);
     }
 
     #[test]

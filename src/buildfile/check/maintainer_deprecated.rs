@@ -11,7 +11,7 @@ pub(super) static RULE: Rule = Rule {
     tree: Some(check),
 };
 
-fn check(file: &Buildfile, lints: &mut Lints<'_>) {
+fn check(file: &Buildfile, lints: &mut Lints) {
     for statement in file.stages.iter().flat_map(|stage| &stage.statements) {
         if matches!(statement.instruction, Instruction::Maintainer(_)) {
             let message = "Maintainer instruction is deprecated in favor of using label".to_owned();

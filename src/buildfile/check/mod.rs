@@ -70,7 +70,7 @@ pub struct Rule {
     /// Runs only where `# check=experimental=` asks for it.
     pub experimental: bool,
     /// For a check of the syntax tree alone.
-    tree: Option<fn(&Buildfile, &mut Lints<'_>)>,
+    tree: Option<fn(&Buildfile, &mut Lints)>,
 }
 
 /// All checks.
@@ -105,7 +105,7 @@ pub fn rule(name: &str) -> Option<&'static Rule> {
 }
 
 /// Runs the checks that need nothing but the tree.
-pub(super) fn tree(file: &Buildfile, lints: &mut Lints<'_>) {
+pub(super) fn tree(file: &Buildfile, lints: &mut Lints) {
     for check in RULES.iter().filter_map(|rule| rule.tree) {
         check(file, lints);
     }

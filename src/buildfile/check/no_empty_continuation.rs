@@ -15,7 +15,7 @@ pub(super) static RULE: Rule = Rule {
     tree: Some(check),
 };
 
-fn check(file: &Buildfile, lints: &mut Lints<'_>) {
+fn check(file: &Buildfile, lints: &mut Lints) {
     file.globals.iter().for_each(|statement| report(parts(statement), lints));
     for stage in &file.stages {
         report(parts(&stage.from), lints);
@@ -27,7 +27,7 @@ fn parts<I>(statement: &Statement<I>) -> (Option<&CheckDirective>, &[Span]) {
     (statement.check.as_ref(), &statement.empty_continuations)
 }
 
-fn report((directive, empty): (Option<&CheckDirective>, &[Span]), lints: &mut Lints<'_>) {
+fn report((directive, empty): (Option<&CheckDirective>, &[Span]), lints: &mut Lints) {
     for span in empty {
         lints.add(directive, Finding::new(&RULE, *span, "Empty continuation line".to_owned()));
     }

@@ -6,7 +6,7 @@ use super::{RULES, rule};
 use crate::buildfile::{Diagnostic, Severity, Source, Span};
 
 /// `{"diagnostics": […]}`: each with its severity, code, message, place, and what helps.
-pub fn json(diagnostics: &[Diagnostic], source: &Source) -> Value {
+pub fn json(source: &Source, diagnostics: &[Diagnostic]) -> Value {
     let items: Vec<Value> = diagnostics.iter().map(|diagnostic| item(diagnostic, source)).collect();
     json!({ "file": source.name(), "diagnostics": items })
 }
@@ -39,8 +39,8 @@ fn position(source: &Source, offset: usize) -> Value {
     json!({ "line": position.line, "column": position.column })
 }
 
-/// SARIF 2.1.0, the form that code hosts and editors read. `version` is lith's.
-pub fn sarif(diagnostics: &[Diagnostic], source: &Source, version: &str) -> Value {
+/// SARIF 2.1.0, the form that code hosts and editors read.
+pub fn sarif(source: &Source, diagnostics: &[Diagnostic]) -> Value {
     let rules: Vec<Value> = RULES
         .iter()
         .map(|rule| {
@@ -60,7 +60,7 @@ pub fn sarif(diagnostics: &[Diagnostic], source: &Source, version: &str) -> Valu
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
         "runs": [{
-            "tool": { "driver": { "name": "lith", "version": version, "rules": rules } },
+            "tool": { "driver": { "name": "lith", "version": env!("CARGO_PKG_VERSION"), "rules": rules } },
             "columnKind": "unicodeCodePoints",
             "results": results,
         }],
@@ -132,7 +132,7 @@ mod tests {
     #[test]
     fn json_has_places_and_urls() {
         let (diagnostics, source) = sample();
-        let value = json(&diagnostics, &source);
+        let value = json(&source, &diagnostics);
         let [first, second] = value["diagnostics"].as_array().unwrap().as_slice() else { panic!() };
         assert_eq!(first["start"], json!({ "line": 1, "column": 11 }));
         assert_eq!(first["end"], json!({ "line": 1, "column": 15 }));
@@ -144,7 +144,7 @@ mod tests {
     #[test]
     fn sarif_refers_to_its_rules() {
         let (diagnostics, source) = sample();
-        let value = sarif(&diagnostics, &source, "1.2.3");
+        let value = sarif(&source, &diagnostics);
         let run = &value["runs"][0];
         assert_eq!(run["tool"]["driver"]["rules"].as_array().unwrap().len(), RULES.len());
         let [first, second] = run["results"].as_array().unwrap().as_slice() else { panic!() };

@@ -11,7 +11,7 @@ pub(super) static RULE: Rule = Rule {
     tree: Some(check),
 };
 
-fn check(file: &Buildfile, lints: &mut Lints<'_>) {
+fn check(file: &Buildfile, lints: &mut Lints) {
     for from in file.stages.iter().map(|stage| &stage.from) {
         let Some(name) = &from.instruction.name else { continue };
         if ["context", "scratch"].contains(&name.name.as_str()) {

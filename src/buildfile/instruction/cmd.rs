@@ -42,6 +42,7 @@ impl Cmd {
 mod tests {
     use super::*;
     use crate::buildfile::instruction::tests::{errors, parsed};
+    use crate::buildfile::lower::testing::{World, target, target_with};
 
     #[test]
     fn both_forms() {
@@ -61,5 +62,26 @@ mod tests {
         let mixed = "when using JSON array syntax, arrays must be comprised of strings only";
         assert_eq!(errors("CMD [1]"), [mixed]);
         assert_eq!(errors("CMD --x a"), ["unknown flag `--x`"]);
+    }
+
+    #[test]
+    fn an_entry_point_drops_the_bases_command() {
+        let with = |lines: &str| {
+            let mut world = World::default().with("base", r#"{"Cmd":["base"],"Shell":["/bin/bash","-c"]}"#);
+            target_with(&format!("FROM base\n{lines}\n"), &Default::default(), &mut world).config.config
+        };
+        assert_eq!(with("ENTRYPOINT [\"e\"]").cmd, None);
+        assert_eq!(with("CMD [\"c\"]\nENTRYPOINT [\"e\"]").cmd.unwrap(), ["c"]);
+        assert_eq!(with("ENV a=b").cmd.unwrap(), ["base"]);
+        assert_eq!(with("ENTRYPOINT e $x").entrypoint.unwrap(), ["/bin/bash", "-c", "e $x"]);
+    }
+
+    #[test]
+    fn forms() {
+        let config = target("FROM scratch\nCMD echo \"hi\"\n").config.config;
+        assert_eq!(config.cmd.unwrap(), ["/bin/sh", "-c", "echo \"hi\""]);
+        assert!(config.args_escaped);
+        let config = target("FROM scratch\nCMD []\nENTRYPOINT []\n").config.config;
+        assert_eq!((config.cmd, config.entrypoint), (None, None));
     }
 }

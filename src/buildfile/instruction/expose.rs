@@ -115,11 +115,43 @@ fn number(text: &str) -> Option<u16> {
 mod tests {
     use super::*;
     use crate::buildfile::instruction::tests::{errors, parsed};
+    use crate::buildfile::lower::testing::{errors as lowering_errors, history, target};
 
     #[test]
     fn ports_are_as_typed() {
         let Expose { ports } = parsed("EXPOSE 80 $p/udp\t8000-8010");
         assert_eq!(ports.iter().map(Word::as_str).collect::<Vec<_>>(), ["80", "$p/udp", "8000-8010"]);
         assert_eq!(errors("EXPOSE"), ["EXPOSE requires at least one argument"]);
+    }
+
+    #[test]
+    fn ranges_and_protocols() {
+        assert_eq!(
+            history("ARG P=\"3 2/udp\"\nEXPOSE 80 $P 1-2/SCTP\n")[1],
+            "EXPOSE [3/tcp 2/udp 1/sctp 2/sctp 80/tcp]"
+        );
+        let stage = target("FROM scratch\nEXPOSE 127.0.0.1:80:90 8080-8081:70-71 [::1]:1-2:3 65535/tcp\n");
+        let ports: Vec<_> = stage.config.config.exposed_ports.into_iter().collect();
+        assert_eq!(ports, ["3/tcp", "65535/tcp", "70/tcp", "71/tcp", "90/tcp"]);
+    }
+
+    #[test]
+    fn what_is_no_port_is_refused() {
+        for port in [
+            "x",
+            "65536",
+            "-1",
+            "2-1",
+            "1-",
+            "80/what",
+            "/tcp",
+            "1:2:3",
+            "1-2:3-5",
+            "x:80",
+            "[::g]:1:1",
+            "1,2",
+        ] {
+            assert_eq!(lowering_errors(&format!("FROM scratch\nEXPOSE {port}\n")).len(), 1, "{port}");
+        }
     }
 }

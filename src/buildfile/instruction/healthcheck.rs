@@ -186,6 +186,7 @@ fn text(config: &oci::Healthcheck) -> String {
 mod tests {
     use super::*;
     use crate::buildfile::instruction::tests::{errors, parsed};
+    use crate::buildfile::lower::testing::target;
 
     fn check(line: &str) -> Check {
         match parsed(line) {
@@ -233,5 +234,22 @@ mod tests {
         ] {
             assert_eq!(errors(line), [expected], "{line}");
         }
+    }
+
+    #[test]
+    fn the_configs_times_are_nanoseconds() {
+        let lowered = |line: &str| {
+            let mut stage = target(&format!("FROM scratch\n{line}\n"));
+            (stage.config.config.healthcheck.unwrap(), stage.steps.pop().unwrap().created_by)
+        };
+        let (config, text) =
+            lowered("HEALTHCHECK --interval=1m30s --retries=2 --start-interval=5ms CMD [\"a\", \"b\"]");
+        assert_eq!(config.test, ["CMD", "a", "b"]);
+        assert_eq!((config.interval, config.timeout, config.retries), (90_000_000_000, 0, 2));
+        assert_eq!(
+            text,
+            "HEALTHCHECK {Test:[CMD a b] Interval:1m30s Timeout:0s StartPeriod:0s StartInterval:5ms Retries:2}"
+        );
+        assert_eq!(lowered("HEALTHCHECK NONE").0.test, ["NONE"]);
     }
 }

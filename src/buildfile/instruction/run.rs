@@ -203,6 +203,7 @@ fn command_words(command: &plan::Command, mut shell: Vec<String>) -> Vec<String>
 mod tests {
     use super::*;
     use crate::buildfile::instruction::tests::{errors, messages, parsed};
+    use crate::buildfile::lower::testing::{history, target};
 
     #[test]
     fn scripts() {
@@ -236,5 +237,49 @@ mod tests {
         assert_eq!(errors("RUN --security=x a"), ["invalid security mode `x`"]);
         assert_eq!(errors("RUN --mout=x a"), ["unknown flag `--mout`"]);
         assert_eq!(messages("RUN <<EOF\na\n"), ["unterminated heredoc"]);
+    }
+
+    fn lowered(lines: &str) -> plan::Run {
+        let mut stage = target(&format!("FROM scratch\n{lines}\n"));
+        let Some(plan::Op::Run(run)) = stage.steps.pop().unwrap().op else { panic!("{lines}") };
+        *run
+    }
+
+    #[test]
+    fn commands() {
+        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        let shell = |shell: &[&str], script: &str| plan::Command::Shell {
+            shell: words(shell),
+            script: script.into(),
+        };
+        assert_eq!(lowered("RUN a $b").command, shell(&["/bin/sh", "-c"], "a $b"));
+        assert_eq!(lowered("SHELL [\"s\", \"-x\"]\nRUN a").command, shell(&["s", "-x"], "a"));
+        assert_eq!(lowered("RUN [\"a\", \"$b\"]").command, plan::Command::Exec(words(&["a", "$b"])));
+        assert_eq!(lowered("RUN <<E\na\nE").command, shell(&["/bin/sh", "-c"], "a\n"));
+        let script = plan::Command::Script { name: "E".into(), content: "#!/x\na\n".into() };
+        assert_eq!(lowered("RUN <<E\n#!/x\na\nE").command, script);
+        assert_eq!(lowered("RUN cat <<E\na\nE").command, shell(&["/bin/sh", "-c"], "cat <<E\na\nE"));
+    }
+
+    #[test]
+    fn surroundings() {
+        let run =
+            lowered("ENV A=1\nARG B=2\nARG C\nUSER u\nWORKDIR /w/\nRUN --network=host --security=insecure x");
+        assert_eq!(run.env[1..], ["A=1", "B=2"]);
+        assert_eq!((run.user.as_str(), run.workdir.as_str()), ("u", "/w"));
+        assert_eq!((run.network, run.security), (plan::Network::Host, plan::Security::Insecure));
+        assert_eq!(lowered("RUN --network=default x").network, plan::Network::Unsaid);
+    }
+
+    #[test]
+    fn history_has_arguments_and_the_command_line() {
+        assert_eq!(
+            history("ARG A=\"x y\"\nARG B\nRUN echo $A\nRUN [\"a\", \"b\"]\nRUN <<E\n#!/x\nE\n")[2..],
+            [
+                "RUN |2 A=x y B= /bin/sh -c echo $A # buildkit",
+                "RUN |2 A=x y B= a b # buildkit",
+                "RUN |2 A=x y B= /bin/sh -c /dev/pipes/E # buildkit"
+            ]
+        );
     }
 }

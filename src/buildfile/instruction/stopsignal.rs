@@ -61,6 +61,7 @@ fn is_signal(text: &str) -> bool {
 mod tests {
     use super::*;
     use crate::buildfile::instruction::tests::{errors, parsed};
+    use crate::buildfile::lower::testing::{errors as lowering_errors, target};
 
     #[test]
     fn takes_all_of_the_line() {
@@ -68,5 +69,16 @@ mod tests {
         assert_eq!(parsed::<Stopsignal>("STOPSIGNAL --x 9").signal.text, "9");
         assert_eq!(errors("STOPSIGNAL"), ["STOPSIGNAL requires exactly one argument"]);
         assert_eq!(errors("STOPSIGNAL --x"), ["STOPSIGNAL requires exactly one argument"]);
+    }
+
+    #[test]
+    fn names_and_numbers() {
+        for signal in ["SIGTERM", "term", "9", "-1", "RTMIN", "SIGRTMIN+15", "rtmax-14"] {
+            let stage = target(&format!("FROM scratch\nSTOPSIGNAL {signal}\n"));
+            assert_eq!(stage.config.config.stop_signal.as_deref(), Some(signal));
+        }
+        for signal in ["0", "NOPE", "RTMIN+16", "RTMAX-15", "RTMIN+01", "RTMIN+", "$NONE"] {
+            assert_eq!(lowering_errors(&format!("FROM scratch\nSTOPSIGNAL {signal}\n")).len(), 1, "{signal}");
+        }
     }
 }

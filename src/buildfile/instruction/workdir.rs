@@ -52,6 +52,7 @@ impl Workdir {
 mod tests {
     use super::*;
     use crate::buildfile::instruction::tests::{errors, parsed};
+    use crate::buildfile::lower::testing::{history, target};
 
     #[test]
     fn takes_all_of_the_line() {
@@ -59,5 +60,22 @@ mod tests {
         assert_eq!(path.text, "a 'b' $c");
         assert_eq!(errors("WORKDIR"), ["WORKDIR requires exactly one argument"]);
         assert_eq!(errors("WORKDIR --x a"), ["unknown flag `--x`"]);
+    }
+
+    #[test]
+    fn relative_ones_are_joined_and_absolute_ones_stay() {
+        let lines = "WORKDIR /\nWORKDIR a\nWORKDIR ../b/\nWORKDIR /c/../d/\nWORKDIR $NONE\nWORKDIR .\n";
+        assert_eq!(
+            history(lines),
+            ["WORKDIR /", "WORKDIR /a", "WORKDIR /b", "WORKDIR /c/../d/", "WORKDIR /d", "WORKDIR /d"]
+        );
+        let stage = target(&format!("FROM scratch\nUSER u:g\n{lines}"));
+        assert_eq!(stage.config.config.working_dir, "/d");
+        let made: Vec<_> = stage.steps.iter().filter_map(|step| step.op.as_ref()).collect();
+        let Op::Mkdir(first) = made[0] else { panic!() };
+        assert_eq!((made.len(), first.path.as_str()), (5, "/a"));
+        assert_eq!(first.owner, lower::owner("u:g"));
+        let Op::Mkdir(third) = made[2] else { panic!() };
+        assert_eq!(third.path, "/d");
     }
 }

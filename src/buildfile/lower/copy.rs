@@ -241,7 +241,8 @@ impl CopyForm<'_> {
     fn check_ignored(&self, cx: &mut StageBuilder<'_, '_>, source: &str, span: Span) {
         let Some(ignored) = cx.world.options().ignored.filter(|_| self.from.is_none()) else { return };
         let clean = path::clean(source.trim_start_matches('/'));
-        if ignored(&clean) {
+        // Whatever takes away the whole context takes away a file of any name.
+        if ignored(if clean == "." { "any file" } else { &clean }) {
             let verb = if self.kind == Kind::Add { "Add" } else { "Copy" };
             cx.lint(check::copy_ignored_file(span, verb, &clean));
         }
@@ -264,3 +265,7 @@ fn is_folder(dest: &str) -> bool {
 fn unresolved(error: &ResolveError, span: Span) -> Diagnostic {
     Diagnostic::error("resolve", span, error.to_string())
 }
+
+#[cfg(test)]
+#[path = "copy_tests.rs"]
+mod tests;

@@ -12,6 +12,7 @@ mod from;
 mod git;
 mod graph;
 mod history;
+mod mount;
 mod onbuild;
 mod options;
 mod path;
@@ -25,13 +26,15 @@ pub use options::LowerOptions;
 
 pub(super) use copy::{CopyForm, Kind as CopyKind};
 pub(super) use history::{duration, list, quote, quoted_list};
-pub(super) use path::{base as base_name, clean, join};
+pub(super) use path::{clean, join};
 pub(super) use stage::{StageBuilder, owner};
 
 use super::{
     check::{self, Lints},
     diagnostic::Diagnostic,
-    syntax::Buildfile,
+    directive::CheckDirective,
+    source::Span,
+    syntax::{Buildfile, Word},
 };
 use crate::plan::{Base, Plan, Resolve, Stage, StageId};
 use world::World;
@@ -75,12 +78,15 @@ pub(super) fn run(
     resolve: &mut dyn Resolve,
     purpose: Purpose,
 ) -> (Option<Plan>, Vec<Diagnostic>) {
-    let mut lints = Lints::new(file.directives.check.as_ref());
-    check::tree(file, &mut lints);
+    let lints = match directive(file, options) {
+        Ok(directive) => Lints::new(directive),
+        Err(error) => return (None, vec![error]),
+    };
     let (mut errors, mut warnings) = (Vec::new(), Vec::new());
     let mut plan = None;
     match World::new(file, options, resolve, purpose, lints) {
         Ok(mut world) => {
+            check::tree(file, &mut world.lints);
             plan = world.lower();
             world.warn_of_unused_arguments();
             let (found, error) = world.lints.finish();
@@ -96,6 +102,17 @@ pub(super) fn run(
     diagnostics.sort_by_key(|diagnostic| diagnostic.span);
     diagnostics.dedup();
     (plan, diagnostics)
+}
+
+/// Which checks run: the file says it, unless the build argument that docker has for this does.
+fn directive(file: &Buildfile, options: &LowerOptions<'_>) -> Result<Option<CheckDirective>, Diagnostic> {
+    const ARGUMENT: &str = "BUILDKIT_DOCKERFILE_CHECK";
+    let Some(text) = options.build_args.get(ARGUMENT) else { return Ok(file.directives.check.clone()) };
+    let directive = CheckDirective::read(&Word::new(text, Span::default())).map_err(|option| {
+        let message = format!("invalid check option `{}` in the build argument `{ARGUMENT}`", option.text);
+        Diagnostic::error("invalid-directive", Span::default(), message)
+    })?;
+    Ok(Some(directive))
 }
 
 impl World<'_> {

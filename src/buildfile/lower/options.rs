@@ -20,7 +20,7 @@ pub struct LowerOptions<'a> {
     /// What `ARG SOURCE_DATE_EPOCH` sees if no build argument says otherwise.
     pub source_date_epoch: Option<Epoch>,
     /// Whether the ignore file takes away that path of the context, for the check `CopyIgnoredFile`; the path is
-    /// clean and relative, `.` is the whole context. None without an ignore file, and if it has exceptions (`!`):
+    /// clean and relative. None without an ignore file, and if it has exceptions (`!`):
     /// then the rule would be wrong too often.
     pub ignored: Option<&'a dyn Fn(&str) -> bool>,
 }

@@ -25,7 +25,7 @@ pub(in crate::buildfile) struct World<'a> {
     pub(super) options: &'a LowerOptions<'a>,
     pub(super) resolve: &'a mut dyn Resolve,
     pub(super) purpose: Purpose,
-    pub(super) lints: Lints<'a>,
+    pub(super) lints: Lints,
     pub(super) errors: Vec<Diagnostic>,
     pub(super) warnings: Vec<Diagnostic>,
     /// The target platform.
@@ -69,7 +69,7 @@ impl<'a> World<'a> {
         options: &'a LowerOptions<'a>,
         resolve: &'a mut dyn Resolve,
         purpose: Purpose,
-        lints: Lints<'a>,
+        lints: Lints,
     ) -> Result<Self, Diagnostic> {
         Ok(Self {
             globals: globals(file, options, true)?,
