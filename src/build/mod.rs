@@ -3,14 +3,16 @@
 
 mod opened;
 mod outside;
+mod source;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-pub use outside::{Contexts, Outside, OutsideError};
+pub use outside::{Contexts, Outside, OutsideError, git_environment};
+pub use source::{BuildFileChoice, NAMES, SourceError};
 
-use crate::context::Modes;
 use crate::buildfile::{self, Buildfile, Diagnostic, LowerOptions, Source};
+use crate::context::Modes;
 use crate::exec::{self, ExecError, Report};
 use crate::image::{self, Artifact, Image, Parts};
 use crate::layer;
@@ -49,6 +51,8 @@ pub struct Request {
 #[derive(Debug)]
 pub struct Built {
     pub artifact: Artifact,
+    /// The time in it.
+    pub epoch: Epoch,
     /// The root file system for each platform, if they were asked for.
     pub trees: Vec<(Platform, Tree)>,
 }
@@ -100,6 +104,7 @@ pub fn build(
         trees.extend(tree.map(|tree| (image.config.value.platform.clone(), tree)));
         images.push(image);
     }
+    outside.warn(report);
     outside.save();
     let artifact = match <[Image; 1]>::try_from(images) {
         Ok([image]) if request.platforms.len() <= 1 => Artifact::Image(image),
@@ -107,7 +112,7 @@ pub fn build(
         Err(images) => Artifact::index(images, request.index_annotations.clone())?,
     };
     StoreSink::new(store, Vec::new()).put(&artifact, &**store)?;
-    Ok(Built { artifact, trees })
+    Ok(Built { artifact, epoch, trees })
 }
 
 fn parse(source: &Source) -> Result<Buildfile, BuildError> {
@@ -120,7 +125,11 @@ fn parse(source: &Source) -> Result<Buildfile, BuildError> {
 
 /// One plan for each; the default platform's where none is asked for.
 fn platforms(request: &Request) -> Vec<Option<Platform>> {
-    if request.platforms.is_empty() { vec![None] } else { request.platforms.iter().cloned().map(Some).collect() }
+    if request.platforms.is_empty() {
+        vec![None]
+    } else {
+        request.platforms.iter().cloned().map(Some).collect()
+    }
 }
 
 fn lower(

@@ -1,50 +1,125 @@
 //! A context that has been looked at: its tree, what was left out of it, and what is known of its files.
 
-use std::sync::{Arc, Mutex};
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+use std::sync::{Arc, Mutex, OnceLock};
 
 use super::outside::{Outside, OutsideError, lock};
-use crate::context::{Context, ContextSpec, Needed, Options, folder, ignore_file};
-use crate::plan::ContextName;
+use crate::context::archive::{self, Arrived};
+use crate::context::git::{self, Checkout};
+use crate::context::{
+    Context, ContextError, ContextSpec, Modes, Needed, Notes, Options, folder, ignore_file, url,
+};
+use crate::plan::{ContextName, Git};
 use crate::store::stat_cache::{Moment, StatCache};
 use crate::tree::pattern::Ignore;
-use crate::tree::{Source, Tree};
+use crate::tree::{ImagePath, Source, Tree};
 
 /// An opened context.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Opened {
-    pub(super) tree: Arc<Tree>,
+    /// As COPY sees it. Of what is not a folder it is made of `whole` when it is first asked for, as only the
+    /// Buildfile, which may be in there, says how.
+    tree: OnceLock<(Arc<Tree>, Notes)>,
     pub(super) ignore: Ignore,
+    /// Of an archive or repository: with what is ignored, as the Buildfile may be.
+    pub(super) whole: Tree,
+    /// What came instead of an archive: a Buildfile alone.
+    pub(super) lone_build_file: Option<Vec<u8>>,
     /// Of a folder, for noting what was hashed and when it was looked at.
     stats: Mutex<Option<(StatCache, Moment)>>,
+    /// Its files are there as long as this is.
+    _checkout: Option<Checkout>,
 }
 
 impl Opened {
     pub(super) fn read(outside: &Outside, name: &ContextName) -> Result<Self, OutsideError> {
-        let modes = outside.modes.get().copied().unwrap_or_default();
         match outside.spec(name)? {
-            ContextSpec::Folder(root) => {
-                let build_file = outside.contexts.build_file.as_deref().filter(|_| *name == ContextName::Main);
-                let ignore = ignore_file::find(root, build_file)?.map(|(_, ignore)| ignore).unwrap_or_default();
-                let stats = StatCache::open(&outside.store, root);
-                let since = Moment::now();
-                let known = |path: &crate::tree::ImagePath, stat: &_| stats.get(path.as_bytes(), stat);
-                let options = Options { modes, ignore, needed: Needed::All, known: Some(&known), ..Options::default() };
-                let Context { tree, ignore, .. } = folder::read(root, options)?;
-                Ok(Self { tree: Arc::new(tree), ignore, stats: Mutex::new(Some((stats, since))) })
+            ContextSpec::Folder(root) => folder(outside, name, root),
+            ContextSpec::Git(address) => repository(outside, address),
+            ContextSpec::Stdin => packed(outside, io::stdin().lock()),
+            ContextSpec::Archive(path) => {
+                let io = |error| ContextError::Io { path: path.clone(), error };
+                packed(outside, File::open(path).map_err(io)?)
             }
-            _ => Err(OutsideError::NoContext),
+            ContextSpec::Url(text) => {
+                let fetched = url::fetch(text, None, outside.store.temp_file()?, &outside.contexts.http)?;
+                packed(outside, fetched.content.open().map_err(ContextError::from)?)
+            }
+            ContextSpec::OciLayout(_)
+            | ContextSpec::OciArchive(_)
+            | ContextSpec::DockerArchive(_)
+            | ContextSpec::Image(_) => Err(OutsideError::NoContext),
         }
+    }
+
+    /// The files, without what the ignore file takes away.
+    pub(super) fn tree(&self, modes: Modes) -> Arc<Tree> {
+        Arc::clone(&self.seen(modes).0)
+    }
+
+    /// What was noticed of the files, if anything asked for them.
+    pub(super) fn warnings(&self) -> impl Iterator<Item = String> {
+        self.tree.get().into_iter().flat_map(|(_, notes)| notes.warnings())
+    }
+
+    fn seen(&self, modes: Modes) -> &(Arc<Tree>, Notes) {
+        self.tree.get_or_init(|| {
+            let Context { tree, notes, .. } = Context::of(&self.whole, self.ignore.clone(), modes);
+            (Arc::new(tree), notes)
+        })
     }
 
     /// Notes the fingerprints that are known by now.
     pub(super) fn save(&self) {
         let Some((stats, since)) = lock(&self.stats).take() else { return };
-        for (path, node) in self.tree.iter() {
+        for (path, node) in self.tree.get().into_iter().flat_map(|(tree, _)| tree.iter()) {
             let Some(content) = node.content() else { continue };
-            if let (Source::File { seen, .. }, Some(fingerprint)) = (content.source(), content.known_fingerprint()) {
+            if let (Source::File { seen, .. }, Some(fingerprint)) =
+                (content.source(), content.known_fingerprint())
+            {
                 stats.put(path.as_bytes(), *seen, fingerprint, since);
             }
         }
         drop(stats.save());
     }
+}
+
+fn folder(outside: &Outside, name: &ContextName, root: &Path) -> Result<Opened, OutsideError> {
+    let build_file = outside.build_file.get().filter(|_| *name == ContextName::Main);
+    let ignore = ignore_file::find(root, build_file.map(AsRef::as_ref))?;
+    let ignore = ignore.map(|(_, ignore)| ignore).unwrap_or_default();
+    let stats = StatCache::open(&outside.store, root);
+    let since = Moment::now();
+    let known = |path: &ImagePath, stat: &_| stats.get(path.as_bytes(), stat);
+    let options = Options {
+        modes: outside.modes(),
+        ignore,
+        needed: Needed::All,
+        known: Some(&known),
+        ..Options::default()
+    };
+    let Context { tree, ignore, notes } = folder::read(root, options)?;
+    let stats = Mutex::new(Some((stats, since)));
+    Ok(Opened { tree: (Arc::new(tree), notes).into(), ignore, stats, ..Opened::default() })
+}
+
+fn repository(outside: &Outside, address: &Git) -> Result<Opened, OutsideError> {
+    let checkout = git::checkout(address, &outside.git_environment())?;
+    let ignore = ignore_file::find_inside(&checkout.root(), None)?;
+    let whole = checkout.read(Options { modes: Modes::Keep, ..Options::default() })?.tree;
+    let ignore = ignore.map(|(_, ignore)| ignore).unwrap_or_default();
+    Ok(Opened { ignore, whole, _checkout: Some(checkout), ..Opened::default() })
+}
+
+/// A tar of any compression, or a Buildfile alone.
+fn packed(outside: &Outside, reader: impl Read) -> Result<Opened, OutsideError> {
+    Ok(match archive::read(reader, outside.store.temp_file()?)? {
+        Arrived::BuildFile(text) => Opened { lone_build_file: Some(text), ..Opened::default() },
+        Arrived::Files(whole) => {
+            let ignore = ignore_file::find_in(&whole, None)?.map(|(_, ignore)| ignore).unwrap_or_default();
+            Opened { ignore, whole, ..Opened::default() }
+        }
+    })
 }

@@ -2,24 +2,31 @@
 //! goes through the first is fetched before the second opens.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::opened::Opened;
+use super::source::SourceError;
 use crate::buildfile::{Buildfile, directive};
+use crate::context::git::{self, Checkout, GitError};
 use crate::context::shown;
 use crate::context::url::{self, Http, UrlError};
-use crate::context::{ContextError, ContextSpec, Modes};
+use crate::context::{ContextError, ContextSpec, Modes, Options, ignore_file};
 use crate::exec::{Event, InputError, Inputs, Report};
 use crate::image::{Image, LoadError};
+use crate::layer::{ListingError, ReadError};
 use crate::oci::{Digest, Pinned, Platform, Reference};
 use crate::plan::{
-    Base, ContextName, CopySource, Git, Named, Op, Pin, Plan, Resolve, ResolveError, ResolvedImage, Stage, TreeRef, Url,
+    Base, ContextName, CopySource, Git, GitAddressError, Named, Op, Pin, Plan, Resolve, ResolveError,
+    ResolvedImage, Stage, TreeRef, Url,
 };
 use crate::store::{Store, StoreError};
 use crate::transport::{
-    Choice, DockerArchive, Layout, OciArchive, Source, StoreSource, TransportError, import_documents, import_layers,
+    Choice, DockerArchive, Layout, OciArchive, Source, StoreSource, TransportError, import_documents,
+    import_layers,
 };
+use crate::tree::pattern::Ignore;
 use crate::tree::{ImagePath, Tree};
 
 /// What a build's contexts and bases are, as the command line says.
@@ -29,9 +36,10 @@ pub struct Contexts {
     pub main: Option<ContextSpec>,
     /// `--build-context`.
     pub named: BTreeMap<String, ContextSpec>,
-    /// The Buildfile's own path, if it has one: an ignore file may stand beside it.
-    pub build_file: Option<PathBuf>,
+    /// For URLs.
     pub http: Http,
+    /// For git, and whatever it starts.
+    pub helpers: Vec<(OsString, OsString)>,
 }
 
 /// The contexts and images of a build.
@@ -39,12 +47,16 @@ pub struct Contexts {
 pub struct Outside {
     pub(super) store: Arc<Store>,
     pub(super) contexts: Contexts,
-    pub(super) modes: OnceLock<Modes>,
+    modes: OnceLock<Modes>,
+    /// The Buildfile's own path, if it has one: an ignore file may stand beside it.
+    pub(super) build_file: OnceLock<PathBuf>,
     opened: Mutex<BTreeMap<ContextName, Arc<Opened>>>,
     /// By digest, with where each came from.
     images: Mutex<BTreeMap<Digest, (Arc<Image>, ContextSpec)>>,
-    /// What was fetched from URLs, by the plan's words for it.
-    urls: Mutex<BTreeMap<String, Arc<Tree>>>,
+    /// What was fetched from URLs and repositories, by the plan's words for it.
+    fetched: Mutex<BTreeMap<String, Arc<Tree>>>,
+    /// Their files are there as long as these are.
+    checkouts: Mutex<Vec<Checkout>>,
 }
 
 /// Why something outside can't be had.
@@ -62,12 +74,20 @@ pub enum OutsideError {
     #[error(transparent)]
     Url(#[from] UrlError),
     #[error(transparent)]
-    Archive(#[from] crate::exec::ExecError),
+    Git(#[from] GitError),
+    #[error(transparent)]
+    Address(#[from] GitAddressError),
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    #[error(transparent)]
+    Archive(#[from] ReadError),
+    #[error(transparent)]
+    Listing(#[from] ListingError),
     #[error("there is no build context")]
     NoContext,
     #[error("`{0}` was not fetched")]
     NotFetched(String),
-    #[error("reading standard input: {0}")]
+    #[error("reading the context: {0}")]
     Stdin(std::io::Error),
 }
 
@@ -77,9 +97,11 @@ impl Outside {
             store: Arc::clone(store),
             contexts,
             modes: OnceLock::new(),
+            build_file: OnceLock::new(),
             opened: Mutex::default(),
             images: Mutex::default(),
-            urls: Mutex::default(),
+            fetched: Mutex::default(),
+            checkouts: Mutex::default(),
         }
     }
 
@@ -90,6 +112,17 @@ impl Outside {
             directive::Modes::Keep => Modes::Keep,
         });
         self.modes.get_or_init(|| asked.or(said).unwrap_or_default());
+    }
+
+    pub(super) fn modes(&self) -> Modes {
+        self.modes.get().copied().unwrap_or_default()
+    }
+
+    /// The ignore list of the build context, if it is a folder and has one.
+    pub fn ignore(&self) -> Result<Option<Ignore>, OutsideError> {
+        let Some(ContextSpec::Folder(root)) = &self.contexts.main else { return Ok(None) };
+        let found = ignore_file::find(root, self.build_file.get().map(AsRef::as_ref))?;
+        Ok(found.map(|(_, ignore)| ignore))
     }
 
     /// The door for planning.
@@ -113,7 +146,8 @@ impl Outside {
 
     fn fetch_image(&self, pinned: &Pinned) -> Result<(), OutsideError> {
         let (image, spec) = self.known_image(pinned)?;
-        let source = self.source(&spec)?.ok_or_else(|| OutsideError::NotFetched(pinned.name.clone()))?;
+        let source =
+            self.image_source(&spec)?.ok_or_else(|| OutsideError::NotFetched(pinned.name.clone()))?;
         Ok(import_layers(&image, &*source, &self.store)?)
     }
 
@@ -122,7 +156,7 @@ impl Outside {
         for source in &copy.sources {
             match source {
                 CopySource::Url(url) => self.fetch_url(url, report)?,
-                CopySource::Git(git) => return Err(OutsideError::NotFetched(git.remote.clone())),
+                CopySource::Git(git) => self.fetch_git(git, report)?,
                 CopySource::Pattern(_) | CopySource::Inline { .. } => {}
             }
         }
@@ -131,7 +165,7 @@ impl Outside {
 
     fn fetch_url(&self, url: &Url, report: &dyn Report) -> Result<(), OutsideError> {
         let key = format!("{url:?}");
-        if lock(&self.urls).contains_key(&key) {
+        if lock(&self.fetched).contains_key(&key) {
             return Ok(());
         }
         let checksum = match &url.digest {
@@ -140,11 +174,45 @@ impl Outside {
         };
         let fetched = url::fetch(&url.url, checksum, self.store.temp_file()?, &self.contexts.http)?;
         if checksum.is_none() {
-            let text = format!("`{}` is not pinned: another build may get another file; add `--checksum={}`", shown(&url.url), fetched.digest);
+            let text = format!(
+                "`{}` is not pinned: another build may get another file; add `--checksum={}`",
+                shown(&url.url),
+                fetched.digest
+            );
             report.report(Event::Warning { text: &text });
         }
-        lock(&self.urls).insert(key, Arc::new(fetched.tree()));
+        lock(&self.fetched).insert(key, Arc::new(fetched.tree()));
         Ok(())
+    }
+
+    fn fetch_git(&self, git: &Git, report: &dyn Report) -> Result<(), OutsideError> {
+        let key = format!("{git:?}");
+        if lock(&self.fetched).contains_key(&key) {
+            return Ok(());
+        }
+        let checkout = git::checkout(git, &self.git_environment())?;
+        if git.commit == Pin::Unpinned {
+            let (remote, commit) = (shown(&git.remote), checkout.commit());
+            let text = format!(
+                "`{remote}` is not pinned: another build may get another commit; this one got {commit}"
+            );
+            report.report(Event::Warning { text: &text });
+        }
+        let tree = checkout.read(Options { modes: self.modes(), ..Options::default() })?.tree;
+        lock(&self.fetched).insert(key, Arc::new(tree));
+        lock(&self.checkouts).push(checkout);
+        Ok(())
+    }
+
+    pub(super) fn git_environment(&self) -> git::Environment {
+        git_environment(&self.contexts.helpers, self.store.temp_folder())
+    }
+
+    /// Says what was noticed of the contexts that were read.
+    pub(super) fn warn(&self, report: &dyn Report) {
+        for text in lock(&self.opened).values().flat_map(|opened| opened.warnings()) {
+            report.report(Event::Warning { text: &text });
+        }
     }
 
     /// Notes for the next build what was hashed in this one. That it can't be noted costs time, and is no error.
@@ -183,7 +251,7 @@ impl Outside {
         self.contexts.named.iter().find(|(key, _)| same(key)).map(|(_, spec)| spec)
     }
 
-    fn source(&self, spec: &ContextSpec) -> Result<Option<Box<dyn Source + '_>>, OutsideError> {
+    fn image_source(&self, spec: &ContextSpec) -> Result<Option<Box<dyn Source + '_>>, OutsideError> {
         let split = Choice::split;
         Ok(match spec {
             ContextSpec::OciLayout(text) => {
@@ -211,8 +279,26 @@ impl Outside {
 
     fn known_image(&self, pinned: &Pinned) -> Result<(Arc<Image>, ContextSpec), OutsideError> {
         let images = lock(&self.images);
-        let known = images.get(&pinned.digest).ok_or_else(|| OutsideError::NotFetched(pinned.name.clone()))?;
+        let known =
+            images.get(&pinned.digest).ok_or_else(|| OutsideError::NotFetched(pinned.name.clone()))?;
         Ok(known.clone())
+    }
+}
+
+/// What git gets to see, of the variables that helpers get.
+pub fn git_environment(helpers: &[(OsString, OsString)], temp: PathBuf) -> git::Environment {
+    let get = |name: &str| helpers.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
+    let proxies = helpers.iter().filter_map(|(key, value)| {
+        let key = key.to_str()?;
+        key.to_ascii_lowercase().ends_with("_proxy").then(|| (key.to_owned(), value.clone()))
+    });
+    git::Environment {
+        path: get("PATH").unwrap_or_default(),
+        home: get("HOME").map(Into::into),
+        ssh_auth_sock: get("SSH_AUTH_SOCK"),
+        proxies: proxies.collect(),
+        temp,
+        local: false,
     }
 }
 
@@ -246,7 +332,7 @@ impl Resolve for Resolver<'_> {
             None => ContextSpec::Image(name.parse()?),
         };
         let missing = || ResolveError::NotFound { name: name.to_owned() };
-        let source = outside.source(&spec).map_err(other)?.ok_or_else(missing)?;
+        let source = outside.image_source(&spec).map_err(other)?.ok_or_else(missing)?;
         let image = match import_documents(&*source, &outside.store, platform) {
             Err(TransportError::Load(LoadError::NoPlatform { wanted, available })) => {
                 let found = available.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
@@ -271,7 +357,7 @@ impl Resolve for Resolver<'_> {
 
 impl Inputs for Outside {
     fn context(&self, name: &ContextName) -> Result<Arc<Tree>, InputError> {
-        Ok(Arc::clone(&self.open(name)?.tree))
+        Ok(self.open(name)?.tree(self.modes()))
     }
 
     fn ignored(&self, name: &ContextName, path: &ImagePath) -> bool {
@@ -283,12 +369,12 @@ impl Inputs for Outside {
     }
 
     fn url(&self, url: &Url) -> Result<Arc<Tree>, InputError> {
-        let tree = lock(&self.urls).get(&format!("{url:?}")).cloned();
+        let tree = lock(&self.fetched).get(&format!("{url:?}")).cloned();
         Ok(tree.ok_or_else(|| OutsideError::NotFetched(shown(&url.url)))?)
     }
 
     fn git(&self, git: &Git) -> Result<Arc<Tree>, InputError> {
-        let tree = lock(&self.urls).get(&format!("{git:?}")).cloned();
+        let tree = lock(&self.fetched).get(&format!("{git:?}")).cloned();
         Ok(tree.ok_or_else(|| OutsideError::NotFetched(git.remote.clone()))?)
     }
 }

@@ -1,10 +1,25 @@
 //! `lith build`
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::Context as _;
+use lith::build::{self, BuildError, BuildFileChoice, Contexts, Outside, Request, git_environment};
+use lith::buildfile::{Diagnostic, render};
+use lith::compression::Compression;
+use lith::context::ContextSpec;
+use lith::context::git::commit_time;
+use lith::exec::{Event, Report};
+use lith::image::Artifact;
+use lith::oci::{Epoch, Platform, Reference};
+use serde_json::json;
+
 use super::World;
-use super::progress::Mode;
+use super::error::{Hinted, Shown};
+use super::format::print;
+use super::outputs::{Sending, outputs};
+use super::progress::{Mode, Progress};
 
 /// Build an image from a Buildfile and a context
 ///
@@ -168,7 +183,252 @@ Examples:
   lith build --build-context base=oci-layout://base-image --platform linux/amd64,linux/arm64 -t app .
   git archive HEAD | lith build -q -";
 
-pub(super) fn run(args: Args, world: &World) -> anyhow::Result<ExitCode> {
-    _ = (args, world);
+pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
+    let wanted = Wanted::read(args, world)?;
+    let progress = Progress::new(if args.quiet { Mode::Quiet } else { args.progress });
+    args.later.tell(&progress)?;
+    let store = world.open_store()?;
+    let outside = Outside::new(&store, wanted.contexts);
+    let source = outside.source(&wanted.file)?;
+    let colour = world.colour();
+    let show = |diagnostics: &[Diagnostic]| progress.show(&render::render(&source, diagnostics, colour));
+    let built = build::build(&source, &wanted.request, &outside, &store, &progress, &show);
+    let built = match built {
+        Err(BuildError::Buildfile(diagnostics)) => {
+            show(&diagnostics);
+            return Err(Shown.into());
+        }
+        built => built?,
+    };
+    for output in &wanted.outputs {
+        output.write(&built, &store, &progress)?;
+    }
+    let digest = built.artifact.digest();
+    if let Some(path) = &args.iidfile {
+        write_file(path, digest.to_string().as_bytes())?;
+    }
+    if let Some(path) = &args.metadata_file {
+        write_file(path, metadata(&built.artifact, &wanted.tags).as_bytes())?;
+    }
+    if wanted.outputs.iter().any(|output| output.is_stdout()) {
+        progress.show(&digest.to_string());
+    } else {
+        print(&format!("{digest}\n"))?;
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What the arguments mean.
+struct Wanted {
+    contexts: Contexts,
+    file: BuildFileChoice,
+    request: Request,
+    tags: Vec<Reference>,
+    outputs: Vec<Sending>,
+}
+
+impl Wanted {
+    fn read(args: &Args, world: &World) -> anyhow::Result<Self> {
+        let main = ContextSpec::parse(&args.context).map_err(usage)?;
+        let file = match &args.file {
+            Some(path) if path.as_os_str() == "-" => BuildFileChoice::Stdin,
+            Some(path) => BuildFileChoice::Path(path.clone()),
+            None => BuildFileChoice::LookUp,
+        };
+        let tags =
+            args.tag.iter().map(|tag| super::images::parse_name(tag)).collect::<Result<Vec<_>, _>>()?;
+        let outputs = outputs(args, &tags, world)?;
+        let (annotations, index_annotations) = annotations(args, &outputs)?;
+        let request = Request {
+            build_args: build_args(&args.build_arg, world)?,
+            target: args.target.clone(),
+            platforms: platforms(args, world)?,
+            labels: pairs(&args.label, "--label")?.into_iter().collect(),
+            annotations,
+            index_annotations,
+            modes: args.shape.context_modes.as_deref().map(str::parse).transpose().map_err(usage)?,
+            epoch: epoch(args, &main, world)?,
+            compression: compression(args, &outputs)?,
+            threads: world.threads(),
+            cache: !args.no_cache,
+            trees: outputs.iter().any(Sending::wants_tree),
+        };
+        let contexts = Contexts {
+            main: Some(main),
+            named: build_contexts(&args.build_context)?,
+            helpers: world.environment.for_helpers(),
+            http: world.environment.http(),
+        };
+        Ok(Self { contexts, file, request, tags, outputs })
+    }
+}
+
+fn usage(error: impl std::fmt::Display) -> Hinted {
+    Hinted::usage(error.to_string())
+}
+
+/// `KEY=VALUE`s.
+fn pairs(texts: &[String], flag: &str) -> anyhow::Result<Vec<(String, String)>> {
+    let pair = |text: &String| match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        // docker takes a label without a value.
+        None if flag == "--label" && !text.is_empty() => Ok((text.clone(), String::new())),
+        _ => Err(Hinted::usage(format!("`{flag} {text}`: expected KEY=VALUE")).into()),
+    };
+    texts.iter().map(pair).collect()
+}
+
+/// `NAME=VALUE`, or `NAME` for what the environment has. One that the environment has not is left unset.
+pub(super) fn build_args(texts: &[String], world: &World) -> anyhow::Result<BTreeMap<String, String>> {
+    let mut args = BTreeMap::new();
+    for text in texts {
+        match text.split_once('=') {
+            Some(("", _)) => {
+                return Err(Hinted::usage(format!("`--build-arg {text}`: expected NAME=VALUE")).into());
+            }
+            Some((name, value)) => drop(args.insert(name.to_owned(), value.to_owned())),
+            None => {
+                if let Some(value) = world.environment.get(text) {
+                    args.insert(text.clone(), value.to_owned());
+                }
+            }
+        }
+    }
+    Ok(args)
+}
+
+fn platforms(args: &Args, world: &World) -> anyhow::Result<Vec<Platform>> {
+    let from_environment: Vec<String> =
+        world.environment.get("DOCKER_DEFAULT_PLATFORM").map(Into::into).into_iter().collect();
+    let texts = if args.platform.is_empty() { &from_environment } else { &args.platform };
+    let mut platforms: Vec<Platform> = Vec::new();
+    for text in texts {
+        let platform = text.trim().parse().map_err(usage)?;
+        if !platforms.contains(&platform) {
+            platforms.push(platform);
+        }
+    }
+    Ok(platforms)
+}
+
+fn build_contexts(texts: &[String]) -> anyhow::Result<BTreeMap<String, ContextSpec>> {
+    let mut contexts = BTreeMap::new();
+    for text in texts {
+        let Some((name, value)) = text.split_once('=').filter(|(name, _)| !name.is_empty()) else {
+            return Err(Hinted::usage(format!("`--build-context {text}`: expected NAME=VALUE")).into());
+        };
+        let spec = ContextSpec::parse(value).map_err(usage)?;
+        contexts.insert(name.to_owned(), spec);
+    }
+    Ok(contexts)
+}
+
+fn annotations(
+    args: &Args,
+    outputs: &[Sending],
+) -> anyhow::Result<(BTreeMap<String, String>, BTreeMap<String, String>)> {
+    let (mut manifest, mut index) = (BTreeMap::new(), BTreeMap::new());
+    for (key, value) in pairs(&args.annotation, "--annotation")? {
+        // `manifest,index:KEY=VALUE`; a key may hold a colon itself.
+        let (levels, key) = match key.split_once(':') {
+            Some((levels, key)) if levels.split(',').all(|level| matches!(level, "manifest" | "index")) => {
+                (levels.to_owned(), key.to_owned())
+            }
+            Some((level, _)) if matches!(level, "manifest-descriptor" | "index-descriptor") => {
+                let error =
+                    Hinted::usage(format!("`--annotation {level}:…`: lith annotates manifests and indexes"));
+                return Err(error.hint("use `manifest:` or `index:`").into());
+            }
+            _ => ("manifest".to_owned(), key),
+        };
+        for level in levels.split(',') {
+            let map = if level == "index" { &mut index } else { &mut manifest };
+            map.insert(key.clone(), value.clone());
+        }
+    }
+    manifest.extend(outputs.iter().flat_map(Sending::annotations).cloned());
+    Ok((manifest, index))
+}
+
+fn epoch(args: &Args, main: &ContextSpec, world: &World) -> anyhow::Result<Option<Epoch>> {
+    let read = |text: &str, name: &str| -> anyhow::Result<Option<Epoch>> {
+        Ok(Some(text.parse().map_err(|why| Hinted::usage(format!("{name}: {why}")))?))
+    };
+    match (args.shape.source_date_epoch.as_deref(), world.environment.get("SOURCE_DATE_EPOCH")) {
+        (Some("git"), _) => {
+            let ContextSpec::Folder(folder) = main else {
+                return Err(Hinted::usage("`--source-date-epoch git` needs a folder as the context").into());
+            };
+            let environment = git_environment(&world.environment.for_helpers(), std::env::temp_dir());
+            let seconds = commit_time(folder, &environment)?;
+            Ok(Epoch::from_seconds(seconds))
+        }
+        (Some(text), _) => read(text, "--source-date-epoch"),
+        (None, Some(text)) => read(text, "SOURCE_DATE_EPOCH"),
+        (None, None) => Ok(None),
+    }
+}
+
+/// `--compression`, or what the outputs say, if they agree.
+fn compression(args: &Args, outputs: &[Sending]) -> anyhow::Result<Compression> {
+    if let Some(text) = &args.shape.compression {
+        return Ok(text.parse().map_err(usage)?);
+    }
+    let mut said: Vec<Compression> = outputs.iter().filter_map(Sending::compression).collect();
+    said.dedup();
+    match said[..] {
+        [] => Ok(Compression::default()),
+        [one] => Ok(one),
+        _ => {
+            Err(Hinted::usage("the outputs ask for different compressions, which would be different images")
+                .into())
+        }
+    }
+}
+
+fn write_file(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    std::fs::write(path, bytes).with_context(|| format!("writing `{}`", path.display()))
+}
+
+/// buildx's keys.
+fn metadata(artifact: &Artifact, tags: &[Reference]) -> String {
+    let mut value = json!({
+        "containerimage.digest": artifact.digest(),
+        "containerimage.descriptor": artifact.descriptor(),
+    });
+    if let Artifact::Image(image) = artifact {
+        value["containerimage.config.digest"] = json!(image.config.digest());
+    }
+    if !tags.is_empty() {
+        let names: Vec<String> = tags.iter().map(ToString::to_string).collect();
+        value["image.name"] = names.join(",").into();
+    }
+    format!("{value:#}\n")
+}
+
+impl Later {
+    /// Says which options are taken without effect, and refuses what must not seem done.
+    fn tell(&self, report: &dyn Report) -> anyhow::Result<()> {
+        if self.push {
+            let error = Hinted::usage("`--push`: this version of lith has no registry client");
+            return Err(error.hint("write a layout with `-o type=oci,dest=DIR` and push that: `skopeo copy oci:DIR docker://NAME`").into());
+        }
+        let given = [
+            ("--secret", !self.secret.is_empty()),
+            ("--ssh", !self.ssh.is_empty()),
+            ("--shm-size", self.shm_size.is_some()),
+            ("--ulimit", !self.ulimit.is_empty()),
+            ("--add-host", !self.add_host.is_empty()),
+            ("--network", self.network.is_some()),
+        ];
+        for (flag, _) in given.iter().filter(|(_, given)| *given) {
+            let text = format!("`{flag}` has no effect: this version of lith cannot run steps");
+            report.report(Event::Warning { text: &text });
+        }
+        if self.pull {
+            let text = "`--pull` has no effect: this version of lith has no registry client";
+            report.report(Event::Warning { text });
+        }
+        Ok(())
+    }
 }

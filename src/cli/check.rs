@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::ValueEnum;
-use lith::buildfile::{self, Diagnostic, Source, check, render};
+use lith::build::{BuildFileChoice, Contexts, Outside};
+use lith::buildfile::{self, Diagnostic, LowerOptions, Source, check, render};
+use lith::context::ContextSpec;
+use serde_json::json;
 
 use super::World;
 use super::format::{print, print_json, print_table};
@@ -15,7 +18,9 @@ use super::format::{print, print_json, print_table};
 /// Errors of the language, and the named checks that docker's users know. A directive `# check=skip=NAME,…` in the
 /// Buildfile leaves checks out; `# check=error=true` makes warnings errors. The exit status is 1 if there are errors.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  lith check\n  lith check -f deploy/Buildfile --format sarif . > lith.sarif")]
+#[command(
+    after_help = "Examples:\n  lith check\n  lith check -f deploy/Buildfile --format sarif . > lith.sarif"
+)]
 pub(crate) struct Args {
     /// The build context, a folder: for the check that nothing copied is ignored
     #[arg(value_name = "CONTEXT", default_value = ".")]
@@ -51,10 +56,17 @@ enum Format {
 
 pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
     if args.list {
-        return list();
+        return list(args.format);
     }
-    let source = super::buildfile::find(args.file.as_deref(), &args.context)?;
-    let diagnostics = diagnose(&source, args, world)?;
+    let contexts = Contexts { main: Some(ContextSpec::Folder(args.context.clone())), ..Contexts::default() };
+    let choice = match &args.file {
+        Some(path) if path.as_os_str() == "-" => BuildFileChoice::Stdin,
+        Some(path) => BuildFileChoice::Path(path.clone()),
+        None => BuildFileChoice::LookUp,
+    };
+    let outside = Outside::new(&world.open_store()?, contexts);
+    let source = outside.source(&choice)?;
+    let diagnostics = diagnose(&source, args, &outside, world)?;
     match args.format {
         Format::Text => {
             let colour = std::io::stdout().is_terminal() && world.environment.get("NO_COLOR").is_none();
@@ -64,4 +76,32 @@ pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
         Format::Sarif => print_json(&check::sarif(&source, &diagnostics))?,
     }
     Ok(ExitCode::from(u8::from(diagnostics.iter().any(Diagnostic::is_error))))
+}
+
+fn diagnose(
+    source: &Source,
+    args: &Args,
+    outside: &Outside,
+    world: &World,
+) -> anyhow::Result<Vec<Diagnostic>> {
+    let parsed = buildfile::parse(source);
+    let ignore = outside.ignore()?.filter(|ignore| !ignore.has_exceptions());
+    let ignored = |path: &str| ignore.as_ref().is_some_and(|ignore| ignore.excludes(path.as_bytes()));
+    let options = LowerOptions {
+        build_args: super::build::build_args(&args.build_arg, world)?,
+        ignored: Some(&ignored),
+        ..LowerOptions::default()
+    };
+    Ok(check::check(&parsed, &options, Some(&mut outside.resolver())))
+}
+
+fn list(format: Format) -> anyhow::Result<ExitCode> {
+    if format == Format::Text {
+        let row = |rule: &&check::Rule| vec![rule.name.to_owned(), rule.description.to_owned()];
+        print_table(&check::RULES.iter().map(row).collect::<Vec<_>>())?;
+    } else {
+        let row = |rule: &&check::Rule| json!({"name": rule.name, "description": rule.description, "url": rule.url});
+        print_json(&check::RULES.iter().map(row).collect::<Vec<_>>().into())?;
+    }
+    Ok(ExitCode::SUCCESS)
 }

@@ -28,11 +28,32 @@ impl Environment {
         absolute("XDG_DATA_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/share")))
     }
 
+    /// How URLs are fetched.
+    pub(crate) fn http(&self) -> lith::context::url::Http {
+        let either = |upper: &str, lower: &str| self.get(lower).or_else(|| self.get(upper)).map(Into::into);
+        lith::context::url::Http {
+            // Upper case is left out, as a request's header could set it where programs run behind a web server.
+            http_proxy: self.get("http_proxy").map(Into::into),
+            https_proxy: either("HTTPS_PROXY", "https_proxy"),
+            no_proxy: either("NO_PROXY", "no_proxy"),
+            ..lith::context::url::Http::default()
+        }
+    }
+
     /// Those that helper programs such as git are started with, and no others.
     pub(crate) fn for_helpers(&self) -> Vec<(OsString, OsString)> {
         const PASSED: [&str; 11] = [
-            "PATH", "HOME", "SSH_AUTH_SOCK", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy",
-            "no_proxy", "XDG_RUNTIME_DIR", "DOCKER_HOST",
+            "PATH",
+            "HOME",
+            "SSH_AUTH_SOCK",
+            "HTTP_PROXY",
+            "HTTPS_PROXY",
+            "NO_PROXY",
+            "http_proxy",
+            "https_proxy",
+            "no_proxy",
+            "XDG_RUNTIME_DIR",
+            "DOCKER_HOST",
         ];
         let passed = |name: &str| self.variables.get_key_value(std::ffi::OsStr::new(name));
         PASSED.iter().filter_map(|name| passed(name)).map(|(k, v)| (k.clone(), v.clone())).collect()

@@ -25,6 +25,11 @@ impl Hinted {
         Self { code: 2, ..Self::new(message) }
     }
 
+    /// The store is damaged: exit code 3.
+    pub(crate) fn damaged(message: impl Into<String>) -> Self {
+        Self { code: 3, ..Self::new(message) }
+    }
+
     #[must_use]
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());

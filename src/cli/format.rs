@@ -44,8 +44,11 @@ pub(crate) fn print_table(rows: &[Vec<String>]) -> anyhow::Result<()> {
     let widths: Vec<usize> = (0..columns).map(width).collect();
     let mut text = String::new();
     for row in rows {
-        let line: Vec<String> =
-            row.iter().zip(&widths).map(|(cell, width)| format!("{}{}", cell, " ".repeat(width - cell.chars().count()))).collect();
+        let line: Vec<String> = row
+            .iter()
+            .zip(&widths)
+            .map(|(cell, width)| format!("{}{}", cell, " ".repeat(width - cell.chars().count())))
+            .collect();
         text.push_str(line.join("  ").trim_end());
         text.push('\n');
     }
@@ -74,9 +77,14 @@ pub(crate) fn size(bytes: u64) -> String {
 mod tests {
     #[test]
     fn sizes_have_three_digits() {
-        for (bytes, expected) in
-            [(0, "0 B"), (999, "999 B"), (1000, "1.00 kB"), (12_345, "12.3 kB"), (999_499, "999 kB"), (999_500, "1.00 MB")]
-        {
+        for (bytes, expected) in [
+            (0, "0 B"),
+            (999, "999 B"),
+            (1000, "1.00 kB"),
+            (12_345, "12.3 kB"),
+            (999_499, "999 kB"),
+            (999_500, "1.00 MB"),
+        ] {
             assert_eq!(super::size(bytes), expected);
         }
     }

@@ -21,11 +21,13 @@ pub(crate) struct Args {
 
 pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
     let store = world.open_store()?;
-    let problems = fsck::check(&store, world.threads()?)?;
+    let problems = fsck::check(&store, world.threads())?;
     let moved = if args.repair { fsck::quarantine(&store, &problems)? } else { 0 };
     if args.format.format == Format::Json {
-        let rows: Vec<_> =
-            problems.iter().map(|p| json!({"path": p.path.to_string_lossy(), "problem": p.what.to_string()})).collect();
+        let rows: Vec<_> = problems
+            .iter()
+            .map(|p| json!({"path": p.path.to_string_lossy(), "problem": p.what.to_string()}))
+            .collect();
         print_json(&json!({"problems": rows, "moved": moved}))?;
     } else if problems.is_empty() {
         print("the store is whole\n")?;
@@ -33,10 +35,13 @@ pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
     if problems.is_empty() {
         return Ok(ExitCode::SUCCESS);
     }
-    let told: Vec<String> = problems.iter().map(|p| format!("\n  {}: {}", p.path.display(), p.what)).collect();
+    let told: Vec<String> =
+        problems.iter().map(|p| format!("\n  {}: {}", p.path.display(), p.what)).collect();
     let error = Hinted::damaged(format!("the store has {} problems:{}", problems.len(), told.concat()));
     let hint = if args.repair {
-        format!("{moved} blobs were moved to `lith/quarantine`; build or copy the images again that lack them")
+        format!(
+            "{moved} blobs were moved to `lith/quarantine`; build or copy the images again that lack them"
+        )
     } else {
         "`lith fsck --repair` moves damaged blobs away; build or copy the images again that lack them".into()
     };

@@ -22,7 +22,9 @@ pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
     let mut tags = store.tags()?;
     tags.sort_by_cached_key(|(name, _)| name.to_string());
     match args.format.format {
-        Format::Json => print_json(&tags.iter().map(|(name, d)| describe(name, d)).collect::<Vec<_>>().into())?,
+        Format::Json => {
+            print_json(&tags.iter().map(|(name, d)| describe(name, d)).collect::<Vec<_>>().into())?
+        }
         Format::Text => {
             let mut rows = vec![["NAME", "DIGEST", "PLATFORM", "SIZE"].map(String::from).to_vec()];
             for (name, descriptor) in &tags {
@@ -38,7 +40,9 @@ pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
 
 /// The platforms and the size of all blobs; a damaged image is listed, too.
 fn summary(store: &Store, descriptor: &Descriptor) -> (String, String) {
-    let Ok(artifact) = lith::image::load_all(store, descriptor) else { return ("?".into(), "damaged".into()) };
+    let Ok(artifact) = lith::image::load_all(store, descriptor) else {
+        return ("?".into(), "damaged".into());
+    };
     let platforms: Vec<String> =
         artifact.images().iter().map(|image| image.config.value.platform.to_string()).collect();
     let documents: u64 = artifact.documents().iter().map(|(descriptor, _)| descriptor.size()).sum();
@@ -76,9 +80,8 @@ pub(super) fn parse_name(text: &str) -> anyhow::Result<Reference> {
 
 /// Finds an image of the store by its name, its digest, or both.
 pub(super) fn find(store: &Store, text: &str) -> anyhow::Result<Descriptor> {
-    let missing = || {
-        Hinted::new(format!("the store has no image `{text}`")).hint("`lith images` lists what it has")
-    };
+    let missing =
+        || Hinted::new(format!("the store has no image `{text}`")).hint("`lith images` lists what it has");
     if let Ok(digest) = text.parse::<Digest>() {
         return Ok(store.manifest(&digest)?.ok_or_else(missing)?);
     }

@@ -13,7 +13,9 @@ use super::place::Place;
 ///
 /// Nothing of what is shown is taken on trust: documents are verified against their digests.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  lith inspect app:1.0\n  lith inspect --format json oci:image | jq .images[0].config")]
+#[command(
+    after_help = "Examples:\n  lith inspect app:1.0\n  lith inspect --format json oci:image | jq .images[0].config"
+)]
 pub(crate) struct Args {
     /// The image: a name or digest of the store, or `oci:DIR[:TAG]`, `oci-archive:FILE`, `docker-archive:FILE`
     #[arg(value_name = "IMAGE")]
@@ -65,7 +67,10 @@ fn image_lines(image: &Image, lines: &mut Vec<String>) {
     let config = &image.config.value;
     let mut row = |name: &str, value: String| {
         if !value.is_empty() {
-            lines.push(format!("{name:<10} {}", value.escape_debug().to_string().replace("\\\"", "\"").replace("\\'", "'")));
+            lines.push(format!(
+                "{name:<10} {}",
+                value.escape_debug().to_string().replace("\\\"", "\"").replace("\\'", "'")
+            ));
         }
     };
     row("platform", config.platform.to_string());

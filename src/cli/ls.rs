@@ -17,7 +17,9 @@ use super::place::Place;
 /// A file that a later layer replaces or removes is marked with that layer's number: its bytes are in the image all
 /// the same.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  lith ls app\n  lith ls oci:image\n  lith ls --format json app | jq '.layers[].files[] | select(.hidden_by)'")]
+#[command(
+    after_help = "Examples:\n  lith ls app\n  lith ls oci:image\n  lith ls --format json app | jq '.layers[].files[] | select(.hidden_by)'"
+)]
 pub(crate) struct Args {
     /// The image: a name or digest of the store, or `oci:DIR[:TAG]`, `oci-archive:FILE`, `docker-archive:FILE`
     #[arg(value_name = "IMAGE")]
@@ -116,7 +118,9 @@ fn kind(node: &Node) -> (&'static str, Option<String>) {
     match &node.kind {
         Kind::File { .. } => ("file", None),
         Kind::Dir => ("dir", None),
-        Kind::Symlink(target) => ("symlink", Some(String::from_utf8_lossy(target).escape_debug().to_string())),
+        Kind::Symlink(target) => {
+            ("symlink", Some(String::from_utf8_lossy(target).escape_debug().to_string()))
+        }
         Kind::Hardlink(target) => ("hardlink", Some(target.display())),
         Kind::CharDevice { .. } => ("char", None),
         Kind::BlockDevice { .. } => ("block", None),
@@ -139,7 +143,13 @@ fn text(image: &Image, layers: &[Changes], hidden: &[BTreeMap<ImagePath, usize>]
             let link = link.map_or(String::new(), |link| format!(" -> {link}"));
             let by = hidden[index].get(path).map_or(String::new(), |by| format!("  (hidden by layer {by})"));
             let (meta, size) = (&node.meta, format::size(node.size()));
-            lines.push(format!("  {letter}{:04o} {:>5}:{:<5} {size:>8} {}{link}{by}", meta.mode, meta.uid, meta.gid, path.display()));
+            lines.push(format!(
+                "  {letter}{:04o} {:>5}:{:<5} {size:>8} {}{link}{by}",
+                meta.mode,
+                meta.uid,
+                meta.gid,
+                path.display()
+            ));
         }
         lines.extend(changes.opaques.iter().map(|path| format!("  hides all below {}", path.display())));
         lines.extend(changes.whiteouts.iter().map(|path| format!("  removes {}", path.display())));
@@ -158,7 +168,10 @@ mod tests {
     fn layer(puts: &[&str], whiteouts: &[&str]) -> Changes {
         let fifo = Node { kind: Kind::Fifo, ..Node::implicit_dir() };
         Changes {
-            puts: puts.iter().map(|p| (path(p), if p.ends_with('/') { Node::implicit_dir() } else { fifo.clone() })).collect(),
+            puts: puts
+                .iter()
+                .map(|p| (path(p), if p.ends_with('/') { Node::implicit_dir() } else { fifo.clone() }))
+                .collect(),
             whiteouts: whiteouts.iter().map(|p| path(p)).collect(),
             ..Changes::default()
         }
@@ -171,7 +184,8 @@ mod tests {
             layer(&["a", "d/", "d/z"], &[]),
             layer(&["k"], &["d"]),
         ]);
-        let names = |i: usize| -> Vec<String> { hidden[i].iter().map(|(p, by)| format!("{p} {by}")).collect() };
+        let names =
+            |i: usize| -> Vec<String> { hidden[i].iter().map(|(p, by)| format!("{p} {by}")).collect() };
         assert_eq!(names(0), ["a 2", "d 2", "d/x 3", "k 3", "k/y 3"]);
         assert_eq!(names(1), ["d 3", "d/z 3"]);
         assert!(names(2).is_empty());

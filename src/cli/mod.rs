@@ -16,6 +16,8 @@ mod images;
 mod inspect;
 mod ls;
 mod man;
+mod outputs;
+mod place;
 mod progress;
 mod rm;
 mod tag;
@@ -39,6 +41,10 @@ pub(crate) struct Cli {
     /// Where images and the build cache are kept
     #[arg(long, global = true, value_name = "DIR", env = "LITH_STORE", help_heading = "Global options")]
     store: Option<PathBuf>,
+
+    /// How many threads may work [default: one for each core]
+    #[arg(long, global = true, value_name = "N", env = "LITH_THREADS", help_heading = "Global options")]
+    threads: Option<std::num::NonZeroUsize>,
 }
 
 const AFTER_HELP: &str = "\
@@ -72,9 +78,9 @@ enum Command {
 
 /// Does what was typed.
 pub(crate) fn run(cli: Cli, environment: Environment) -> anyhow::Result<ExitCode> {
-    let world = World { environment, store: cli.store };
+    let world = World { environment, store: cli.store, threads: cli.threads };
     match cli.command {
-        Command::Build(args) => build::run(*args, &world),
+        Command::Build(args) => build::run(&args, &world),
         Command::Check(args) => check::run(&args, &world),
         Command::Inspect(args) => inspect::run(&args, &world),
         Command::Ls(args) => ls::run(&args, &world),
@@ -94,6 +100,7 @@ pub(crate) fn run(cli: Cli, environment: Environment) -> anyhow::Result<ExitCode
 pub(crate) struct World {
     environment: Environment,
     store: Option<PathBuf>,
+    threads: Option<std::num::NonZeroUsize>,
 }
 
 impl World {
@@ -101,6 +108,17 @@ impl World {
     fn open_store(&self) -> anyhow::Result<std::sync::Arc<lith::store::Store>> {
         let path = self.store_path()?;
         Ok(std::sync::Arc::new(lith::store::Store::open(&path)?))
+    }
+
+    /// How many threads may work. It has no influence on what they make.
+    fn threads(&self) -> usize {
+        self.threads.or_else(|| std::thread::available_parallelism().ok()).map_or(1, usize::from)
+    }
+
+    /// Whether diagnostics on stderr are coloured (no-color.org, and the conventions of CLICOLOR).
+    fn colour(&self) -> bool {
+        use std::io::IsTerminal as _;
+        std::io::stderr().is_terminal() && self.environment.get("NO_COLOR").is_none()
     }
 
     fn store_path(&self) -> anyhow::Result<PathBuf> {

@@ -6,8 +6,8 @@ use lith::image::{Artifact, Image, load_all};
 use lith::oci::{Platform, Reference};
 use lith::store::Store;
 use lith::transport::{
-    Choice, Destination, DockerArchive, DockerArchiveSink, Layout, LayoutSink, Name, OciArchive, OciArchiveSink, Sink,
-    Source, StoreSink, StoreSource, import_layers,
+    Choice, Destination, DockerArchive, DockerArchiveSink, Layout, LayoutSink, Name, OciArchive,
+    OciArchiveSink, Sink, Source, StoreSink, StoreSource, import_layers,
 };
 use lith::tree::Changes;
 
@@ -38,8 +38,12 @@ impl Place {
             Some(("oci-archive", rest)) => Self::OciArchive(path(rest).to_owned()),
             Some(("docker-archive", rest)) => Self::DockerArchive(path(rest).to_owned()),
             Some(("docker" | "registry", _)) => {
-                let error = Hinted::usage(format!("`{text}` is in a registry, and this version has no registry client"));
-                return Err(error.hint("copy it to a layout with `skopeo copy`, and name that as `oci:DIR`").into());
+                let error = Hinted::usage(format!(
+                    "`{text}` is in a registry, and this version has no registry client"
+                ));
+                return Err(error
+                    .hint("copy it to a layout with `skopeo copy`, and name that as `oci:DIR`")
+                    .into());
             }
             _ => Self::Store(text.to_owned()),
         };
@@ -72,9 +76,15 @@ impl Place {
     }
 
     /// Where to put an image. `name` is what it is called at its source, if it is called anything there.
-    pub(super) fn sink<'a>(&self, store: &'a Store, name: Option<&Reference>) -> anyhow::Result<Box<dyn Sink + 'a>> {
+    pub(super) fn sink<'a>(
+        &self,
+        store: &'a Store,
+        name: Option<&Reference>,
+    ) -> anyhow::Result<Box<dyn Sink + 'a>> {
         let (text, tag) = match self {
-            Self::Store(text) => return Ok(Box::new(StoreSink::new(store, vec![super::images::parse_name(text)?]))),
+            Self::Store(text) => {
+                return Ok(Box::new(StoreSink::new(store, vec![super::images::parse_name(text)?])));
+            }
             Self::Layout(text) | Self::OciArchive(text) | Self::DockerArchive(text) => split_tag(text),
         };
         let names: Vec<Name> = tag.map(|tag| Name::tag(&tag)).into_iter().collect();

@@ -43,6 +43,13 @@ impl Progress {
         Self { mode, live: MultiProgress::new(), running: Mutex::default() }
     }
 
+    /// Shows a text of several lines, as it is.
+    pub(crate) fn show(&self, text: &str) {
+        if !text.is_empty() {
+            self.line(text.trim_end());
+        }
+    }
+
     /// Prints a line above whatever is being redrawn.
     #[expect(clippy::print_stderr, reason = "progress goes to stderr, data to stdout")]
     fn line(&self, line: &str) {
@@ -139,7 +146,8 @@ fn json(event: &Event<'_>) -> serde_json::Value {
                 How::Built { size } => ("built", Some(*size)),
             };
             let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-            let mut value = json!({"event": "finished", "step": name(step), "how": how, "milliseconds": milliseconds});
+            let mut value =
+                json!({"event": "finished", "step": name(step), "how": how, "milliseconds": milliseconds});
             if let Some(size) = size {
                 value["size"] = size.into();
             }

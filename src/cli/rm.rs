@@ -22,7 +22,8 @@ pub(crate) struct Args {
 pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
     let store = world.open_store()?;
     // All names are looked at before the first is removed: half a removal is no help.
-    let names = args.names.iter().map(|name| super::images::parse_name(name)).collect::<Result<Vec<_>, _>>()?;
+    let names =
+        args.names.iter().map(|name| super::images::parse_name(name)).collect::<Result<Vec<_>, _>>()?;
     for name in &names {
         if store.resolve(name)?.is_none() {
             let error = Hinted::new(format!("the store has no image `{}`", name.familiar()));

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::sync::Arc;
 
-use super::{Context, ContextError, Modes, Notes};
+use super::ContextError;
 use crate::compression::Format;
 use crate::layer::read;
 use crate::tree::{Backing, ImagePath, Kind, Node, Tree};
@@ -19,13 +19,13 @@ const BLOCK: usize = 512;
 /// What has come where a context was asked for.
 #[derive(Debug)]
 pub enum Arrived {
-    /// Files, nothing ignored yet.
-    Files(Context),
+    /// Files as the archive has them: see [`super::Context::of`].
+    Files(Tree),
     BuildFile(Vec<u8>),
 }
 
 /// Reads it to its end. `spool`, an empty file, gets the uncompressed tar; the files' contents come from there.
-pub fn read(reader: impl Read, mut spool: File, modes: Modes) -> Result<Arrived, ContextError> {
+pub fn read(reader: impl Read, mut spool: File) -> Result<Arrived, ContextError> {
     let (first, reader) = peek(reader)?;
     let format = Format::detect(&first);
     let (first, reader) = match format {
@@ -40,7 +40,7 @@ pub fn read(reader: impl Read, mut spool: File, modes: Modes) -> Result<Arrived,
     if read::is_header(&first) || first == [0; BLOCK] {
         let listing = read::list(reader, Some(&mut spool))?;
         let backing: Arc<dyn Backing> = Arc::new(Arc::new(spool));
-        return Ok(Arrived::Files(context(&listing.tree(&backing)?, modes)));
+        return Ok(Arrived::Files(listing.tree(&backing)?));
     }
     match format {
         Format::Plain => build_file(reader).map(Arrived::BuildFile),
@@ -66,25 +66,6 @@ fn build_file(reader: impl Read) -> Result<Vec<u8>, ContextError> {
         return Err(ContextError::NotABuildFile { limit: MAX_BUILD_FILE });
     }
     Ok(text)
-}
-
-/// The archive's files with the attributes that a folder of them would have. The root's own count in neither.
-fn context(tree: &Tree, modes: Modes) -> Context {
-    let mut notes = Notes::default();
-    let nodes = tree.iter().filter(|(path, _)| !path.is_root()).map(|(path, node)| {
-        let mut node = Node { meta: modes.apply(node.meta.clone(), &node.kind), ..node.clone() };
-        if let Kind::File { inode, .. } = &mut node.kind {
-            if modes == Modes::Git {
-                *inode = None;
-            }
-            if tree.get(path).is_some_and(|node| modes.opens(node.meta.mode)) {
-                notes.opened.push(path.clone());
-            }
-        }
-        (path.clone(), node)
-    });
-    let tree = nodes.collect();
-    Context { tree, notes, ..Context::default() }
 }
 
 /// The content of the file `path` of a tree, links in it followed inside it; `None` if there is none.
@@ -124,6 +105,7 @@ fn first_link(tree: &Tree, path: &ImagePath) -> Option<(ImagePath, ImagePath)> {
 mod tests {
     use super::*;
     use crate::compression::Compression;
+    use crate::context::{Context, Modes};
     use crate::tree::pattern::Ignore;
 
     fn path(text: &str) -> ImagePath {
@@ -161,18 +143,18 @@ mod tests {
                 self.0.read(&mut buffer[..n])
             }
         }
-        read(Dribble(bytes), tempfile::tempfile().unwrap(), Modes::Git)
+        read(Dribble(bytes), tempfile::tempfile().unwrap())
     }
 
-    fn files(bytes: &[u8]) -> Context {
+    fn files(bytes: &[u8]) -> Tree {
         match arrived(bytes).unwrap() {
-            Arrived::Files(context) => context,
+            Arrived::Files(tree) => tree,
             Arrived::BuildFile(text) => panic!("{}", text.escape_ascii()),
         }
     }
 
-    fn names(context: &Context) -> String {
-        context.tree.iter().map(|(path, _)| path.to_string()).collect::<Vec<_>>().join(" ")
+    fn names(tree: &Tree) -> String {
+        tree.iter().map(|(path, _)| path.to_string()).collect::<Vec<_>>().join(" ")
     }
 
     #[test]
@@ -181,19 +163,18 @@ mod tests {
         for compression in [Compression::NONE, Compression::gzip(6).unwrap(), Compression::zstd(3).unwrap()] {
             let mut bytes = Vec::new();
             compression.compress(&tar, &mut bytes).unwrap();
-            let context = files(&bytes);
-            assert_eq!(names(&context), "Dockerfile a/x link");
+            let whole = files(&bytes);
+            let context = Context::of(&whole, Ignore::default(), Modes::Git);
+            assert_eq!(names(&context.tree), "Dockerfile a/x link");
             let node = context.tree.get(&path("a/x")).unwrap();
             assert_eq!((node.meta.mode, node.meta.uid, node.mtime), (0o644, 0, 7));
             assert_eq!(node.content().unwrap().read_bounded(9).unwrap().unwrap(), b"a/x");
             assert_eq!(context.notes.opened, [path("Dockerfile"), path("a/x")]);
-            let rest = context.ignoring(Ignore::parse(b"a").unwrap());
-            assert_eq!(
-                (names(&rest), rest.notes.opened),
-                ("Dockerfile link".into(), vec![path("Dockerfile")])
-            );
+            let rest = Context::of(&whole, Ignore::parse(b"a").unwrap(), Modes::Keep);
+            assert_eq!((names(&rest.tree), rest.notes.opened.len()), ("Dockerfile link".into(), 0));
+            assert_eq!(rest.tree.get(&path("Dockerfile")).unwrap().meta.mode, 0o600);
         }
-        assert!(files(&[0; 1024]).tree.is_empty());
+        assert!(files(&[0; 1024]).is_empty());
     }
 
     #[test]
@@ -215,7 +196,7 @@ mod tests {
 
     #[test]
     fn files_are_found_through_links_inside() {
-        let context = files(&tar(&[
+        let tree = files(&tar(&[
             "d/f",
             "in -> d",
             "abs -> /in/f",
@@ -224,13 +205,13 @@ mod tests {
             "b -> a",
             "out -> /x",
         ]));
-        let read = |name: &str| read_in(&context.tree, &path(name), 9);
+        let read = |name: &str| read_in(&tree, &path(name), 9);
         for name in ["d/f", "in/f", "abs", "up/f"] {
             assert_eq!(read(name).unwrap().as_deref(), Some(&b"d/f"[..]), "{name}");
         }
         assert_eq!(read("out").unwrap(), None);
         assert_eq!(read("d/g").unwrap(), None);
         assert!(read("a").is_err());
-        assert!(read_in(&context.tree, &path("d/f"), 2).is_err());
+        assert!(read_in(&tree, &path("d/f"), 2).is_err());
     }
 }

@@ -287,17 +287,16 @@ impl Needed {
     }
 }
 
-/// A tree without what a list ignores. Folders of what is left stay.
-pub(super) fn filter(tree: Tree, ignore: &Ignore) -> Tree {
-    if ignore.is_empty() {
-        return tree;
-    }
+/// The nodes of a tree without what a list ignores. Folders of what is left stay.
+pub(super) fn filter<'a>(
+    tree: &'a Tree,
+    ignore: &Ignore,
+) -> impl Iterator<Item = (&'a ImagePath, &'a Node)> + use<'a> {
     let mut cursor = ignore.cursor();
     let kept: BTreeSet<&ImagePath> =
         tree.iter().map(|(path, _)| path).filter(|path| !cursor.excludes(path.as_bytes())).collect();
     let above: BTreeSet<ImagePath> = kept.iter().flat_map(|path| path.ancestors()).collect();
-    let stays = |path: &ImagePath| kept.contains(path) || above.contains(path);
-    tree.iter().filter(|(path, _)| stays(path)).map(|(path, node)| (path.clone(), node.clone())).collect()
+    tree.iter().filter(move |(path, _)| kept.contains(path) || above.contains(*path))
 }
 
 #[cfg(test)]

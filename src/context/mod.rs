@@ -75,16 +75,32 @@ pub enum ContextError {
     NotABuildFile { limit: u64 },
 }
 
+impl Notes {
+    /// A sentence for each kind of thing that was noticed, if it was.
+    pub fn warnings(&self) -> impl Iterator<Item = String> {
+        let some = |paths: &[ImagePath], what: &str| {
+            let (first, more) = paths.split_first()?;
+            let more = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
+            Some(format!("`{first}`{more}: {what}"))
+        };
+        [
+            some(&self.sockets, "sockets can't be in an image, and are left out"),
+            some(
+                &self.opened,
+                "not everyone may read it here, but everyone may in the image (mode 0644 or 0755)",
+            ),
+        ]
+        .into_iter()
+        .flatten()
+    }
+}
+
 impl Context {
-    /// The context without what a list ignores, for one that was read before its list could be found.
-    #[must_use]
-    pub fn ignoring(self, ignore: Ignore) -> Self {
-        let tree = folder::filter(self.tree, &ignore);
-        let mut notes = self.notes;
-        for paths in [&mut notes.sockets, &mut notes.opened] {
-            paths.retain(|path| !ignore.excludes(path.as_bytes()));
-        }
-        Self { tree, ignore, notes }
+    /// What a context makes of files that were read before it was known what to ignore and how to see them: an
+    /// archive's, or those of a checkout that was read with [`Modes::Keep`].
+    pub fn of(whole: &Tree, ignore: Ignore, modes: Modes) -> Self {
+        let (tree, opened) = modes.view(folder::filter(whole, &ignore));
+        Self { tree, ignore, notes: Notes { opened, ..Notes::default() } }
     }
 
     /// What is known of the files on disk by now, for a later build's [`Options::known`].
@@ -96,5 +112,19 @@ impl Context {
                 Source::Slice { .. } | Source::Bytes(_) => None,
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn warnings_name_one_and_count_the_rest() {
+        let path = |name: &str| ImagePath::new(name.as_bytes()).unwrap();
+        let notes = Notes { sockets: vec![path("s")], opened: vec![path("a"), path("b"), path("c")] };
+        let texts: Vec<String> = notes.warnings().collect();
+        assert!(texts[0].starts_with("`s`: ") && texts[1].starts_with("`a` and 2 more: "), "{texts:?}");
+        assert_eq!(Notes::default().warnings().count(), 0);
     }
 }

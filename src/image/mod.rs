@@ -8,7 +8,7 @@ mod select;
 
 pub use artifact::{Artifact, Index};
 pub use assemble::{Parts, assemble};
-pub use blobs::{Blobs, Memory, Verified, digest_of, not_found};
+pub use blobs::{Blobs, Memory, digest_of, not_found};
 pub use load::{LoadError, MAX_CONFIG, MAX_MANIFEST, load, load_all};
 
 use crate::layer::Layer;

@@ -200,10 +200,9 @@ impl Store {
         tempfile::tempfile_in(&folder).map_err(doing("making a temporary file in", &folder))
     }
 
-    /// A folder for temporary files, gone when it is dropped, or with the next sweep.
-    pub fn temp_dir(&self) -> Result<tempfile::TempDir, StoreError> {
-        let folder = self.private("tmp");
-        tempfile::tempdir_in(&folder).map_err(doing("making a temporary folder in", &folder))
+    /// Where temporary files and folders go. What a killed process leaves there is swept away.
+    pub fn temp_folder(&self) -> PathBuf {
+        self.private("tmp")
     }
 
     fn sweep(&self) {

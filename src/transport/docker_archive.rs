@@ -2,7 +2,8 @@
 //!
 //! A tar with a `manifest.json` that names a config and its layers, each a file of whatever name. There is no OCI
 //! manifest in the older ones, so one is made: of the config as it is and the layers as they are. What lith writes
-//! is an image layout at the same time, as BuildKit's is, so that readers that look for one keep the digest.
+//! is an image layout at the same time where it can be, as BuildKit's is, so that readers that look for one keep
+//! the digest.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufReader, Read};
@@ -19,12 +20,13 @@ use super::tarball::{Place, Tarball};
 use super::{Sink, Source, TransportError};
 use crate::compression::{self, Format};
 use crate::image::{
-    Artifact, Blobs, Document, Image, MAX_CONFIG, MAX_MANIFEST, Memory, Verified, descriptor, digest_of,
+    Artifact, Blobs, Document, Image, MAX_CONFIG, MAX_MANIFEST, Memory, descriptor, digest_of,
 };
 use crate::layer::Layer;
 use crate::oci::{
     Algorithm, Descriptor, Digest, HashingReader, ImageConfig, MediaType, Reference, canonical,
 };
+use crate::store::Verified;
 
 const EXPECTED: &str = "a docker archive";
 const SINK: &str = "a docker archive";
@@ -205,7 +207,10 @@ pub(super) fn members<'a>(
     };
     let mut members = Members::default();
     let layers = if image.layers.iter().all(is_common) {
-        members.layout(artifact, &names.iter().map(Name::from).collect::<Vec<_>>())?;
+        // podman reads the layout first, and of one that has two names it takes but the first.
+        if names.len() <= 1 {
+            members.layout(artifact, &names.iter().map(Name::from).collect::<Vec<_>>())?;
+        }
         image.layers.iter().map(|layer| members.blob(&layer.descriptor)).collect::<Result<_, _>>()?
     } else {
         // Another set of blobs is another image, so a layout beside it would only lie.
@@ -214,8 +219,10 @@ pub(super) fn members<'a>(
     let digest = Digest::try_from(image.config.descriptor.digest());
     let config = super::layout::blob_path(&digest.map_err(|error| TransportError::Load(error.into()))?);
     members.bytes(config.clone(), image.config.bytes.clone());
-    // A name with a digest is nothing that an image could be called by.
-    let repo_tags = names.iter().filter(|name| name.digest().is_none()).map(Reference::familiar).collect();
+    // The whole names, as docker and podman fill in short ones differently. One with a digest is nothing that an
+    // image could be called by.
+    let named = names.iter().filter(|name| name.digest().is_none());
+    let repo_tags = named.map(ToString::to_string).collect();
     let manifest = canonical::to_vec(&[Entry { config, repo_tags, layers }]).expect("strings");
     members.bytes("manifest.json".into(), manifest);
     Ok(members)
@@ -263,3 +270,6 @@ fn measure(blobs: &dyn Blobs, layer: &Layer) -> Result<u64, TransportError> {
 pub(super) fn unpacked<'a>(blobs: &'a dyn Blobs, layer: &Layer) -> io::Result<Box<dyn Read + 'a>> {
     compression::decode(BufReader::with_capacity(128 << 10, blobs.open(&layer.descriptor)?))
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::image::LoadError;
+use crate::layer::LayerError;
 use crate::store::StoreError;
 use crate::tree::ContentError;
 
@@ -15,6 +16,8 @@ pub enum TransportError {
     Load(#[from] LoadError),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error(transparent)]
+    Layer(#[from] LayerError),
     #[error(transparent)]
     Content(#[from] ContentError),
     #[error("{what}: {error}")]

@@ -49,6 +49,16 @@ pub fn folder_name(platform: &Platform) -> String {
     platform.to_string().chars().map(safe).collect()
 }
 
+/// The trees of several platforms as one, each in its folder.
+pub fn by_platform<'a>(trees: impl IntoIterator<Item = (&'a Platform, &'a Tree)>) -> Tree {
+    let nodes = trees.into_iter().flat_map(|(platform, tree)| {
+        let folder =
+            ImagePath::new(folder_name(platform).as_bytes()).expect("letters, digits, `_`, `.` and `-`");
+        tree.iter().map(move |(path, node)| (folder.join(path), node.clone()))
+    });
+    nodes.collect()
+}
+
 /// Writes `tree` into `folder`, which is made if it isn't there, with the times that the nodes have.
 pub fn write_folder(tree: &Tree, folder: &Path) -> Result<Vec<Warning>, TransportError> {
     std::fs::create_dir_all(folder).map_err(TransportError::io("making", folder))?;

@@ -1,7 +1,7 @@
 //! The OCI image layout (image-spec, image-layout.md) in a folder.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek as _};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::FlockOperation;
@@ -11,8 +11,9 @@ use super::copy::each;
 use super::error::shown;
 use super::file::{open_regular, pump, read_small, temporary_in, write_small};
 use super::{Sink, Source, TransportError};
-use crate::image::{Artifact, Blobs, MAX_MANIFEST, Verified, digest_of, not_found};
+use crate::image::{Artifact, Blobs, MAX_MANIFEST, digest_of, not_found};
 use crate::oci::{Descriptor, Digest, ImageIndex, Reference, canonical};
+use crate::store::Verified;
 
 pub(super) const REF_NAME: &str = "org.opencontainers.image.ref.name";
 /// containerd's annotation for the whole name, which `ref.name` by custom holds only the tag of.
@@ -58,9 +59,9 @@ impl Choice {
             return true;
         }
         let Ok(name) = name.parse::<Reference>() else { return false };
-        let whole = wanted.contains([':', '/']);
-        name.tag() == Some(wanted)
-            || (whole && wanted.parse::<Reference>().is_ok_and(|wanted| wanted == name))
+        let same = |wanted: Reference| wanted.to_string() == name.to_string();
+        let whole = wanted.contains([':', '/']).then(|| wanted.parse().ok()).flatten();
+        name.tag() == Some(wanted) || whole.is_some_and(same)
     }
 
     /// The entry of a layout's index that is meant.
@@ -163,6 +164,10 @@ impl Blobs for Layout {
             Err(error) => Err(error),
         }
     }
+
+    fn file(&self, blob: &Descriptor) -> Option<File> {
+        open_regular(&self.folder.join(blob_path(&digest_of(blob).ok()?))).ok()
+    }
 }
 
 impl Source for Layout {
@@ -219,9 +224,9 @@ impl LayoutSink {
         let lock = File::open(&self.folder).map_err(doing("opening"))?;
         rustix::fs::flock(&lock, FlockOperation::LockExclusive).map_err(|e| doing("locking")(e.into()))?;
         let index = self.index(artifact)?;
-        each(&artifact.contents(), |blob| self.put_blob(blob, || blobs.open(blob)))?;
+        each(&artifact.contents(), |blob| self.put_blob(blob, blobs))?;
         for (descriptor, bytes) in artifact.documents() {
-            self.put_blob(descriptor, || Ok(Box::new(Verified::new(bytes, descriptor)?)))?;
+            self.write_blob(descriptor, |file| pump(&mut Verified::new(bytes, descriptor)?, file))?;
         }
         let put = |name: &str, bytes: &[u8]| {
             let path = self.folder.join(name);
@@ -250,10 +255,23 @@ impl LayoutSink {
         TransportError::Format { path: self.folder.clone(), expected: "an image layout", why }
     }
 
-    fn put_blob<'a>(
+    /// Writes a blob that isn't there. Where it comes from a file, the kernel copies it (on some file systems
+    /// without copying a byte) and the copy is verified; otherwise it is verified on its way.
+    fn put_blob(&self, blob: &Descriptor, blobs: &dyn Blobs) -> Result<(), TransportError> {
+        self.write_blob(blob, |file| match blobs.file(blob) {
+            Some(mut source) => {
+                io::copy(&mut source, file)?;
+                file.rewind()?;
+                pump(&mut Verified::new(file, blob)?, &mut io::sink())
+            }
+            None => pump(&mut *blobs.open(blob)?, file),
+        })
+    }
+
+    fn write_blob(
         &self,
         blob: &Descriptor,
-        open: impl FnOnce() -> io::Result<Box<dyn Read + 'a>>,
+        write: impl FnOnce(&mut File) -> io::Result<u64>,
     ) -> Result<(), TransportError> {
         let failed = |error| TransportError::Io {
             what: format!("writing blob `{}` to `{}`", blob.digest(), self.folder.display()),
@@ -267,7 +285,7 @@ impl LayoutSink {
         let write = || {
             std::fs::create_dir_all(path.parent().expect("it is below the folder"))?;
             let mut file = temporary_in(&self.folder)?;
-            pump(&mut *open()?, file.as_file_mut())?;
+            write(file.as_file_mut())?;
             file.persist(&path).map(drop).map_err(|error| error.error)
         };
         write().map_err(failed)

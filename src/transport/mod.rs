@@ -14,6 +14,7 @@ mod layout;
 mod oci_archive;
 mod output;
 mod store;
+mod tar;
 mod tarball;
 #[cfg(test)]
 mod testing;
@@ -23,11 +24,12 @@ pub use daemon::Daemon;
 pub use docker_archive::{DockerArchive, DockerArchiveSink};
 pub use error::TransportError;
 pub use file::Destination;
-pub use folder::{Warning, folder_name, write_folder};
+pub use folder::{Warning, by_platform, folder_name, write_folder};
 pub use layout::{Choice, Layout, LayoutSink, Name};
 pub use oci_archive::{OciArchive, OciArchiveSink};
 pub use output::{Output, OutputKind, ParseOutputError, Split};
 pub use store::{StoreSink, StoreSource};
+pub use tar::write_tar;
 
 use crate::image::{Artifact, Blobs};
 use crate::oci::{Descriptor, Digest};

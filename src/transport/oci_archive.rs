@@ -10,8 +10,9 @@ use super::file::Destination;
 use super::layout::{Choice, LAYOUT_FILE, Name, blob_path, empty_index, parse_layout, set_entries};
 use super::tarball::{TarWriter, Tarball};
 use super::{Sink, Source, TransportError};
-use crate::image::{Artifact, Blobs, MAX_MANIFEST, Verified, digest_of, not_found};
+use crate::image::{Artifact, Blobs, MAX_MANIFEST, digest_of, not_found};
 use crate::oci::{Descriptor, Digest, canonical};
+use crate::store::Verified;
 
 const EXPECTED: &str = "an OCI archive";
 
@@ -145,3 +146,6 @@ impl<'a> Members<'a> {
 fn digest(blob: &Descriptor) -> Result<Digest, TransportError> {
     Digest::try_from(blob.digest()).map_err(|error| TransportError::Load(error.into()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,11 @@
 //! The store as a source and as a sink.
 
+use std::fs::File;
 use std::io::{self, Read, Write as _};
 
 use super::copy::{each, put_blob};
 use super::{Sink, Source, TransportError};
-use crate::image::{Artifact, Blobs};
+use crate::image::{Artifact, Blobs, digest_of};
 use crate::oci::{Descriptor, Digest, Reference};
 use crate::store::Store;
 
@@ -30,6 +31,10 @@ impl Blobs for StoreSource<'_> {
     fn open(&self, blob: &Descriptor) -> io::Result<Box<dyn Read + '_>> {
         Blobs::open(self.store, blob)
     }
+
+    fn file(&self, blob: &Descriptor) -> Option<File> {
+        self.store.file(blob)
+    }
 }
 
 impl Source for StoreSource<'_> {
@@ -49,16 +54,23 @@ impl<'a> StoreSink<'a> {
     pub fn new(store: &'a Store, names: Vec<Reference>) -> Self {
         Self { store, names }
     }
+
+    fn put_bytes(&self, descriptor: &Descriptor, bytes: &[u8]) -> Result<(), TransportError> {
+        let failed = |error| TransportError::Io { what: "writing to the store".into(), error };
+        if self.store.has(&digest_of(descriptor).map_err(failed)?) {
+            return Ok(());
+        }
+        let mut writer = self.store.writer()?;
+        writer.write_all(bytes).map_err(failed)?;
+        Ok(writer.finish_expecting(descriptor)?)
+    }
 }
 
 impl Sink for StoreSink<'_> {
     fn put(&mut self, artifact: &Artifact, blobs: &dyn Blobs) -> Result<Digest, TransportError> {
         each(&artifact.contents(), |blob| put_blob(self.store, blobs, blob))?;
         for (descriptor, bytes) in artifact.documents() {
-            let mut writer = self.store.writer()?;
-            let written = writer.write_all(bytes);
-            written.map_err(|error| TransportError::Io { what: "writing to the store".into(), error })?;
-            writer.finish_expecting(descriptor)?;
+            self.put_bytes(descriptor, bytes)?;
         }
         for name in &self.names {
             self.store.tag(name, artifact.descriptor())?;

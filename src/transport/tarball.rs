@@ -9,7 +9,7 @@ use std::io::{self, BufReader, Read, Seek as _, Write};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
-use tar::{EntryType, Header};
+use ::tar::{EntryType, Header};
 
 use super::file::pump;
 use crate::compression::{self, Format};

@@ -7,8 +7,8 @@ use crate::oci::{DiffId, Digest, Epoch, ImageConfig, Platform};
 
 /// A tar of one file.
 pub(super) fn tar(name: &str, content: &str) -> Vec<u8> {
-    let mut builder = tar::Builder::new(Vec::new());
-    let mut header = tar::Header::new_ustar();
+    let mut builder = ::tar::Builder::new(Vec::new());
+    let mut header = ::tar::Header::new_ustar();
     header.set_size(content.len() as u64);
     header.set_mode(0o644);
     builder.append_data(&mut header, name, content.as_bytes()).unwrap();

@@ -129,6 +129,15 @@ pub fn checkout(git: &Git, env: &Environment) -> Result<Checkout, GitError> {
     })
 }
 
+/// When the last commit of the repository that a folder is in was made, in seconds since 1970.
+pub fn commit_time(folder: &Path, env: &Environment) -> Result<u64, GitError> {
+    let text = run::in_folder(folder, env, &["log", "-1", "--no-show-signature", "--format=%ct"])?;
+    let remote = || folder.display().to_string();
+    text.trim()
+        .parse()
+        .map_err(|_| GitError::Address { remote: remote(), why: "it has no commit with a time" })
+}
+
 impl Checkout {
     /// The folder that the address means.
     pub fn root(&self) -> PathBuf {

@@ -50,6 +50,40 @@ pub(super) struct Runner<'a> {
     credentials: Option<Credentials>,
 }
 
+/// Runs git in a repository of this machine, and gives what it prints. Its own settings count but for those
+/// that would start a program.
+#[expect(clippy::disallowed_methods, reason = "git is the named helper here")]
+pub(super) fn in_folder(folder: &Path, env: &Environment, args: &[&str]) -> Result<String, GitError> {
+    let remote = || folder.display().to_string();
+    let mut command = Command::new("git");
+    command
+        .env_clear()
+        .env("PATH", &env.path)
+        .env("GIT_CONFIG_NOSYSTEM", "1")
+        .env("GIT_CONFIG_GLOBAL", "/dev/null");
+    command.args([
+        "--no-pager",
+        "-c",
+        "core.fsmonitor=false",
+        "-c",
+        "core.hooksPath=/dev/null",
+        "-c",
+        "safe.directory=*",
+        "-C",
+    ]);
+    command.arg(folder).args(args).stdin(Stdio::null());
+    let output = command.output().map_err(|error| GitError::NoGit { remote: remote(), error })?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let message = message(&String::from_utf8_lossy(&output.stderr));
+    Err(GitError::Failed {
+        remote: remote(),
+        command: args.first().copied().unwrap_or_default().into(),
+        message,
+    })
+}
+
 impl<'a> Runner<'a> {
     /// Makes the work tree and the configuration in `dir`, which is empty.
     pub(super) fn new(git: &Git, env: &'a Environment, dir: &'a Path) -> Result<Self, GitError> {

@@ -71,6 +71,11 @@ impl Ignore {
         self.patterns.is_empty()
     }
 
+    /// Whether a pattern begins with `!`.
+    pub fn has_exceptions(&self) -> bool {
+        self.patterns.iter().any(|pattern| pattern.re_includes)
+    }
+
     /// Whether the path (relative, normal) is left out. For many paths, a [`Cursor`] is faster.
     pub fn excludes(&self, path: &[u8]) -> bool {
         self.cursor().excludes(path)

@@ -1,0 +1,184 @@
+//! Sending what was built where `-t`, `-o`, `--load` and `--push` say.
+
+use std::path::Path;
+
+use lith::build::Built;
+use lith::compression::Compression;
+use lith::exec::{Event, Report};
+use lith::oci::Reference;
+use lith::store::Store;
+use lith::transport::{
+    Daemon, Destination, DockerArchiveSink, LayoutSink, Name, OciArchiveSink, Output, OutputKind, Sink as _,
+    Split, StoreSink, folder_name, write_folder, write_tar,
+};
+use lith::tree::{ImagePath, Node, Tree};
+
+use super::World;
+use super::build::Args;
+use super::error::Hinted;
+
+/// One output, with all the names that the image has there.
+#[derive(Debug)]
+pub(super) struct Sending {
+    output: Output,
+    names: Vec<Reference>,
+    /// For [`OutputKind::Docker`].
+    daemon: Option<String>,
+}
+
+/// The outputs that were asked for: the store if there are names, then each `-o`, then `--load`.
+pub(super) fn outputs(args: &Args, tags: &[Reference], world: &World) -> anyhow::Result<Vec<Sending>> {
+    let mut outputs = Vec::new();
+    if !tags.is_empty() {
+        outputs.push(plain(OutputKind::Image { push: false }));
+    }
+    for text in &args.output {
+        outputs.push(Output::parse(text).map_err(|error| Hinted::usage(error.to_string()))?);
+    }
+    if args.load {
+        outputs.push(plain(OutputKind::Docker { context: None }));
+    }
+    let stdout = outputs.iter().filter(|output| is_stdout(&output.kind)).count();
+    if stdout > 1 {
+        return Err(Hinted::usage("only one output can go to standard output").into());
+    }
+    outputs.into_iter().map(|output| sending(output, tags, world)).collect()
+}
+
+fn plain(kind: OutputKind) -> Output {
+    Output { kind, names: Vec::new(), compression: None, annotations: Vec::new() }
+}
+
+fn sending(output: Output, tags: &[Reference], world: &World) -> anyhow::Result<Sending> {
+    let mut names = tags.to_vec();
+    names.extend(output.names.iter().filter(|name| !tags.contains(name)).cloned());
+    let daemon = match &output.kind {
+        OutputKind::Docker { .. } => Some(daemon(world)?),
+        OutputKind::Image { push: true } => {
+            let error = Hinted::usage("pushing an image: this version of lith has no registry client");
+            return Err(error.hint("write a layout with `-o type=oci,dest=DIR` and push that: `skopeo copy oci:DIR docker://NAME`").into());
+        }
+        OutputKind::Image { push: false } if names.is_empty() => {
+            return Err(Hinted::usage("`type=image` needs a name: `-t NAME` or `name=NAME`").into());
+        }
+        _ => None,
+    };
+    Ok(Sending { output, names, daemon })
+}
+
+/// docker or podman, whichever is there.
+fn daemon(world: &World) -> anyhow::Result<String> {
+    let path = world.environment.get("PATH").unwrap_or_default();
+    let is_there = |program: &&str| std::env::split_paths(path).any(|folder| folder.join(program).is_file());
+    let found = ["docker", "podman"].into_iter().find(is_there);
+    Ok(found.map(Into::into).ok_or_else(|| {
+        Hinted::new("neither `docker` nor `podman` is there to load the image into")
+            .hint("write an archive with `-o type=docker,dest=FILE` instead")
+    })?)
+}
+
+fn is_stdout(kind: &OutputKind) -> bool {
+    matches!(
+        kind,
+        OutputKind::OciArchive(Destination::Stdout)
+            | OutputKind::DockerArchive(Destination::Stdout)
+            | OutputKind::Tar(Split { to: Destination::Stdout, .. })
+    )
+}
+
+/// The root file systems as one tree: several, or if `split` says so, each below a folder called as its platform.
+fn one_tree(built: &Built, split: Option<bool>) -> Tree {
+    let folder = |platform| match split.unwrap_or(built.trees.len() > 1) {
+        true => ImagePath::new(folder_name(platform).as_bytes()).expect("a plain name"),
+        false => ImagePath::root(),
+    };
+    let nodes = built.trees.iter().flat_map(|(platform, tree)| {
+        let folder = folder(platform);
+        let top = (!folder.is_root()).then(|| (folder.clone(), Node::implicit_dir()));
+        top.into_iter().chain(tree.iter().map(move |(path, node)| (folder.join(path), node.clone())))
+    });
+    nodes.collect()
+}
+
+impl Sending {
+    pub(super) fn is_stdout(&self) -> bool {
+        is_stdout(&self.output.kind)
+    }
+
+    /// Whether it is the root file system that goes there.
+    pub(super) fn wants_tree(&self) -> bool {
+        matches!(self.output.kind, OutputKind::Local(_) | OutputKind::Tar(_))
+    }
+
+    pub(super) fn compression(&self) -> Option<Compression> {
+        self.output.compression
+    }
+
+    pub(super) fn annotations(&self) -> &[(String, String)] {
+        &self.output.annotations
+    }
+
+    /// Puts the image there, whole or not at all.
+    pub(super) fn write(&self, built: &Built, store: &Store, report: &dyn Report) -> anyhow::Result<()> {
+        let names = || self.names.iter().map(Name::from).collect::<Vec<_>>();
+        let (artifact, references) = (&built.artifact, self.names.clone());
+        match &self.output.kind {
+            OutputKind::Image { .. } => drop(StoreSink::new(store, references).put(artifact, store)?),
+            OutputKind::Layout(folder) => drop(LayoutSink::new(folder, names()).put(artifact, store)?),
+            OutputKind::OciArchive(to) => {
+                drop(OciArchiveSink::new(to.clone(), names()).put(artifact, store)?)
+            }
+            OutputKind::DockerArchive(to) => {
+                drop(DockerArchiveSink::new(to.clone(), references).put(artifact, store)?);
+            }
+            OutputKind::Docker { context } => {
+                let program = self.daemon.clone().expect("found when the output was read");
+                let arguments = context.iter().flat_map(|name| ["--context".into(), name.into()]).collect();
+                drop(Daemon::new(program, references).with_arguments(arguments).put(artifact, store)?);
+            }
+            OutputKind::Local(split) => self.write_local(split, built, report)?,
+            OutputKind::Tar(split) => {
+                write_tar(&one_tree(built, split.by_platform), built.epoch, &split.to)?;
+            }
+        }
+        report.report(Event::Output { text: &self.describe() });
+        Ok(())
+    }
+
+    fn write_local(
+        &self,
+        split: &Split<std::path::PathBuf>,
+        built: &Built,
+        report: &dyn Report,
+    ) -> anyhow::Result<()> {
+        let by_platform = split.by_platform.unwrap_or(built.trees.len() > 1);
+        for (platform, tree) in &built.trees {
+            let folder = if by_platform { split.to.join(folder_name(platform)) } else { split.to.clone() };
+            for warning in write_folder(tree, &folder)? {
+                report.report(Event::Warning { text: &warning.to_string() });
+            }
+        }
+        Ok(())
+    }
+
+    fn describe(&self) -> String {
+        let path = |path: &Path| format!("`{}`", path.display());
+        let to = |to: &Destination| match to {
+            Destination::Stdout => "standard output".to_owned(),
+            Destination::File(file) => path(file),
+        };
+        let names: Vec<String> = self.names.iter().map(Reference::familiar).collect();
+        match &self.output.kind {
+            OutputKind::Image { .. } => format!("named {} in the store", names.join(", ")),
+            OutputKind::Layout(folder) => format!("wrote the layout {}", path(folder)),
+            OutputKind::OciArchive(file) | OutputKind::DockerArchive(file) => {
+                format!("wrote the archive {}", to(file))
+            }
+            OutputKind::Docker { .. } => {
+                format!("loaded into {}", self.daemon.as_deref().unwrap_or("docker"))
+            }
+            OutputKind::Local(split) => format!("wrote the root file system to {}", path(&split.to)),
+            OutputKind::Tar(split) => format!("wrote the root file system to {}", to(&split.to)),
+        }
+    }
+}

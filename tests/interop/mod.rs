@@ -1,0 +1,5 @@
+//! lith beside other people's programs: what it writes they read, and what they write it reads.
+
+#[path = "../support/programs.rs"]
+mod programs;
+mod transport;
