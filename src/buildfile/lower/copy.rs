@@ -1,14 +1,13 @@
 //! What `COPY` and `ADD` have in common.
 
 use super::{
-    git::{self, GitAddress},
     path,
     stage::{StageBuilder, owner},
 };
 use crate::buildfile::{check, diagnostic::Diagnostic, instruction::Operands, source::Span, syntax::Word};
 use crate::oci::Digest;
 use crate::plan::{
-    ContextName, Copy, CopySource, Git, ModeChange, Op, Pin, ResolveError, TreeRef, Unpack, Url,
+    ContextName, Copy, CopySource, Git, GitAddress, ModeChange, Op, Pin, ResolveError, TreeRef, Unpack, Url,
 };
 
 /// The two instructions.
@@ -250,7 +249,7 @@ impl CopyForm<'_> {
 }
 
 fn git_address(source: &str, span: Span) -> Result<Option<GitAddress>, Diagnostic> {
-    git::parse(source).map_err(|message| Diagnostic::error("source", span, message))
+    GitAddress::parse(source).map_err(|error| Diagnostic::error("source", span, error.0))
 }
 
 fn is_http(source: &str) -> bool {

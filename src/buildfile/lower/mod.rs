@@ -9,7 +9,6 @@
 mod base;
 mod copy;
 mod from;
-mod git;
 mod graph;
 mod history;
 mod mount;
