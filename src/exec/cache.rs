@@ -3,8 +3,8 @@
 //! A layer is a function of its changes, so the key is made of them, contents included: nothing about times or
 //! sizes is believed here. What it costs is knowing each file's fingerprint.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use super::report::How;

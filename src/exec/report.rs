@@ -23,12 +23,24 @@ pub struct StepName<'a> {
 #[non_exhaustive]
 pub enum Event<'a> {
     /// Work on inputs: resolving, fetching, walking.
-    Input { text: &'a str },
-    Started { step: StepName<'a> },
-    Finished { step: StepName<'a>, how: How, took: Duration },
-    Warning { text: &'a str },
+    Input {
+        text: &'a str,
+    },
+    Started {
+        step: StepName<'a>,
+    },
+    Finished {
+        step: StepName<'a>,
+        how: How,
+        took: Duration,
+    },
+    Warning {
+        text: &'a str,
+    },
     /// An output was written.
-    Output { text: &'a str },
+    Output {
+        text: &'a str,
+    },
 }
 
 /// How a step was finished.

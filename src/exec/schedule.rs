@@ -106,15 +106,24 @@ mod tests {
     #[test]
     fn the_first_error_in_order_is_the_one_told() {
         for workers in [1, 4] {
-            let result = run((0..9).collect(), workers, |_| vec![], |id, _: &Results<usize, ()>| {
-                if id >= 3 { Err(id) } else { Ok(()) }
-            });
+            let result = run(
+                (0..9).collect(),
+                workers,
+                |_| vec![],
+                |id, _: &Results<usize, ()>| {
+                    if id >= 3 { Err(id) } else { Ok(()) }
+                },
+            );
             assert_eq!(result.unwrap_err(), 3);
         }
     }
 
     #[test]
     fn no_jobs_no_results() {
-        assert!(run(vec![], 4, |_: usize| vec![], |_, _: &Results<usize, ()>| Ok::<_, ()>(())).unwrap().is_empty());
+        assert!(
+            run(vec![], 4, |_: usize| vec![], |_, _: &Results<usize, ()>| Ok::<_, ()>(()))
+                .unwrap()
+                .is_empty()
+        );
     }
 }

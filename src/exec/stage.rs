@@ -67,9 +67,11 @@ impl<'a> Run<'a> {
                 StepName { stage: &label, number: index + 1, of: stage.steps.len(), text: &step.created_by };
             self.report.report(Event::Started { step: name });
             let start = Instant::now();
-            let how = self
-                .step(id, step, &mut state, done)
-                .map_err(|error| ExecError::Step { line: step.line, text: step.created_by.clone(), source: Box::new(error) })?;
+            let how = self.step(id, step, &mut state, done).map_err(|error| ExecError::Step {
+                line: step.line,
+                text: step.created_by.clone(),
+                source: Box::new(error),
+            })?;
             self.report.report(Event::Finished { step: name, how, took: start.elapsed() });
         }
         Ok(state)

@@ -54,7 +54,8 @@ impl Packed {
     fn unpack(&self) -> Result<(Listing, Arc<File>), ExecError> {
         let mut spool = self.store.temp_file()?;
         let mut reading = self.content.open()?;
-        let decoder = compression::decode(BufReader::with_capacity(1 << 17, &mut reading)).map_err(ReadError::Io)?;
+        let decoder =
+            compression::decode(BufReader::with_capacity(1 << 17, &mut reading)).map_err(ReadError::Io)?;
         let listing = read::list(decoder, Some(&mut spool))?;
         io::copy(&mut reading, &mut io::sink()).map_err(ReadError::Io)?;
         reading.finish()?;

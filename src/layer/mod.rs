@@ -26,7 +26,7 @@ pub use open::{listing, open};
 pub use read::ReadError;
 
 use crate::compression::Compression;
-use crate::oci::{Descriptor, DiffId, Epoch};
+use crate::oci::{Descriptor, DiffId, Digest, Epoch};
 use crate::store::StoreError;
 #[cfg(doc)]
 use crate::tree::Changes;
@@ -40,6 +40,13 @@ const PROFILE: &str = "lith layer, profile 1";
 pub struct Layer {
     pub descriptor: Descriptor,
     pub diff_id: DiffId,
+}
+
+impl Layer {
+    /// The digest of its blob.
+    pub fn digest(&self) -> Digest {
+        Digest::try_from(self.descriptor.digest()).expect("its blob is in the store, under this digest")
+    }
 }
 
 /// How to write a layer.

@@ -107,6 +107,12 @@ pub fn list(reader: impl Read, spool: Option<&mut File>) -> Result<Listing, Read
     Ok(Listing { items: names.finish() })
 }
 
+/// Whether these are the first bytes of a tar: a block with the checksum of a header. A tar of nothing is taken
+/// for none, as BuildKit does where it decides what to unpack.
+pub fn is_header(first: &[u8]) -> bool {
+    first.first_chunk().is_some_and(|block| block::Block::new(block).is_some())
+}
+
 fn path(name: &[u8], entry: &str) -> Result<ImagePath, ReadError> {
     ImagePath::new(name).map_err(|error| ReadError::Name { entry: entry.into(), error })
 }
