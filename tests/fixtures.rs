@@ -13,7 +13,7 @@ use lith::buildfile::{Source, parse, render::render};
 fn cases() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/parse");
     let entries = walkdir::WalkDir::new(folder).min_depth(1).max_depth(1).sort_by_file_name();
-    entries.into_iter().map(|entry| entry.unwrap().into_path()).collect()
+    entries.into_iter().map(|entry| entry.expect("the fixtures can be read").into_path()).collect()
 }
 
 fn updating() -> bool {
@@ -24,7 +24,7 @@ fn updating() -> bool {
 /// The golden's difference from what is, if there is one.
 fn compare(golden: &Path, actual: &str) -> Option<String> {
     if updating() {
-        fs::write(golden, actual).unwrap();
+        fs::write(golden, actual).expect("the goldens can be written");
         return None;
     }
     let expected = fs::read_to_string(golden).unwrap_or_default();
@@ -37,7 +37,8 @@ fn trees_and_diagnostics_are_the_goldens() {
     let cases = cases();
     assert!(cases.len() > 10, "the fixtures are there");
     for case in cases {
-        let source = Source::new("Buildfile", fs::read(case.join("Buildfile")).unwrap());
+        let source =
+            Source::new("Buildfile", fs::read(case.join("Buildfile")).expect("each case has a Buildfile"));
         let parsed = parse(&source);
         wrong.extend(compare(&case.join("tree.txt"), &tree::dump(&source, &parsed.buildfile)));
         wrong.extend(compare(&case.join("diagnostics.txt"), &render(&source, &parsed.diagnostics, false)));

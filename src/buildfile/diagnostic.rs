@@ -29,9 +29,9 @@ pub struct Diagnostic {
     pub message: String,
     pub span: Span,
     /// What to say at the place; empty: only mark it.
-    pub label: String,
+    pub label: Box<str>,
     /// What to do about it.
-    pub help: Option<String>,
+    pub help: Option<Box<str>>,
     pub notes: Vec<String>,
 }
 
@@ -47,17 +47,17 @@ impl Diagnostic {
     }
 
     fn new(severity: Severity, code: &'static str, span: Span, message: String) -> Self {
-        Self { severity, code, message, span, label: String::new(), help: None, notes: Vec::new() }
+        Self { severity, code, message, span, label: Box::default(), help: None, notes: Vec::new() }
     }
 
     #[must_use]
-    pub fn label(mut self, label: impl Into<String>) -> Self {
+    pub fn label(mut self, label: impl Into<Box<str>>) -> Self {
         self.label = label.into();
         self
     }
 
     #[must_use]
-    pub fn help(mut self, help: impl Into<String>) -> Self {
+    pub fn help(mut self, help: impl Into<Box<str>>) -> Self {
         self.help = Some(help.into());
         self
     }
@@ -103,6 +103,24 @@ pub fn closest<'a>(typed: &str, candidates: impl IntoIterator<Item = &'a str>) -
         }
     }
     best.map(|(_, candidate)| in_case_of(typed, candidate))
+}
+
+/// Like [`closest`], where capitals count: for names of variables.
+pub(super) fn nearest<'a>(typed: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    if typed.chars().count() > 64 {
+        return None;
+    }
+    let mut best = None;
+    for candidate in candidates {
+        let edits = distance(typed, candidate);
+        if edits == 0 {
+            return None;
+        }
+        if edits <= 2 && best.is_none_or(|(fewest, _)| edits < fewest) {
+            best = Some((edits, candidate));
+        }
+    }
+    best.map(|(_, candidate)| candidate)
 }
 
 fn in_case_of(typed: &str, candidate: &str) -> String {

@@ -4,6 +4,7 @@
 //! holds words as typed; [`expansion`] gives them values later, when the variables are known.
 //! Invariant: any bytes give a tree and a list of diagnostics, never a panic.
 
+pub mod check;
 pub mod diagnostic;
 pub mod directive;
 pub mod expansion;
@@ -11,6 +12,7 @@ mod flags;
 mod heredoc;
 pub mod instruction;
 mod lines;
+mod lower;
 mod parse;
 pub mod render;
 pub mod source;
@@ -19,6 +21,10 @@ mod values;
 mod words;
 
 pub use diagnostic::{Diagnostic, Severity};
+pub use lower::{LowerOptions, lower, source_date_epoch};
 pub use parse::{Parsed, Trigger, parse, parse_trigger};
 pub use source::{Position, Source, Span};
 pub use syntax::{Buildfile, Stage, Statement, Word};
+
+#[cfg(test)]
+mod tests;

@@ -11,7 +11,7 @@ use super::{
     words::{self, Json},
 };
 
-/// A tree and what was wrong, in the order of the source. What could not be read is not in the tree.
+/// A tree and what was wrong, in the order of the source. An instruction that could not be read is not in the tree.
 #[derive(Debug, Clone, Default)]
 pub struct Parsed {
     pub buildfile: Buildfile,
@@ -29,6 +29,7 @@ impl Parsed {
 #[must_use]
 pub fn parse(source: &Source) -> Parsed {
     let mut diagnostics = Vec::new();
+    diagnostics.extend(long_line(source));
     let (directives, start) = directive::parse(source, &mut diagnostics);
     let escape = directives.escape;
     let mut assembly =
@@ -41,6 +42,21 @@ pub fn parse(source: &Source) -> Parsed {
     let buildfile = assembly.finish(&mut diagnostics);
     diagnostics.sort_by_key(|diagnostic| diagnostic.span);
     Parsed { buildfile, diagnostics }
+}
+
+/// The limit of the main implementation: a file that keeps to it builds everywhere.
+const MAX_LINE: usize = 65_535;
+
+fn long_line(source: &Source) -> Option<Diagnostic> {
+    let mut start = 0;
+    for line in source.text().split('\n') {
+        if line.len() > MAX_LINE {
+            let message = format!("line greater than max allowed size of {MAX_LINE}");
+            return Some(Diagnostic::error("long-line", Span::new(start, start), message));
+        }
+        start += line.len() + 1;
+    }
+    None
 }
 
 /// A trigger and what was wrong with it.
@@ -125,9 +141,9 @@ fn statement(
     let malformed_json = request.malformed_json;
     debug_assert!(instruction.is_some() || diagnostics.len() > failed, "an instruction fails with an error");
     match instruction {
-        Some(Any::From(from)) => Item::From(finish(line, keyword, span, malformed_json, from)),
+        Some(Any::From(from)) => Item::From(finish(source, line, keyword, span, malformed_json, from)),
         Some(Any::Instruction(instruction)) => {
-            Item::Statement(finish(line, keyword, span, malformed_json, instruction))
+            Item::Statement(finish(source, line, keyword, span, malformed_json, instruction))
         }
         None if is_from => Item::BrokenFrom,
         None => Item::None,
@@ -140,6 +156,7 @@ enum Any {
 }
 
 fn finish<I>(
+    source: &Source,
     line: &Line,
     keyword: Text<'_>,
     span: Span,
@@ -149,6 +166,7 @@ fn finish<I>(
     Statement {
         keyword: keyword.word(),
         span,
+        line: source.line(span.start),
         original: line.text().trim().as_str().to_owned(),
         comments: line.comments.clone(),
         check: CheckDirective::among(&line.comments),
@@ -179,10 +197,8 @@ fn report_invalid(source: &Source, line: &Line, heredocs: &[Heredoc], diagnostic
     let invalid = source.invalid();
     for place in places {
         let first = invalid.partition_point(|at| *at < place.start);
-        let found = invalid[first..]
-            .iter()
-            .take_while(|at| place.contains(**at))
-            .find(|at| !line.dropped.iter().any(|comment| comment.contains(**at)));
+        let found =
+            invalid[first..].iter().take_while(|at| place.contains(**at)).find(|at| !in_comment(line, **at));
         if let Some(at) = found {
             let span = Span::new(*at, at + char::REPLACEMENT_CHARACTER.len_utf8());
             let message = format!("invalid UTF-8 in line {}", source.line(*at));
@@ -190,6 +206,12 @@ fn report_invalid(source: &Source, line: &Line, heredocs: &[Heredoc], diagnostic
             return;
         }
     }
+}
+
+/// In a comment inside the line's continuation.
+fn in_comment(line: &Line, offset: usize) -> bool {
+    let after = line.dropped.partition_point(|comment| comment.start <= offset);
+    after > 0 && line.dropped[after - 1].contains(offset)
 }
 
 /// Statements on their way into stages.
@@ -226,10 +248,10 @@ impl Assembly {
             return;
         }
         let span = statement.keyword.span;
-        match statement.split() {
-            Ok(argument) => self.buildfile.globals.push(argument),
-            Err(_) if self.early => {}
-            Err(_) => {
+        match statement.into_arg() {
+            Some(argument) => self.buildfile.globals.push(argument),
+            None if self.early => {}
+            None => {
                 self.early = true;
                 let message = "no build stage in current context";
                 let help = "begin a stage with `FROM`; only `ARG` may stand before the first one";

@@ -131,7 +131,7 @@ mod tests {
     #[test]
     fn long_lines_are_cut() {
         let text =
-            rendered(&format!("FROM a\nRUN --x {}\nRUN {} --y", "é".repeat(100_000), "--z ".repeat(5000)));
+            rendered(&format!("FROM a\nRUN --x {}\nRUN {} --y", "é".repeat(100_000), "--z ".repeat(500)));
         assert!(text.lines().all(|line| line.len() < 1000));
     }
 }

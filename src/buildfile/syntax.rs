@@ -73,6 +73,8 @@ pub struct Statement<I = Instruction> {
     pub keyword: Word,
     /// From the keyword to the end of the last line, bodies of heredocs included.
     pub span: Span,
+    /// Where it begins, from 1.
+    pub line: usize,
     /// The logical line: continuations joined, comments inside dropped, trimmed; without heredocs' bodies.
     pub original: String,
     /// The comments above, since the statement before or the last empty comment. Blank lines do not part them.
@@ -88,11 +90,12 @@ pub struct Statement<I = Instruction> {
 
 impl Statement {
     /// The same as an `ARG`, if it is one.
-    pub(super) fn split(self) -> Result<Statement<Arg>, Self> {
+    pub(super) fn into_arg(self) -> Option<Statement<Arg>> {
         match self.instruction {
-            Instruction::Arg(instruction) => Ok(Statement {
+            Instruction::Arg(instruction) => Some(Statement {
                 keyword: self.keyword,
                 span: self.span,
+                line: self.line,
                 original: self.original,
                 comments: self.comments,
                 check: self.check,
@@ -100,7 +103,7 @@ impl Statement {
                 malformed_json: self.malformed_json,
                 instruction,
             }),
-            _ => Err(self),
+            _ => None,
         }
     }
 }

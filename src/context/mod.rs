@@ -5,10 +5,12 @@
 //! a context is ever run, opened (but for regular files) or followed out of it, and what is not asked for is not
 //! read: contents stay on disk until a layer wants them. The network is asked by [`git`] and [`url`] alone.
 
+mod credentials;
 pub mod folder;
 pub mod ignore_file;
 pub mod inside;
 mod modes;
+pub mod url;
 
 pub use folder::{Needed, Options};
 pub use modes::{Modes, ParseModesError};

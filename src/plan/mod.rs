@@ -135,7 +135,9 @@ pub struct Git {
     pub reference: Option<String>,
     pub subdir: Option<String>,
     pub keep_git_dir: bool,
-    /// The commit's hash.
+    /// The repositories that it refers to are fetched as well.
+    pub submodules: bool,
+    /// The commit's hash; given by `--checksum` it may be the beginning of one.
     pub commit: Pin<String>,
 }
 
@@ -183,6 +185,9 @@ pub struct Run {
     pub security: Security,
     /// `NAME=value`: the image's environment and the build arguments in scope, in order.
     pub env: Vec<String>,
+    /// `NAME=value` of the proxies given as build arguments: for the command's environment, where `env` does not
+    /// have the name, and no part of what the step is known by.
+    pub proxies: Vec<String>,
     pub user: String,
     pub workdir: String,
 }

@@ -2,7 +2,9 @@
 
 use super::{Operands, Request, Syntax};
 use crate::buildfile::{
+    diagnostic::Diagnostic,
     flags::{Kind, Known},
+    lower::{CopyForm, CopyKind, StageBuilder},
     syntax::Word,
 };
 
@@ -54,6 +56,25 @@ impl Syntax for Add {
             keep_git_dir: flags.switch("keep-git-dir"),
             unpack: flags.switch("unpack"),
         })
+    }
+}
+
+impl Add {
+    pub(in crate::buildfile) fn lower(&self, cx: &mut StageBuilder<'_, '_>) -> Result<(), Diagnostic> {
+        CopyForm {
+            kind: CopyKind::Add,
+            operands: &self.operands,
+            from: None,
+            chown: self.chown.as_ref(),
+            chmod: self.chmod.as_ref(),
+            checksum: self.checksum.as_ref(),
+            exclude: &self.exclude,
+            link: self.link,
+            parents: false,
+            keep_git_dir: self.keep_git_dir,
+            unpack: self.unpack,
+        }
+        .lower(cx)
     }
 }
 

@@ -1,7 +1,7 @@
 //! `ARG`: build arguments.
 
 use super::{Request, Syntax, request::blank_name};
-use crate::buildfile::{syntax::Word, words};
+use crate::buildfile::{check, diagnostic::Diagnostic, lower::StageBuilder, syntax::Word, words};
 
 /// `ARG name[=default]…`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +35,26 @@ impl Syntax for Arg {
             definitions.push(Definition { name, default });
         }
         Some(Self { definitions })
+    }
+}
+
+impl Arg {
+    pub(in crate::buildfile) fn lower(&self, cx: &mut StageBuilder<'_, '_>) -> Result<(), Diagnostic> {
+        let mut texts = Vec::new();
+        for definition in &self.definitions {
+            let name = definition.name.as_str();
+            cx.lint(check::secrets_used_in_arg_or_env(definition.name.span, "ARG", name));
+            // A default of the stage's own hides what the global argument of that name has.
+            let value = match (cx.build_arg(name), &definition.default) {
+                (Some(given), _) => Some(given),
+                (None, Some(default)) => Some(cx.expand(default)?),
+                (None, None) => cx.global(name),
+            };
+            texts.push(value.as_ref().map_or_else(|| name.to_owned(), |value| format!("{name}={value}")));
+            cx.scope.declare(name, value.as_deref());
+        }
+        cx.commit(format!("ARG {}", texts.join(" ")), None);
+        Ok(())
     }
 }
 

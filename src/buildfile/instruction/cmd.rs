@@ -1,7 +1,12 @@
 //! `CMD`: the command that a container runs by default.
 
 use super::{Request, Syntax};
-use crate::buildfile::syntax::Command;
+use crate::buildfile::{
+    check,
+    diagnostic::Diagnostic,
+    lower::{self, StageBuilder},
+    syntax::Command,
+};
 
 /// `CMD command line`, or `CMD ["program", …]`. Not expanded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +22,19 @@ impl Syntax for Cmd {
         let command = request.command();
         request.flags(&[])?;
         Some(Self { command: command? })
+    }
+}
+
+impl Cmd {
+    pub(in crate::buildfile) fn lower(&self, cx: &mut StageBuilder<'_, '_>) -> Result<(), Diagnostic> {
+        if let Some(earlier) = cx.cmd.replace(cx.span()) {
+            cx.lint(check::multiple_instructions_disallowed(earlier, &cx.keyword()));
+        }
+        let words = cx.command(&self.command);
+        cx.commit(format!("CMD {}", lower::quoted_list(&words)), None);
+        cx.config.config.cmd = Some(words).filter(|words| !words.is_empty());
+        cx.config.config.args_escaped = true;
+        Ok(())
     }
 }
 

@@ -5,6 +5,7 @@ use crate::buildfile::{
     diagnostic::Diagnostic,
     expansion::Expander,
     flags::{Kind, Known},
+    lower::{CopyForm, CopyKind, StageBuilder},
     syntax::Word,
 };
 
@@ -71,6 +72,25 @@ fn check_constant(request: &mut Request<'_>, from: &Word) -> Option<()> {
             request.fail(Diagnostic::error("flag-value", from.span, message).help(help))
         }
         Err(error) => request.fail(error.at(from)),
+    }
+}
+
+impl Copy {
+    pub(in crate::buildfile) fn lower(&self, cx: &mut StageBuilder<'_, '_>) -> Result<(), Diagnostic> {
+        CopyForm {
+            kind: CopyKind::Copy,
+            operands: &self.operands,
+            from: self.from.as_ref(),
+            chown: self.chown.as_ref(),
+            chmod: self.chmod.as_ref(),
+            checksum: None,
+            exclude: &self.exclude,
+            link: self.link,
+            parents: self.parents,
+            keep_git_dir: None,
+            unpack: None,
+        }
+        .lower(cx)
     }
 }
 

@@ -1,7 +1,12 @@
 //! `ENTRYPOINT`: the program that a container always runs.
 
 use super::{Request, Syntax};
-use crate::buildfile::syntax::Command;
+use crate::buildfile::{
+    check,
+    diagnostic::Diagnostic,
+    lower::{self, StageBuilder},
+    syntax::Command,
+};
 
 /// `ENTRYPOINT command line`, or `ENTRYPOINT ["program", …]`. Not expanded. `ENTRYPOINT []` takes the entry point away.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +22,22 @@ impl Syntax for Entrypoint {
         let command = request.command();
         request.flags(&[])?;
         Some(Self { command: command? })
+    }
+}
+
+impl Entrypoint {
+    pub(in crate::buildfile) fn lower(&self, cx: &mut StageBuilder<'_, '_>) -> Result<(), Diagnostic> {
+        if let Some(earlier) = cx.entrypoint.replace(cx.span()) {
+            cx.lint(check::multiple_instructions_disallowed(earlier, &cx.keyword()));
+        }
+        let words = cx.command(&self.command);
+        cx.commit(format!("ENTRYPOINT {}", lower::quoted_list(&words)), None);
+        cx.config.config.entrypoint = Some(words).filter(|words| !words.is_empty());
+        // The base's command was for the base's entry point.
+        if cx.cmd.is_none() {
+            cx.config.config.cmd = None;
+        }
+        Ok(())
     }
 }
 

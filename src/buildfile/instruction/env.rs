@@ -1,7 +1,7 @@
 //! `ENV`: variables of later steps and of the image.
 
 use super::{Request, Syntax};
-use crate::buildfile::syntax::Pair;
+use crate::buildfile::{check, diagnostic::Diagnostic, lower::StageBuilder, syntax::Pair};
 
 /// `ENV name=value…`, or the old form `ENV name value`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +18,29 @@ impl Syntax for Env {
         let variables = request.pairs(Self::KEYWORD);
         request.flags(&[])?;
         Some(Self { variables: variables? })
+    }
+}
+
+impl Env {
+    pub(in crate::buildfile) fn lower(&self, cx: &mut StageBuilder<'_, '_>) -> Result<(), Diagnostic> {
+        let mut text = "ENV".to_owned();
+        let mut pairs = Vec::new();
+        for pair in &self.variables {
+            if pair.legacy {
+                cx.lint(check::legacy_key_value_format(pair.name.span.to(pair.value.span), &cx.keyword()));
+            }
+            let (name, value) = (cx.expand(&pair.name)?, cx.expand(&pair.value)?);
+            cx.lint(check::secrets_used_in_arg_or_env(pair.name.span, "ENV", &name));
+            text.push_str(&format!(" {name}={value}"));
+            pairs.push((name, value));
+        }
+        // Only now, so that each sees the values from before the instruction.
+        for (name, value) in pairs {
+            cx.scope.variables.set(&name, &value);
+            cx.config.config.set_env(&name, &value);
+        }
+        cx.commit(text, None);
+        Ok(())
     }
 }
 

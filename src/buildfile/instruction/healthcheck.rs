@@ -4,12 +4,15 @@ use std::time::Duration;
 
 use super::{Request, Syntax};
 use crate::buildfile::{
+    check as lints,
     diagnostic::Diagnostic,
     flags::{Flags, Kind, Known},
     lines::Text,
+    lower::{self, StageBuilder},
     syntax::{Command, Word},
     values,
 };
+use crate::oci;
 
 /// `HEALTHCHECK NONE`, or `HEALTHCHECK [flags] CMD command`. Nothing in it is expanded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -127,6 +130,56 @@ fn retries(request: &mut Request<'_>, flags: &mut Flags) -> Option<Option<u32>> 
         Err(_) => format!("invalid number `{}` of `--retries`", word.text),
     };
     request.fail(Diagnostic::error("flag-value", word.span, message))
+}
+
+impl Healthcheck {
+    #[expect(clippy::unnecessary_wraps, reason = "as all instructions")]
+    pub(in crate::buildfile) fn lower(&self, cx: &mut StageBuilder<'_, '_>) -> Result<(), Diagnostic> {
+        if let Some(earlier) = cx.healthcheck.replace(cx.span()) {
+            cx.lint(lints::multiple_instructions_disallowed(earlier, &cx.keyword()));
+        }
+        let config = self.config();
+        cx.commit(format!("HEALTHCHECK {}", text(&config)), None);
+        cx.config.config.healthcheck = Some(config);
+        Ok(())
+    }
+
+    fn config(&self) -> oci::Healthcheck {
+        let Self::Check(check) = self else {
+            return oci::Healthcheck { test: vec!["NONE".to_owned()], ..oci::Healthcheck::default() };
+        };
+        let (kind, words) = match &check.command {
+            Command::Exec(words) => ("CMD", words.as_slice()),
+            Command::Shell(word) => ("CMD-SHELL", std::slice::from_ref(word)),
+        };
+        let words = words.iter().map(|word| word.text.clone());
+        oci::Healthcheck {
+            test: std::iter::once(kind.to_owned()).chain(words).collect(),
+            interval: nanoseconds(check.interval),
+            timeout: nanoseconds(check.timeout),
+            start_period: nanoseconds(check.start_period),
+            start_interval: nanoseconds(check.start_interval),
+            retries: check.retries.unwrap_or(0).into(),
+            ..oci::Healthcheck::default()
+        }
+    }
+}
+
+fn nanoseconds(duration: Option<Duration>) -> i64 {
+    duration.map_or(0, |duration| i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX))
+}
+
+/// As the history shows it.
+fn text(config: &oci::Healthcheck) -> String {
+    format!(
+        "{{Test:{} Interval:{} Timeout:{} StartPeriod:{} StartInterval:{} Retries:{}}}",
+        lower::list(&config.test),
+        lower::duration(config.interval),
+        lower::duration(config.timeout),
+        lower::duration(config.start_period),
+        lower::duration(config.start_interval),
+        config.retries
+    )
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! `MAINTAINER`: the image's author; deprecated in favour of a label.
 
 use super::{Request, Syntax};
-use crate::buildfile::syntax::Word;
+use crate::buildfile::{diagnostic::Diagnostic, lower::StageBuilder, syntax::Word};
 
 /// `MAINTAINER name`. Not expanded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +17,14 @@ impl Syntax for Maintainer {
         let name = request.one(Self::KEYWORD)?;
         request.flags(&[])?;
         Some(Self { name })
+    }
+}
+
+impl Maintainer {
+    pub(in crate::buildfile) fn lower(&self, cx: &mut StageBuilder<'_, '_>) -> Result<(), Diagnostic> {
+        cx.config.author = Some(self.name.text.clone());
+        cx.commit(format!("MAINTAINER {}", self.name.text), None);
+        Ok(())
     }
 }
 

@@ -4,7 +4,14 @@
 //! parser splits it and checks what can be known before.
 
 use super::Request;
-use crate::buildfile::{diagnostic::Diagnostic, source::Span, syntax::Word, values, words};
+use crate::buildfile::{
+    diagnostic::Diagnostic,
+    lower::{self, StageBuilder},
+    source::Span,
+    syntax::Word,
+    values, words,
+};
+use crate::plan::{self, ContextName, TreeRef};
 
 /// `--mount=key=value,…` as typed. [`MountFlag::resolve`] makes a [`Mount`] of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -371,6 +378,104 @@ fn field(text: &str) -> Option<(String, usize)> {
                 return Some((value, text.len() - after.len()));
             }
             None => return None,
+        }
+    }
+}
+
+impl MountFlag {
+    /// `ssh` is the number of ssh mounts before this one.
+    pub(super) fn lower(&self, cx: &mut StageBuilder<'_, '_>, ssh: usize) -> Result<plan::Mount, Diagnostic> {
+        let mount = self.resolve(&mut |word| cx.expand(word))?;
+        let from = self.from(&mount, cx)?;
+        let wrong = |message: String| Err(Diagnostic::error("mount", self.word.span, message));
+        let (uid, gid) = (mount.uid.unwrap_or(0), mount.gid.unwrap_or(0));
+        let mode = |default| mount.mode.map_or(default, |mode| (mode & 0o7777) as u16);
+        let (kind, target) = match mount.kind {
+            MountKind::Bind => {
+                let from = from.unwrap_or(TreeRef::Context(ContextName::Main));
+                (plan::MountKind::Bind { from, source: lower::join("/", &mount.source) }, None)
+            }
+            MountKind::Cache => (
+                plan::MountKind::Cache {
+                    id: if mount.id.is_empty() { lower::clean(&mount.target) } else { mount.id.clone() },
+                    from,
+                    source: lower::join("/", &mount.source),
+                    sharing: mount.sharing.unwrap_or_default().into(),
+                    mode: mode(0o755),
+                    uid,
+                    gid,
+                },
+                None,
+            ),
+            MountKind::Tmpfs => {
+                let size = mount.size.and_then(|size| u64::try_from(size).ok()).filter(|size| *size > 0);
+                (plan::MountKind::Tmpfs { size }, None)
+            }
+            MountKind::Secret => {
+                let (kind, target) = secret(&mount, mode(0o400));
+                (kind, Some(target))
+            }
+            MountKind::Ssh => {
+                if !mount.source.is_empty() {
+                    return wrong("ssh does not support source".to_owned());
+                }
+                let id = if mount.id.is_empty() { "default".to_owned() } else { mount.id.clone() };
+                let target = Some(mount.target.clone()).filter(|target| !target.is_empty());
+                let target = target.unwrap_or_else(|| format!("/run/buildkit/ssh_agent.{ssh}"));
+                let kind = plan::MountKind::Ssh { id, required: mount.required, mode: mode(0o600), uid, gid };
+                (kind, Some(lower::join("/", &target)))
+            }
+        };
+        let target = target.unwrap_or_else(|| lower::join(&cx.workdir(), &mount.target));
+        if target == "/" {
+            return wrong(format!("invalid mount target `{}`", mount.target));
+        }
+        Ok(plan::Mount { kind, target, read_only: mount.read_only })
+    }
+
+    /// The tree to mount; the other kinds of mounts have none.
+    fn from(&self, mount: &Mount, cx: &mut StageBuilder<'_, '_>) -> Result<Option<TreeRef>, Diagnostic> {
+        let field = self.fields.iter().rev().find(|field| field.key.text.eq_ignore_ascii_case("from"));
+        match field.and_then(|field| field.value.as_ref()) {
+            Some(word)
+                if !mount.from.is_empty() && matches!(mount.kind, MountKind::Bind | MountKind::Cache) =>
+            {
+                cx.origin(word, false).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
+/// A secret and the file that it is seen as.
+fn secret(mount: &Mount, mode: u16) -> (plan::MountKind, String) {
+    let ids = [&mount.source, &mount.id].into_iter().find(|id| !id.is_empty());
+    let id = ids.cloned().unwrap_or_else(|| lower::base_name(&mount.target).to_owned());
+    let target = if mount.target.is_empty() {
+        format!("/run/secrets/{}", lower::base_name(&id))
+    } else {
+        lower::join("/", &mount.target)
+    };
+    let env = mount.env.as_ref().map(|name| if name.is_empty() { id.clone() } else { name.clone() });
+    let kind = plan::MountKind::Secret {
+        // A variable alone, unless a place for a file is given too.
+        file: env.is_none() || !mount.target.is_empty(),
+        id,
+        required: mount.required,
+        mode,
+        uid: mount.uid.unwrap_or(0),
+        gid: mount.gid.unwrap_or(0),
+        env,
+    };
+    (kind, target)
+}
+
+impl From<Sharing> for plan::Sharing {
+    fn from(sharing: Sharing) -> Self {
+        match sharing {
+            Sharing::Shared => Self::Shared,
+            Sharing::Private => Self::Private,
+            Sharing::Locked => Self::Locked,
         }
     }
 }

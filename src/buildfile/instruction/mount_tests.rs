@@ -42,7 +42,7 @@ fn all_keys() {
     let mount = resolve("type=secret,src=a,env=B,required").unwrap();
     assert_eq!((mount.env.as_deref(), mount.required), (Some("B"), true));
     assert_eq!(resolve("type=tmpfs,target=/a,size=1.5g").unwrap().size, Some(3 << 29));
-    assert_eq!(resolve("TYPE=ssh,Required=0").unwrap().required, false);
+    assert!(!resolve("TYPE=ssh,Required=0").unwrap().required);
 }
 
 #[test]

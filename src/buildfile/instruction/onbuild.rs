@@ -4,6 +4,7 @@ use super::{From, Instruction, Maintainer, Request, Syntax, find};
 use crate::buildfile::{
     diagnostic::{Diagnostic, Severity},
     flags,
+    lower::StageBuilder,
     syntax::{Heredoc, Word},
     words,
 };
@@ -86,12 +87,9 @@ fn trigger(
     heredocs: Vec<Heredoc>,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<Instruction> {
-    let known = match find(&keyword.text) {
-        Some(known) => known,
-        None => {
-            diagnostics.push(super::unknown(keyword));
-            return None;
-        }
+    let Some(known) = find(&keyword.text) else {
+        diagnostics.push(super::unknown(keyword));
+        return None;
     };
     let text = request.arguments;
     let rest = words::first(text).1.unwrap_or_else(|| text.from(text.as_str().len()));
@@ -109,6 +107,15 @@ fn trigger(
     let instruction = (known.parse)(&mut inner);
     request.malformed_json = inner.malformed_json;
     instruction
+}
+
+impl Onbuild {
+    /// A trigger is no step of this image, and not in its history.
+    #[expect(clippy::unnecessary_wraps, reason = "as all instructions")]
+    pub(in crate::buildfile) fn lower(&self, cx: &mut StageBuilder<'_, '_>) -> Result<(), Diagnostic> {
+        cx.config.config.on_build.push(self.expression.clone());
+        Ok(())
+    }
 }
 
 #[cfg(test)]

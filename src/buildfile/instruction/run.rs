@@ -5,8 +5,10 @@ use crate::buildfile::{
     diagnostic::Diagnostic,
     flags::{Flags, Kind, Known},
     heredoc,
+    lower::StageBuilder,
     syntax::{Command, Heredoc, Word},
 };
+use crate::plan;
 
 /// `RUN [flags] command line`, or `RUN [flags] ["program", …]`. Of it, only the mounts' values are expanded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,6 +136,67 @@ fn security(request: &mut Request<'_>, flags: &mut Flags) -> Option<Security> {
 fn invalid(word: &Word, what: &str, known: &[&str]) -> Diagnostic {
     let message = format!("invalid {what} `{}`", word.text);
     Diagnostic::error("flag-value", word.span, message).help(format!("it is one of {}", known.join(", ")))
+}
+
+impl Run {
+    pub(in crate::buildfile) fn lower(&self, cx: &mut StageBuilder<'_, '_>) -> Result<(), Diagnostic> {
+        let mut mounts = Vec::new();
+        for flag in &self.mounts {
+            let ssh = mounts.iter().filter(|m: &&plan::Mount| matches!(m.kind, plan::MountKind::Ssh { .. }));
+            let ssh = ssh.count();
+            mounts.push(flag.lower(cx, ssh)?);
+        }
+        let command = self.command(cx);
+        let mut words = cx.scope.history();
+        words.extend(command_words(&command, cx.shell()));
+        let run = plan::Run {
+            command,
+            mounts,
+            network: match self.network {
+                Network::Default => plan::Network::Unsaid,
+                Network::None => plan::Network::None,
+                Network::Host => plan::Network::Host,
+            },
+            security: match self.security {
+                Security::Sandbox => plan::Security::Sandbox,
+                Security::Insecure => plan::Security::Insecure,
+            },
+            env: cx.scope.variables.pairs(),
+            proxies: cx.proxies(),
+            user: cx.config.config.user.clone(),
+            workdir: cx.workdir(),
+        };
+        cx.commit(format!("RUN {} # buildkit", words.join(" ")), Some(plan::Op::Run(Box::new(run))));
+        Ok(())
+    }
+
+    fn command(&self, cx: &StageBuilder<'_, '_>) -> plan::Command {
+        if let Script::Exec(words) = &self.script {
+            return plan::Command::Exec(words.iter().map(|word| word.text.clone()).collect());
+        }
+        let script = self.script.text().unwrap_or_default();
+        match &self.script {
+            Script::Heredoc(heredoc) if script.starts_with("#!") && cx.config.platform.os != "windows" => {
+                plan::Command::Script { name: heredoc.name.clone(), content: script }
+            }
+            _ => plan::Command::Shell { shell: cx.shell(), script },
+        }
+    }
+}
+
+/// The command line as the history shows it.
+fn command_words(command: &plan::Command, mut shell: Vec<String>) -> Vec<String> {
+    match command {
+        plan::Command::Exec(words) => words.clone(),
+        plan::Command::Shell { script, .. } => {
+            shell.push(script.clone());
+            shell
+        }
+        plan::Command::Script { name, .. } => {
+            shell.push(format!("/dev/pipes/{name}"));
+            shell
+        }
+    }
 }
 
 #[cfg(test)]

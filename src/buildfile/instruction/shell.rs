@@ -3,6 +3,7 @@
 use super::{Request, Syntax};
 use crate::buildfile::{
     diagnostic::Diagnostic,
+    lower::{self, StageBuilder},
     syntax::{Command, Word},
 };
 
@@ -34,6 +35,15 @@ impl Syntax for Shell {
                 request.at_least_one(words, Self::KEYWORD).map(|command| Self { command })
             }
         }
+    }
+}
+
+impl Shell {
+    pub(in crate::buildfile) fn lower(&self, cx: &mut StageBuilder<'_, '_>) -> Result<(), Diagnostic> {
+        let words: Vec<String> = self.command.iter().map(|word| word.text.clone()).collect();
+        cx.commit(format!("SHELL {}", lower::list(&words)), None);
+        cx.config.config.shell = Some(words);
+        Ok(())
     }
 }
 

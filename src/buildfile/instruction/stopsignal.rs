@@ -1,7 +1,7 @@
 //! `STOPSIGNAL`: the signal that asks a container to end.
 
 use super::{Request, Syntax};
-use crate::buildfile::syntax::Word;
+use crate::buildfile::{diagnostic::Diagnostic, lower::StageBuilder, syntax::Word};
 
 /// `STOPSIGNAL name-or-number`. Expanded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +17,44 @@ impl Syntax for Stopsignal {
     fn parse(request: &mut Request<'_>) -> Option<Self> {
         Some(Self { signal: request.one(Self::KEYWORD)? })
     }
+}
+
+impl Stopsignal {
+    pub(in crate::buildfile) fn lower(&self, cx: &mut StageBuilder<'_, '_>) -> Result<(), Diagnostic> {
+        let signal = cx.expand(&self.signal)?;
+        if !is_signal(&signal) {
+            let name = signal.to_uppercase();
+            let name = name.strip_prefix("SIG").unwrap_or(&name).to_owned();
+            return Err(Diagnostic::error("signal", self.signal.span, format!("invalid signal: `{signal}`"))
+                .help("it is a name like `SIGTERM`, or a number")
+                .suggest(&name, NAMES.iter().copied()));
+        }
+        cx.commit(format!("STOPSIGNAL {signal}"), None);
+        cx.config.config.stop_signal = Some(signal);
+        Ok(())
+    }
+}
+
+/// Linux's signals; the real-time ones are counted from `RTMIN` and `RTMAX`.
+const NAMES: &[&str] = &[
+    "ABRT", "ALRM", "BUS", "CHLD", "CLD", "CONT", "FPE", "HUP", "ILL", "INT", "IO", "IOT", "KILL", "PIPE",
+    "POLL", "PROF", "PWR", "QUIT", "SEGV", "STKFLT", "STOP", "SYS", "TERM", "TRAP", "TSTP", "TTIN", "TTOU",
+    "URG", "USR1", "USR2", "VTALRM", "WINCH", "XCPU", "XFSZ", "RTMIN", "RTMAX",
+];
+
+fn is_signal(text: &str) -> bool {
+    if let Ok(number) = text.parse::<i64>() {
+        return number != 0;
+    }
+    let upper = text.to_uppercase();
+    let name = upper.strip_prefix("SIG").unwrap_or(&upper);
+    let counted = |prefix: &str, last: u32| {
+        let number = name
+            .strip_prefix(prefix)
+            .filter(|n| !n.starts_with('0') && n.bytes().all(|b| b.is_ascii_digit()));
+        number.and_then(|n| n.parse::<u32>().ok()).is_some_and(|n| n <= last)
+    };
+    NAMES.contains(&name) || counted("RTMIN+", 15) || counted("RTMAX-", 14)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! `USER`: the user of later steps and of the container.
 
 use super::{Request, Syntax};
-use crate::buildfile::syntax::Word;
+use crate::buildfile::{diagnostic::Diagnostic, lower::StageBuilder, syntax::Word};
 
 /// `USER user[:group]`. Expanded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +17,15 @@ impl Syntax for User {
         let user = request.one(Self::KEYWORD)?;
         request.flags(&[])?;
         Some(Self { user })
+    }
+}
+
+impl User {
+    pub(in crate::buildfile) fn lower(&self, cx: &mut StageBuilder<'_, '_>) -> Result<(), Diagnostic> {
+        let user = cx.expand(&self.user)?;
+        cx.commit(format!("USER {user}"), None);
+        cx.config.config.user = user;
+        Ok(())
     }
 }
 

@@ -1,7 +1,11 @@
 //! `VOLUME`: folders that a container keeps outside its image.
 
 use super::{Request, Syntax};
-use crate::buildfile::{diagnostic::Diagnostic, syntax::Word};
+use crate::buildfile::{
+    diagnostic::Diagnostic,
+    lower::{self, StageBuilder},
+    syntax::Word,
+};
 
 /// `VOLUME path…`, or the same as a JSON array.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +33,23 @@ impl Syntax for Volume {
             volumes.push(Word::new(path, word.place(start..start + path.len())));
         }
         Some(Self { volumes })
+    }
+}
+
+impl Volume {
+    pub(in crate::buildfile) fn lower(&self, cx: &mut StageBuilder<'_, '_>) -> Result<(), Diagnostic> {
+        let mut volumes = Vec::new();
+        for word in &self.volumes {
+            let volume = cx.expand(word)?;
+            if volume.is_empty() {
+                let message = "VOLUME specified can not be an empty string";
+                return Err(Diagnostic::error("arguments", word.span, message));
+            }
+            volumes.push(volume);
+        }
+        cx.commit(format!("VOLUME {}", lower::list(&volumes)), None);
+        cx.config.config.volumes.extend(volumes);
+        Ok(())
     }
 }
 

@@ -1,7 +1,13 @@
 //! `WORKDIR`: the working folder of later steps and of the container.
 
 use super::{Request, Syntax};
-use crate::buildfile::syntax::Word;
+use crate::buildfile::{
+    check,
+    diagnostic::Diagnostic,
+    lower::{self, StageBuilder},
+    syntax::Word,
+};
+use crate::plan::{Mkdir, Op};
 
 /// `WORKDIR path`. Expanded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +23,28 @@ impl Syntax for Workdir {
         let path = request.one(Self::KEYWORD)?;
         request.flags(&[])?;
         Some(Self { path })
+    }
+}
+
+impl Workdir {
+    pub(in crate::buildfile) fn lower(&self, cx: &mut StageBuilder<'_, '_>) -> Result<(), Diagnostic> {
+        let path = cx.expand(&self.path)?;
+        if !cx.workdir_set && !path.starts_with('/') {
+            cx.lint(check::workdir_relative_path(self.path.span, &path));
+        }
+        cx.workdir_set = true;
+        // An absolute path stays in the config as it is typed.
+        let path = match path.as_str() {
+            "" => cx.workdir(),
+            text if text.starts_with('/') => path,
+            text => lower::join(&cx.workdir(), text),
+        };
+        let clean = lower::clean(&path);
+        let mkdir = Mkdir { path: clean.clone(), owner: lower::owner(&cx.config.config.user) };
+        let op = (clean != "/").then_some(Op::Mkdir(mkdir));
+        cx.commit(format!("WORKDIR {path}"), op);
+        cx.config.config.working_dir = path;
+        Ok(())
     }
 }
 

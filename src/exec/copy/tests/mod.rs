@@ -53,6 +53,7 @@ fn copy(line: &str) -> plan::Copy {
                 reference: None,
                 subdir: None,
                 keep_git_dir: false,
+                submodules: true,
                 commit: Pin::Unpinned,
             })),
             _ => match word.strip_prefix("<<") {

@@ -1,0 +1,288 @@
+//! Everything outside of a build, behind two doors: [`Resolve`] while planning, [`Inputs`] while executing. What
+//! goes through the first is fetched before the second opens.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use super::opened::Opened;
+use crate::context::url::{self, Http, UrlError};
+use crate::context::{ContextError, ContextSpec, Modes};
+use crate::exec::{Event, InputError, Inputs, Report};
+use crate::image::{self, Image, LoadError};
+use crate::oci::{Digest, Pinned, Platform, Reference};
+use crate::plan::{
+    Base, ContextName, CopySource, Git, Named, Op, Pin, Plan, Resolve, ResolveError, ResolvedImage, Stage, TreeRef, Url,
+};
+use crate::store::{Store, StoreError};
+use crate::transport::{
+    Choice, DockerArchive, Layout, OciArchive, Source, StoreSource, TransportError, import_documents, import_layers,
+};
+use crate::tree::{ImagePath, Tree};
+
+/// What a build's contexts and bases are, as the command line says.
+#[derive(Debug, Default)]
+pub struct Contexts {
+    /// The build context; without one, nothing can be copied.
+    pub main: Option<ContextSpec>,
+    /// `--build-context`.
+    pub named: BTreeMap<String, ContextSpec>,
+    /// The Buildfile's own path, if it has one: an ignore file may stand beside it.
+    pub build_file: Option<PathBuf>,
+    pub http: Http,
+}
+
+/// The contexts and images of a build.
+#[derive(Debug)]
+pub struct Outside {
+    pub(super) store: Arc<Store>,
+    pub(super) contexts: Contexts,
+    pub(super) modes: OnceLock<Modes>,
+    opened: Mutex<BTreeMap<ContextName, Arc<Opened>>>,
+    /// By digest, with where each came from.
+    images: Mutex<BTreeMap<Digest, (Arc<Image>, ContextSpec)>>,
+    /// What was fetched from URLs, by the plan's words for it.
+    urls: Mutex<BTreeMap<String, Arc<Tree>>>,
+}
+
+/// Why something outside can't be had.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OutsideError {
+    #[error(transparent)]
+    Context(#[from] ContextError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    #[error(transparent)]
+    Url(#[from] UrlError),
+    #[error(transparent)]
+    Archive(#[from] crate::exec::ExecError),
+    #[error("there is no build context")]
+    NoContext,
+    #[error("`{0}` was not fetched")]
+    NotFetched(String),
+    #[error("reading standard input: {0}")]
+    Stdin(std::io::Error),
+}
+
+impl Outside {
+    pub fn new(store: &Arc<Store>, contexts: Contexts) -> Self {
+        Self {
+            store: Arc::clone(store),
+            contexts,
+            modes: OnceLock::new(),
+            opened: Mutex::default(),
+            images: Mutex::default(),
+            urls: Mutex::default(),
+        }
+    }
+
+    /// The door for planning.
+    pub fn resolver(&self) -> Resolver<'_> {
+        Resolver(self)
+    }
+
+    /// Brings what the plan names into the store: the last use of the network.
+    pub fn fetch(&self, plan: &Plan, report: &dyn Report) -> Result<(), OutsideError> {
+        for id in plan.needed() {
+            let stage = plan.stage(id);
+            for pinned in images_of(stage) {
+                self.fetch_image(pinned)?;
+            }
+            for op in stage.steps.iter().filter_map(|step| step.op.as_ref()) {
+                self.fetch_sources(op, report)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn fetch_image(&self, pinned: &Pinned) -> Result<(), OutsideError> {
+        let (image, spec) = self.known_image(pinned)?;
+        let source = self.source(&spec)?.ok_or_else(|| OutsideError::NotFetched(pinned.name.clone()))?;
+        Ok(import_layers(&image, &*source, &self.store)?)
+    }
+
+    fn fetch_sources(&self, op: &Op, report: &dyn Report) -> Result<(), OutsideError> {
+        let Op::Copy(copy) = op else { return Ok(()) };
+        for source in &copy.sources {
+            match source {
+                CopySource::Url(url) => self.fetch_url(url, report)?,
+                CopySource::Git(git) => self.fetch_git(git, report)?,
+                CopySource::Pattern(_) | CopySource::Inline { .. } => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn fetch_url(&self, url: &Url, report: &dyn Report) -> Result<(), OutsideError> {
+        let key = format!("{url:?}");
+        if lock(&self.urls).contains_key(&key) {
+            return Ok(());
+        }
+        let checksum = match &url.digest {
+            Pin::Pinned(digest) => Some(digest),
+            Pin::Unpinned => None,
+        };
+        let fetched = url::fetch(&url.url, checksum, self.store.temp_file()?, &self.contexts.http)?;
+        if checksum.is_none() {
+            let text = format!("`{}` is not pinned: another build may get another file; add `--checksum={}`", url::shown(&url.url), fetched.digest);
+            report.report(Event::Warning { text: &text });
+        }
+        lock(&self.urls).insert(key, Arc::new(fetched.tree()));
+        Ok(())
+    }
+
+    /// Notes for the next build what was hashed in this one. That it can't be noted costs time, and is no error.
+    pub fn save(&self) {
+        for opened in lock(&self.opened).values() {
+            opened.save();
+        }
+    }
+
+    pub(super) fn open(&self, name: &ContextName) -> Result<Arc<Opened>, OutsideError> {
+        // Held while it is opened, so that two stages don't walk one context twice.
+        let mut contexts = lock(&self.opened);
+        if let Some(opened) = contexts.get(name) {
+            return Ok(Arc::clone(opened));
+        }
+        let opened = Arc::new(Opened::read(self, name)?);
+        contexts.insert(name.clone(), Arc::clone(&opened));
+        Ok(opened)
+    }
+
+    pub(super) fn spec(&self, name: &ContextName) -> Result<&ContextSpec, OutsideError> {
+        let spec = match name {
+            ContextName::Main => self.contexts.main.as_ref(),
+            ContextName::Named(name) => self.contexts.named.get(name),
+        };
+        spec.ok_or(OutsideError::NoContext)
+    }
+
+    /// The named context that is meant by `name`: as written, or as another way to write the same reference.
+    fn named(&self, name: &str) -> Option<&ContextSpec> {
+        if let Some(spec) = self.contexts.named.get(name) {
+            return Some(spec);
+        }
+        let wanted = name.parse::<Reference>().ok()?;
+        let same = |key: &String| key.parse::<Reference>().is_ok_and(|key| key == wanted);
+        self.contexts.named.iter().find(|(key, _)| same(key)).map(|(_, spec)| spec)
+    }
+
+    fn source(&self, spec: &ContextSpec) -> Result<Option<Box<dyn Source + '_>>, OutsideError> {
+        let split = Choice::split;
+        Ok(match spec {
+            ContextSpec::OciLayout(text) => {
+                let (path, choice) = split(text);
+                Some(Box::new(Layout::open(&path, &choice)?))
+            }
+            ContextSpec::OciArchive(text) => {
+                let (path, choice) = split(text);
+                Some(Box::new(OciArchive::open(&path, &choice)?))
+            }
+            ContextSpec::DockerArchive(text) => {
+                let (path, choice) = split(text);
+                Some(Box::new(DockerArchive::open(&path, &choice)?))
+            }
+            ContextSpec::Image(name) => {
+                let root = match name.digest() {
+                    Some(digest) => self.store.manifest(digest)?,
+                    None => self.store.resolve(name)?,
+                };
+                root.map(|root| Box::new(StoreSource::new(&self.store, root)) as Box<dyn Source>)
+            }
+            _ => None,
+        })
+    }
+
+    fn known_image(&self, pinned: &Pinned) -> Result<(Arc<Image>, ContextSpec), OutsideError> {
+        let images = lock(&self.images);
+        let known = images.get(&pinned.digest).ok_or_else(|| OutsideError::NotFetched(pinned.name.clone()))?;
+        Ok(known.clone())
+    }
+}
+
+fn images_of(stage: &Stage) -> impl Iterator<Item = &Pinned> {
+    let base = match &stage.base {
+        Base::Image(pinned) => Some(pinned),
+        Base::Scratch | Base::Stage(_) | Base::Files(_) => None,
+    };
+    let used = stage.trees_used().filter_map(|tree| match tree {
+        TreeRef::Image(pinned) => Some(pinned),
+        TreeRef::Context(_) | TreeRef::Stage(_) | TreeRef::Empty => None,
+    });
+    base.into_iter().chain(used)
+}
+
+/// The door for planning: it answers from the named contexts and the store.
+#[derive(Debug)]
+pub struct Resolver<'a>(&'a Outside);
+
+impl Resolve for Resolver<'_> {
+    fn named(&self, name: &str) -> Option<Named> {
+        let spec = self.0.named(name)?;
+        Some(if spec.is_image() { Named::Image } else { Named::Files })
+    }
+
+    fn image(&mut self, name: &str, platform: &Platform) -> Result<ResolvedImage, ResolveError> {
+        let outside = self.0;
+        let other = |error: OutsideError| ResolveError::Other { name: name.to_owned(), source: error.into() };
+        let spec = match outside.named(name) {
+            Some(spec) => spec.clone(),
+            None => ContextSpec::Image(name.parse()?),
+        };
+        let missing = || ResolveError::NotFound { name: name.to_owned() };
+        let source = outside.source(&spec).map_err(other)?.ok_or_else(missing)?;
+        let image = match import_documents(&*source, &outside.store, platform) {
+            Err(TransportError::Load(LoadError::NoPlatform { wanted, available })) => {
+                let found = available.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+                return Err(ResolveError::NoPlatform { name: name.to_owned(), wanted, found });
+            }
+            image => image.map_err(|error| other(error.into()))?,
+        };
+        let pinned = Pinned { name: name.to_owned(), digest: image.manifest.digest() };
+        let config = image.config.value.clone();
+        lock(&outside.images).insert(pinned.digest.clone(), (Arc::new(image), spec));
+        Ok(ResolvedImage { pinned, config })
+    }
+
+    fn url(&mut self, _: &mut Url) -> Result<(), ResolveError> {
+        Ok(())
+    }
+
+    fn git(&mut self, _: &mut Git) -> Result<(), ResolveError> {
+        Ok(())
+    }
+}
+
+impl Inputs for Outside {
+    fn context(&self, name: &ContextName) -> Result<Arc<Tree>, InputError> {
+        Ok(Arc::clone(&self.open(name)?.tree))
+    }
+
+    fn ignored(&self, name: &ContextName, path: &ImagePath) -> bool {
+        self.open(name).is_ok_and(|opened| opened.ignore.excludes(path.as_bytes()))
+    }
+
+    fn image(&self, pinned: &Pinned) -> Result<Arc<Image>, InputError> {
+        Ok(self.known_image(pinned)?.0)
+    }
+
+    fn url(&self, url: &Url) -> Result<Arc<Tree>, InputError> {
+        let tree = lock(&self.urls).get(&format!("{url:?}")).cloned();
+        Ok(tree.ok_or_else(|| OutsideError::NotFetched(url::shown(&url.url)))?)
+    }
+
+    fn git(&self, git: &Git) -> Result<Arc<Tree>, InputError> {
+        let tree = lock(&self.urls).get(&format!("{git:?}")).cloned();
+        Ok(tree.ok_or_else(|| OutsideError::NotFetched(git.remote.clone()))?)
+    }
+}
+
+/// Whoever panicked with it held has ended the build; what it guards is whole.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

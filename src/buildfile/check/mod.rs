@@ -1,0 +1,169 @@
+//! The named checks of the language: things that build, and are still likely wrong.
+//!
+//! One file per check, with its rule, its message and its tests; [`RULES`] is the register, from which the list for
+//! people, `# check=` and the report formats follow. A check that reads the syntax tree alone has its function in
+//! its [`Rule`]; the others are told of by the lowering, when it knows what they are about.
+//! Names, descriptions and messages are those of the language's main implementation.
+
+mod consistent_instruction_casing;
+mod copy_ignored_file;
+mod duplicate_stage_name;
+mod expose_invalid_format;
+mod expose_proto_casing;
+mod from_as_casing;
+mod from_platform_flag_const_disallowed;
+mod invalid_base_image_platform;
+mod invalid_default_arg_in_from;
+mod invalid_definition_description;
+mod json_args_recommended;
+mod legacy_key_value_format;
+mod lints;
+mod maintainer_deprecated;
+mod multiple_instructions_disallowed;
+mod no_empty_continuation;
+mod redundant_target_platform;
+mod report;
+mod reserved_stage_name;
+mod secrets_used_in_arg_or_env;
+mod stage_name_casing;
+#[cfg(test)]
+mod testing;
+mod undefined_arg_in_from;
+mod undefined_var;
+mod workdir_relative_path;
+
+pub use report::{json, sarif};
+
+pub(super) use copy_ignored_file::copy_ignored_file;
+pub(super) use expose_invalid_format::expose_invalid_format;
+pub(super) use expose_proto_casing::expose_proto_casing;
+pub(super) use from_platform_flag_const_disallowed::from_platform_flag_const_disallowed;
+pub(super) use invalid_base_image_platform::invalid_base_image_platform;
+pub(super) use invalid_default_arg_in_from::invalid_default_arg_in_from;
+pub(super) use json_args_recommended::json_args_recommended;
+pub(super) use legacy_key_value_format::legacy_key_value_format;
+pub(super) use lints::{Finding, Lints};
+pub(super) use multiple_instructions_disallowed::multiple_instructions_disallowed;
+pub(super) use redundant_target_platform::redundant_target_platform;
+pub(super) use secrets_used_in_arg_or_env::secrets_used_in_arg_or_env;
+pub(super) use undefined_arg_in_from::undefined_arg_in_from;
+pub(super) use undefined_var::undefined_var;
+pub(super) use workdir_relative_path::workdir_relative_path;
+
+use super::{
+    diagnostic::Diagnostic,
+    lower::{self, LowerOptions, Purpose},
+    parse::Parsed,
+    syntax::Buildfile,
+};
+use crate::oci::Platform;
+use crate::plan::{Git, Named, Resolve, ResolveError, ResolvedImage, Url};
+
+/// One check.
+#[derive(Debug, Clone, Copy)]
+pub struct Rule {
+    /// What `# check=skip=` calls it.
+    pub name: &'static str,
+    pub description: &'static str,
+    /// Where it is explained.
+    pub url: Option<&'static str>,
+    /// Runs only where `# check=experimental=` asks for it.
+    pub experimental: bool,
+    /// For a check of the syntax tree alone.
+    tree: Option<fn(&Buildfile, &mut Lints<'_>)>,
+}
+
+/// All checks.
+pub static RULES: [&Rule; 22] = [
+    &stage_name_casing::RULE,
+    &from_as_casing::RULE,
+    &no_empty_continuation::RULE,
+    &consistent_instruction_casing::RULE,
+    &duplicate_stage_name::RULE,
+    &reserved_stage_name::RULE,
+    &json_args_recommended::RULE,
+    &maintainer_deprecated::RULE,
+    &undefined_arg_in_from::RULE,
+    &workdir_relative_path::RULE,
+    &undefined_var::RULE,
+    &multiple_instructions_disallowed::RULE,
+    &legacy_key_value_format::RULE,
+    &invalid_base_image_platform::RULE,
+    &redundant_target_platform::RULE,
+    &secrets_used_in_arg_or_env::RULE,
+    &invalid_default_arg_in_from::RULE,
+    &from_platform_flag_const_disallowed::RULE,
+    &copy_ignored_file::RULE,
+    &invalid_definition_description::RULE,
+    &expose_proto_casing::RULE,
+    &expose_invalid_format::RULE,
+];
+
+/// The check of that name.
+pub fn rule(name: &str) -> Option<&'static Rule> {
+    RULES.iter().find(|rule| rule.name == name).copied()
+}
+
+/// Runs the checks that need nothing but the tree.
+pub(super) fn tree(file: &Buildfile, lints: &mut Lints<'_>) {
+    for check in RULES.iter().filter_map(|rule| rule.tree) {
+        check(file, lints);
+    }
+}
+
+/// All that is wrong or likely wrong with a file, in the order of the file: what its parser found, what a build
+/// would report, and the checks' findings. Without a target, all stages are read.
+///
+/// Without a resolver nothing is known of images, and what depends on them is left out or said with a note; the same
+/// holds for images that the resolver does not find.
+pub fn check(
+    parsed: &Parsed,
+    options: &LowerOptions<'_>,
+    resolve: Option<&mut dyn Resolve>,
+) -> Vec<Diagnostic> {
+    let mut nothing = Nothing;
+    let resolve = resolve.unwrap_or(&mut nothing);
+    let mut diagnostics = parsed.diagnostics.clone();
+    if !parsed.buildfile.stages.is_empty() {
+        diagnostics.extend(lower::run(&parsed.buildfile, options, resolve, Purpose::Check).1);
+    }
+    diagnostics.sort_by_key(|diagnostic| diagnostic.span);
+    diagnostics
+}
+
+/// Knows no image.
+struct Nothing;
+
+impl Resolve for Nothing {
+    fn named(&self, _: &str) -> Option<Named> {
+        None
+    }
+
+    fn image(&mut self, name: &str, _: &Platform) -> Result<ResolvedImage, ResolveError> {
+        Err(ResolveError::NotFound { name: name.to_owned() })
+    }
+
+    fn url(&mut self, _: &mut Url) -> Result<(), ResolveError> {
+        Ok(())
+    }
+
+    fn git(&mut self, _: &mut Git) -> Result<(), ResolveError> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_rule_is_documented_and_has_a_name_of_its_own() {
+        for (i, rule) in RULES.iter().enumerate() {
+            assert!(!rule.description.is_empty(), "{}", rule.name);
+            assert!(RULES[..i].iter().all(|other| other.name != rule.name), "{}", rule.name);
+            assert!(rule.url.is_none_or(|url| url.starts_with("https://") && url.ends_with('/')));
+        }
+        assert_eq!(rule("UndefinedVar").map(|rule| rule.name), Some("UndefinedVar"));
+        assert!(rule("undefinedvar").is_none());
+    }
+}
