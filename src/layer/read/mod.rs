@@ -94,7 +94,11 @@ fn quote(name: &[u8]) -> String {
 /// `spool` gets the tar, with sparse files made dense: the file that the listing's offsets are about. It is
 /// expected to be empty.
 pub fn list(reader: impl Read, spool: Option<&mut File>) -> Result<Listing, ReadError> {
-    let mut archive = Archive::new(reader, spool);
+    list_within(reader, spool, MAX_METADATA)
+}
+
+fn list_within(reader: impl Read, spool: Option<&mut File>, memory: u64) -> Result<Listing, ReadError> {
+    let mut archive = Archive::new(reader, spool, memory);
     let mut names = Names::default();
     while let Some(member) = archive.next()? {
         let entry = quote(&member.name);
