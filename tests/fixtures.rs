@@ -22,7 +22,7 @@ fn updating() -> bool {
 }
 
 /// The golden's difference from what is, if there is one.
-fn compare(golden: &Path, actual: &str) -> Option<String> {
+pub(crate) fn compare(golden: &Path, actual: &str) -> Option<String> {
     if updating() {
         fs::write(golden, actual).expect("the goldens can be written");
         return None;

@@ -5,6 +5,9 @@
 
 mod build_fixtures;
 mod cli;
+mod fixtures;
+mod interop;
+mod plan;
 mod reproducible;
 mod support;
 mod tidy;

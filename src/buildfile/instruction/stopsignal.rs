@@ -23,16 +23,21 @@ impl Stopsignal {
     pub(in crate::buildfile) fn lower(&self, cx: &mut StageBuilder<'_, '_>) -> Result<(), Diagnostic> {
         let signal = cx.expand(&self.signal)?;
         if !is_signal(&signal) {
-            let name = signal.to_uppercase();
-            let name = name.strip_prefix("SIG").unwrap_or(&name).to_owned();
-            return Err(Diagnostic::error("signal", self.signal.span, format!("invalid signal: `{signal}`"))
-                .help("it is a name like `SIGTERM`, or a number")
-                .suggest(&name, NAMES.iter().copied()));
+            return Err(invalid(&signal, &self.signal));
         }
         cx.commit(format!("STOPSIGNAL {signal}"), None);
         cx.config.config.stop_signal = Some(signal);
         Ok(())
     }
+}
+
+fn invalid(signal: &str, word: &Word) -> Diagnostic {
+    let error = Diagnostic::error("signal", word.span, format!("invalid signal: `{signal}`"))
+        .help("it is a name like `SIGTERM`, or a number");
+    let names: Vec<String> = NAMES.iter().map(|name| format!("SIG{name}")).collect();
+    let full =
+        if signal.to_uppercase().starts_with("SIG") { signal.to_owned() } else { format!("SIG{signal}") };
+    error.suggest(&full, names.iter().map(String::as_str))
 }
 
 /// Linux's signals; the real-time ones are counted from `RTMIN` and `RTMAX`.

@@ -147,20 +147,16 @@ impl CopyForm<'_> {
             (flag, query) => query.or(flag).unwrap_or(false),
         };
         let given = Some(&values.checksum).filter(|checksum| !checksum.is_empty());
-        let commit = match (given, &address.checksum) {
+        match (given, &address.checksum) {
             (Some(flag), Some(query)) if flag != query => {
                 return wrong(format!("checksum mismatch `{flag}` != `{query}`"));
             }
-            (flag, query) => query.as_ref().or(flag),
-        };
-        let mut git = Git {
-            remote: address.remote,
-            reference: address.reference,
-            subdir: address.subdir,
-            keep_git_dir,
-            submodules: address.submodules.unwrap_or(true),
-            commit: commit.map_or(Pin::Unpinned, |commit| Pin::Pinned(commit.clone())),
-        };
+            _ => {}
+        }
+        let mut git = Git { keep_git_dir, ..address.git() };
+        if let Some(commit) = given {
+            git.commit = Pin::Pinned(commit.clone());
+        }
         if git.commit == Pin::Unpinned {
             cx.world.resolve(|resolve| resolve.git(&mut git)).map_err(|error| unresolved(&error, span))?;
         }
@@ -249,7 +245,7 @@ impl CopyForm<'_> {
 }
 
 fn git_address(source: &str, span: Span) -> Result<Option<GitAddress>, Diagnostic> {
-    GitAddress::parse(source).map_err(|error| Diagnostic::error("source", span, error.0))
+    GitAddress::parse(source).map_err(|error| Diagnostic::error("source", span, error.to_string()))
 }
 
 fn is_http(source: &str) -> bool {

@@ -92,7 +92,7 @@ fn what_makes_no_sense_is_refused() {
         ("COPY https://h/f /", "source can't be a URL for COPY"),
         ("COPY git@h:r /", "source can't be a git ref for COPY"),
         ("COPY https://h/r.git /", "source can't be a git ref for COPY"),
-        ("ADD https://h/r.git?what=1 /", "unexpected query `what`"),
+        ("ADD https://h/r.git?what=1 /", "the git address: unexpected query `what`"),
         ("ADD --checksum=abc a /", "checksum requires HTTP(S) or Git sources"),
         ("ADD --checksum=abc a https://h/f /", "checksum can't be specified for multiple sources"),
         ("ADD --keep-git-dir https://h/r.git?keep-git-dir=0 /", "inconsistent keep-git-dir configuration"),

@@ -299,3 +299,101 @@ fn history_of_simple_instructions() {
         ]
     );
 }
+
+mod soup {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::buildfile::{Source, check, parse};
+
+    /// Lines made of words that mean something, in any order.
+    fn file() -> impl Strategy<Value = String> {
+        let keyword = proptest::sample::select(vec![
+            "FROM",
+            "COPY",
+            "ADD",
+            "RUN",
+            "ENV",
+            "ARG",
+            "LABEL",
+            "EXPOSE",
+            "VOLUME",
+            "USER",
+            "WORKDIR",
+            "CMD",
+            "SHELL",
+            "ENTRYPOINT",
+            "ONBUILD COPY",
+            "ONBUILD ENV",
+            "STOPSIGNAL",
+            "HEALTHCHECK CMD",
+            "HEALTHCHECK",
+            "MAINTAINER",
+        ]);
+        let word = proptest::sample::select(vec![
+            "scratch",
+            "AS",
+            "a",
+            "b",
+            "0",
+            "1",
+            "--from=a",
+            "--from=0",
+            "--from=b",
+            "--platform=$TARGETPLATFORM",
+            "A=1",
+            "B=$A",
+            "$A",
+            "${B:-x}",
+            "${A?no}",
+            "/",
+            "a/",
+            "..",
+            "https://h/x",
+            "https://h/x.git#r:d",
+            "<<E",
+            "[\"x\"]",
+            "NONE",
+            "80",
+            "1-2/udp",
+            "x:1:2",
+            "u:g",
+            "SIGTERM",
+            "--chmod=u+x",
+            "--chown=$A",
+            "image",
+            "--mount=type=cache,target=$A",
+            "--mount=from=a,target=/x",
+            "--checksum=sha256:0",
+            "\\",
+            "'",
+            "\"",
+        ]);
+        let line = (keyword, proptest::collection::vec(word, 0..4))
+            .prop_map(|(keyword, words)| format!("{keyword} {}\n", words.join(" ")));
+        proptest::collection::vec(line, 0..12)
+            .prop_map(|lines| format!("FROM scratch AS a\n{}E\n", lines.concat()))
+    }
+
+    proptest! {
+        #[test]
+        fn any_file_gives_a_plan_or_errors_and_the_same_twice(text in file(), target in proptest::option::of("[ab01]")) {
+            let source = Source::new("f", text.as_str());
+            let parsed = parse(&source);
+            let options = LowerOptions { target, ..build_args(&[("A", "given"), ("https_proxy", "p")]) };
+            let mut once = || {
+                let mut world = World::default().with("image", r#"{"OnBuild":["COPY --from=a x $A","BAD"]}"#);
+                format!("{:?}", lower(&parsed.buildfile, &options, &mut world))
+            };
+            prop_assert_eq!(once(), once());
+            for diagnostic in check::check(&parsed, &options, None) {
+                prop_assert!(source.text().get(diagnostic.span.start..diagnostic.span.end).is_some(), "{:?}", diagnostic);
+            }
+            if let Ok((plan, _)) = lower(&parsed.buildfile, &options, &mut World::default()) {
+                for id in plan.needed() {
+                    prop_assert!(plan.stage(id).stages_used().iter().all(|used| *used < id));
+                }
+            }
+        }
+    }
+}

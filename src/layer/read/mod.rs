@@ -89,11 +89,6 @@ fn quote(name: &[u8]) -> String {
     format!("{}{dots}", shown.escape_ascii())
 }
 
-/// Whether a file that begins so is a tar: its first block is a header with the right checksum.
-pub fn is_header(first: &[u8]) -> bool {
-    first.first_chunk::<512>().is_some_and(|block| Block::new(block).is_some())
-}
-
 /// Reads an uncompressed tar to its end, and what comes after that; the latter means nothing, but belongs to
 /// the diff ID.
 ///
