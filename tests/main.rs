@@ -1,5 +1,13 @@
-//! All integration tests, in one binary.
+//! lith as people meet it: the program, its fixtures, other people's programs. One binary, as linking is what
+//! costs. Most tests stand beside the code.
+#![expect(clippy::disallowed_methods, reason = "tests start programs and look at the environment")]
+#![expect(clippy::print_stderr, reason = "a test that is left out says so")]
 
+mod build_fixtures;
+mod cli;
 mod fixtures;
 mod interop;
 mod plan;
+mod reproducible;
+mod support;
+mod tidy;

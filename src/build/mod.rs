@@ -104,6 +104,7 @@ pub fn build(
         trees.extend(tree.map(|tree| (image.config.value.platform.clone(), tree)));
         images.push(image);
     }
+    outside.warn(report);
     outside.save();
     let artifact = match <[Image; 1]>::try_from(images) {
         Ok([image]) if request.platforms.len() <= 1 => Artifact::Image(image),

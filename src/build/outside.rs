@@ -208,6 +208,13 @@ impl Outside {
         git_environment(&self.contexts.helpers, self.store.temp_folder())
     }
 
+    /// Says what was noticed of the contexts that were read.
+    pub(super) fn warn(&self, report: &dyn Report) {
+        for text in lock(&self.opened).values().flat_map(|opened| opened.warnings()) {
+            report.report(Event::Warning { text: &text });
+        }
+    }
+
     /// Notes for the next build what was hashed in this one. That it can't be noted costs time, and is no error.
     pub fn save(&self) {
         for opened in lock(&self.opened).values() {

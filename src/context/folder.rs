@@ -23,10 +23,13 @@ pub struct Options<'a> {
     pub ignore: Ignore,
     pub needed: Needed,
     /// Fingerprints of files that have not changed since an earlier build.
-    pub known: Option<&'a dyn Fn(&ImagePath, &Stat) -> Option<Fingerprint>>,
+    pub known: Option<&'a Known<'a>>,
     /// Leaves out what git keeps in a checkout for itself.
     pub without_git_dirs: bool,
 }
+
+/// Gives the fingerprint of a file that is still as it was.
+pub type Known<'a> = dyn Fn(&ImagePath, &Stat) -> Option<Fingerprint> + 'a;
 
 /// The part of a context that a build asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -284,17 +287,16 @@ impl Needed {
     }
 }
 
-/// A tree without what a list ignores. Folders of what is left stay.
-pub fn filter(tree: &Tree, ignore: &Ignore) -> Tree {
-    if ignore.is_empty() {
-        return tree.clone();
-    }
+/// The nodes of a tree without what a list ignores. Folders of what is left stay.
+pub(super) fn filter<'a>(
+    tree: &'a Tree,
+    ignore: &Ignore,
+) -> impl Iterator<Item = (&'a ImagePath, &'a Node)> + use<'a> {
     let mut cursor = ignore.cursor();
     let kept: BTreeSet<&ImagePath> =
         tree.iter().map(|(path, _)| path).filter(|path| !cursor.excludes(path.as_bytes())).collect();
-    let needed: BTreeSet<ImagePath> = kept.iter().flat_map(|path| path.ancestors()).collect();
-    let stays = |path: &ImagePath| kept.contains(path) || needed.contains(path);
-    tree.iter().filter(|(path, _)| stays(path)).map(|(path, node)| (path.clone(), node.clone())).collect()
+    let above: BTreeSet<ImagePath> = kept.iter().flat_map(|path| path.ancestors()).collect();
+    tree.iter().filter(move |(path, _)| kept.contains(path) || above.contains(*path))
 }
 
 #[cfg(test)]

@@ -5,12 +5,13 @@
 //! and whatever kind of context it is: a repository built by its URL gives what its checkout gives.
 
 use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use super::ContextError;
 use super::inside::{self, read_file};
+use super::{ContextError, archive};
 use crate::tree::pattern::Ignore;
-use crate::tree::{ImagePath, Node, Tree};
+use crate::tree::{ImagePath, Tree};
 
 /// The names in the root of a context, in order.
 pub const NAMES: [&str; 3] = [".buildignore", ".containerignore", ".dockerignore"];
@@ -21,33 +22,50 @@ const LIMIT: u64 = 4 << 20;
 /// Finds and reads the list for a context in a folder. `build_file` is a path of this machine, if it has one.
 /// Links in the folder are followed inside it.
 pub fn find(root: &Path, build_file: Option<&Path>) -> Result<Option<(PathBuf, Ignore)>, ContextError> {
-    if let Some(build_file) = build_file {
-        let mut name = OsString::from(build_file);
-        name.push(".dockerignore");
-        let path = PathBuf::from(name);
-        if let Some(text) = read_file(&path, LIMIT)? {
-            return parse(path, &text).map(Some);
-        }
+    let beside = build_file.map(beside);
+    if let Some(path) = beside
+        && let Some(text) = read_file(&path, LIMIT)?
+    {
+        return parse(path, &text).map(Some);
     }
-    for name in NAMES {
-        if let Some(text) = inside::read(root, Path::new(name), LIMIT)? {
-            return parse(root.join(name), &text).map(Some);
-        }
-    }
-    Ok(None)
+    find_inside(root, None)
 }
 
-/// Finds and reads the list for a context that is no folder.
-pub fn find_in(tree: &Tree) -> Result<Option<Ignore>, ContextError> {
-    for name in NAMES {
-        let path = ImagePath::new(name.as_bytes()).expect("a plain name");
-        let Some(content) = tree.get(&path).and_then(Node::content) else { continue };
-        let path = PathBuf::from(name);
-        let bytes = content
-            .read_bounded(LIMIT)
-            .map_err(|error| ContextError::Io { path: path.clone(), error: std::io::Error::other(error) })?;
-        let bytes = bytes.ok_or_else(|| ContextError::TooLarge { path: path.clone(), limit: LIMIT })?;
-        return Ok(Some(parse(path, &bytes)?.1));
+/// As [`find`], with a Buildfile that is a path in the folder: that of a checkout, say, which may be anyone's.
+pub fn find_inside(
+    root: &Path,
+    build_file: Option<&Path>,
+) -> Result<Option<(PathBuf, Ignore)>, ContextError> {
+    let found = search(build_file, &|path| inside::read(root, path, LIMIT))?;
+    found.map(|(path, text)| parse(root.join(path), &text)).transpose()
+}
+
+/// As [`find_inside`], for a context that is a tree.
+pub fn find_in(tree: &Tree, build_file: Option<&Path>) -> Result<Option<(PathBuf, Ignore)>, ContextError> {
+    let found = search(build_file, &|path| {
+        let bytes = path.as_os_str().as_bytes();
+        let image_path =
+            ImagePath::clamped(bytes).map_err(|error| ContextError::Path { path: path.into(), error })?;
+        archive::read_in(tree, &image_path, LIMIT)
+    })?;
+    found.map(|(path, text)| parse(path, &text)).transpose()
+}
+
+fn beside(build_file: &Path) -> PathBuf {
+    let mut name = OsString::from(build_file);
+    name.push(".dockerignore");
+    name.into()
+}
+
+type Reader<'a> = dyn Fn(&Path) -> Result<Option<Vec<u8>>, ContextError> + 'a;
+
+/// The first one that is there, by a reader of the context's files.
+fn search(build_file: Option<&Path>, read: &Reader<'_>) -> Result<Option<(PathBuf, Vec<u8>)>, ContextError> {
+    let names = build_file.map(beside).into_iter().chain(NAMES.map(PathBuf::from));
+    for path in names {
+        if let Some(text) = read(&path)? {
+            return Ok(Some((path, text)));
+        }
     }
     Ok(None)
 }
@@ -65,26 +83,35 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
+    use crate::context::{Options, folder};
 
-    fn found(root: &Path, build_file: Option<&Path>) -> Option<String> {
-        let (path, ignore) = find(root, build_file).unwrap()?;
-        assert!(ignore.excludes(b"x"));
-        Some(path.strip_prefix(root).unwrap().display().to_string())
+    /// Looks in the folder, and in the tree that it makes.
+    fn found(root: &Path, build_file: Option<&str>) -> Option<String> {
+        let build_file = build_file.map(Path::new);
+        let on_disk = build_file.map(|path| root.join(path));
+        let tree = folder::read(root, Options::default()).unwrap().tree;
+        let all = [find(root, on_disk.as_deref()), find_inside(root, build_file), find_in(&tree, build_file)];
+        let names = all.map(|found| {
+            let (path, ignore) = found.unwrap()?;
+            assert!(ignore.excludes(b"x"));
+            Some(path.strip_prefix(root).unwrap_or(&path).display().to_string())
+        });
+        assert!(names[0] == names[1] && names[1] == names[2], "{names:?}");
+        names.into_iter().next().unwrap()
     }
 
     #[test]
     fn the_first_one_counts() {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path();
-        let build_file = root.join("docker/Dockerfile");
         assert_eq!(found(root, None), None);
         for name in [".dockerignore", ".containerignore", ".buildignore"] {
             fs::write(root.join(name), "x").unwrap();
-            assert_eq!(found(root, Some(&build_file)).as_deref(), Some(name));
+            assert_eq!(found(root, Some("docker/Dockerfile")).as_deref(), Some(name));
         }
         fs::create_dir(root.join("docker")).unwrap();
         fs::write(root.join("docker/Dockerfile.dockerignore"), "x").unwrap();
-        assert_eq!(found(root, Some(&build_file)).as_deref(), Some("docker/Dockerfile.dockerignore"));
+        assert_eq!(found(root, Some("docker/Dockerfile")).as_deref(), Some("docker/Dockerfile.dockerignore"));
         assert_eq!(found(root, None).as_deref(), Some(".buildignore"));
     }
 

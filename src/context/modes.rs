@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 use std::str::FromStr;
 
-use crate::tree::{Kind, Meta};
+use crate::tree::{ImagePath, Kind, Meta, Node, Tree};
 
 /// The view of a context's files. Changing what one of them does changes digests: it is part of the image
 /// contract.
@@ -40,6 +40,28 @@ impl Modes {
             Self::Keep => meta.xattrs,
         };
         Meta { mode, uid: 0, gid: 0, xattrs }
+    }
+
+    /// All of a tree in this view, but for the root's own attributes, which no context has; and the files that it
+    /// opens to everyone.
+    pub(super) fn view<'a>(
+        self,
+        nodes: impl Iterator<Item = (&'a ImagePath, &'a Node)>,
+    ) -> (Tree, Vec<ImagePath>) {
+        let mut opened = Vec::new();
+        let view = |(path, node): (&ImagePath, &Node)| {
+            let mut node = node.clone();
+            if let Kind::File { inode, .. } = &mut node.kind {
+                inode.take_if(|_| self == Self::Git);
+                if self.opens(node.meta.mode) {
+                    opened.push(path.clone());
+                }
+            }
+            node.meta = self.apply(node.meta, &node.kind);
+            (path.clone(), node)
+        };
+        let tree = nodes.filter(|(path, _)| !path.is_root()).map(view).collect();
+        (tree, opened)
     }
 
     /// Whether a file of that mode, which not everyone could read, becomes one that everyone can.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::oci::{ParseReferenceError, Reference};
+use crate::plan::{Git, GitAddress, GitAddressError};
 
 /// A build context, or a base that is named as one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,8 +13,8 @@ pub enum ContextSpec {
     Archive(PathBuf),
     /// The same on standard input.
     Stdin,
-    /// The address of a git repository, as typed.
-    Git(String),
+    /// The address of a git repository, taken apart.
+    Git(Git),
     /// A tar or a Buildfile behind an http(s) URL.
     Url(String),
     /// `oci-layout://DIR[:TAG][@DIGEST]`, without the scheme.
@@ -37,38 +38,46 @@ pub enum ParseContextError {
         .0.escape_debug()
     )]
     Scheme(String),
-    #[error(transparent)]
-    Git(#[from] crate::plan::GitAddressError),
+    #[error("`{0}` names nothing")]
+    NoName(String),
     #[error(transparent)]
     Reference(#[from] ParseReferenceError),
+    #[error(transparent)]
+    Git(#[from] GitAddressError),
 }
 
 impl ContextSpec {
     /// Reads what was typed. Whether a path is a folder or an archive is looked up; one that isn't there is taken
-    /// for a folder, which the build will miss.
+    /// for a folder, which the build will miss. What is there as a path is that, whatever else it could mean.
     pub fn parse(text: &str) -> Result<Self, ParseContextError> {
-        if text.is_empty() {
-            return Err(ParseContextError::Empty);
+        match text {
+            "" => return Err(ParseContextError::Empty),
+            "-" => return Ok(Self::Stdin),
+            _ => {}
         }
-        if text == "-" {
-            return Ok(Self::Stdin);
+        match std::fs::metadata(text) {
+            Ok(metadata) if metadata.is_dir() => return Ok(Self::Folder(text.into())),
+            // Anything else that is there: FIFOs, as `<(…)` makes them, are archives too.
+            Ok(_) => return Ok(Self::Archive(text.into())),
+            Err(_) => {}
         }
-        if std::path::Path::new(text).is_dir() {
-            return Ok(Self::Folder(text.into()));
+        if let Some(address) = git_address(text)? {
+            return Ok(Self::Git(address.git()));
         }
-        if crate::plan::GitAddress::parse(text)?.is_some() {
-            return Ok(Self::Git(text.to_owned()));
-        }
-        match text.split_once("://") {
-            Some(("oci-layout", rest)) => Ok(Self::OciLayout(rest.to_owned())),
-            Some(("oci-archive", rest)) => Ok(Self::OciArchive(rest.to_owned())),
-            Some(("docker-archive", rest)) => Ok(Self::DockerArchive(rest.to_owned())),
-            Some(("docker-image", rest)) => Ok(Self::Image(rest.parse()?)),
-            Some(("http" | "https", _)) => Ok(Self::Url(text.to_owned())),
-            Some((scheme, _)) if scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') => {
+        let Some((scheme, rest)) = text.split_once("://") else { return Ok(Self::Folder(text.into())) };
+        let named = || match rest {
+            "" => Err(ParseContextError::NoName(text.to_owned())),
+            rest => Ok(rest.to_owned()),
+        };
+        match scheme {
+            "oci-layout" => Ok(Self::OciLayout(named()?)),
+            "oci-archive" => Ok(Self::OciArchive(named()?)),
+            "docker-archive" => Ok(Self::DockerArchive(named()?)),
+            "docker-image" => Ok(Self::Image(named()?.parse()?)),
+            "http" | "https" => Ok(Self::Url(text.to_owned())),
+            scheme if scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') => {
                 Err(ParseContextError::Scheme(scheme.to_owned()))
             }
-            _ if std::path::Path::new(text).is_file() => Ok(Self::Archive(text.into())),
             _ => Ok(Self::Folder(text.into())),
         }
     }
@@ -79,9 +88,27 @@ impl ContextSpec {
     }
 }
 
+/// As in a Buildfile, and `github.com/…` without a scheme, which docker takes for a context alone.
+fn git_address(text: &str) -> Result<Option<GitAddress>, GitAddressError> {
+    let Some(place) = text.strip_prefix("github.com/") else { return GitAddress::parse(text) };
+    let end = place.find(['#', '?']).unwrap_or(place.len());
+    let (name, rest) = place.split_at(end);
+    GitAddress::parse(&format!("https://github.com/{}.git{rest}", name.trim_end_matches(".git")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn git(remote: &str, reference: Option<&str>, subdir: Option<&str>) -> ContextSpec {
+        let address = GitAddress {
+            remote: remote.into(),
+            reference: reference.map(Into::into),
+            subdir: subdir.map(Into::into),
+            ..GitAddress::default()
+        };
+        ContextSpec::Git(address.git())
+    }
 
     #[test]
     fn each_kind_is_told_from_the_others() {
@@ -89,15 +116,31 @@ mod tests {
         let folder = dir.path().to_str().unwrap();
         let file = dir.path().join("a.tar");
         std::fs::write(&file, b"").unwrap();
-        let parse = |text: &str| ContextSpec::parse(text).unwrap();
-        assert_eq!(parse("-"), ContextSpec::Stdin);
-        assert_eq!(parse(folder), ContextSpec::Folder(folder.into()));
-        assert_eq!(parse(file.to_str().unwrap()), ContextSpec::Archive(file.clone()));
-        assert_eq!(parse("not/there"), ContextSpec::Folder("not/there".into()));
-        assert_eq!(parse("oci-layout://x:1"), ContextSpec::OciLayout("x:1".into()));
-        assert_eq!(parse("https://h/x.tar"), ContextSpec::Url("https://h/x.tar".into()));
-        assert_eq!(parse("docker-image://a:1"), ContextSpec::Image("a:1".parse().unwrap()));
-        assert!(ContextSpec::parse("oci-layuot://x").is_err());
-        assert!(ContextSpec::parse("docker-image://UPPER").is_err());
+        for (text, expected) in [
+            ("-", ContextSpec::Stdin),
+            (folder, ContextSpec::Folder(folder.into())),
+            (file.to_str().unwrap(), ContextSpec::Archive(file.clone())),
+            ("not/there", ContextSpec::Folder("not/there".into())),
+            ("oci-layout://x:1", ContextSpec::OciLayout("x:1".into())),
+            ("oci-archive:///x", ContextSpec::OciArchive("/x".into())),
+            ("docker-archive://x", ContextSpec::DockerArchive("x".into())),
+            ("docker-image://a:1", ContextSpec::Image("a:1".parse().unwrap())),
+            ("https://h/x.tar", ContextSpec::Url("https://h/x.tar".into())),
+            ("https://h/x.git#v1:sub", git("https://h/x.git", Some("v1"), Some("sub"))),
+            ("git@h:x", git("git@h:x", None, None)),
+            ("github.com/o/r#v1", git("https://github.com/o/r.git", Some("v1"), None)),
+            ("github.com/o/r.git?branch=b", git("https://github.com/o/r.git", Some("refs/heads/b"), None)),
+        ] {
+            assert_eq!(ContextSpec::parse(text).unwrap(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_context_is_refused() {
+        for text in ["", "oci-layuot://x", "oci-layout://", "docker-image://UPPER", "https://h/r.git?what=1"]
+        {
+            assert!(ContextSpec::parse(text).is_err(), "{text}");
+        }
+        assert!(matches!(ContextSpec::parse("ext://x"), Err(ParseContextError::Scheme(_))));
     }
 }

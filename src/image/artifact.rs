@@ -10,6 +10,7 @@ use crate::oci::{Descriptor, Digest, ImageIndex, ImageManifest, MediaType};
 
 /// What one digest stands for.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "there are a few of them in a build")]
 pub enum Artifact {
     Image(Image),
     Index(Index),

@@ -80,6 +80,7 @@ struct Loader<'a> {
     left: u32,
 }
 
+#[expect(clippy::large_enum_variant, reason = "one at a time")]
 enum Manifest {
     Image(Document<ImageManifest>),
     Index(Document<ImageIndex>),

@@ -74,7 +74,7 @@ impl Listing {
         let mut changes = Changes::default();
         for (path, item) in &self.items {
             match Name::of(path)? {
-                Name::Plain => _ = changes.puts.insert(path.clone(), nodes.node(item)),
+                Name::Plain => drop(changes.puts.insert(path.clone(), nodes.node(item))),
                 Name::Whiteout(hidden) => _ = changes.whiteouts.insert(hidden),
                 Name::Opaque(folder) => _ = changes.opaques.insert(folder),
                 Name::Ignored => {}

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Layer, LayerError, Listing, read};
 use crate::compression::Format;
-use crate::oci::{DiffId, Digest, HashingReader, MediaType};
+use crate::oci::{DiffId, HashingReader, MediaType};
 use crate::store::{Store, StoreError};
 use crate::tree::{Backing, Changes};
 
@@ -34,12 +34,7 @@ pub fn listing(store: &Store, layer: &Layer) -> Result<Listing, LayerError> {
 
 /// Remembers a listing for as long as the layer's blob is there.
 pub(super) fn remember(store: &Store, layer: &Layer, listing: &Listing) -> Result<(), LayerError> {
-    Ok(store.remember_with(MEMO, &layer.diff_id.to_string(), listing, vec![digest(layer)?])?)
-}
-
-fn digest(layer: &Layer) -> Result<Digest, LayerError> {
-    Digest::try_from(layer.descriptor.digest())
-        .map_err(|error| LayerError::Blob { layer: layer.diff_id.clone(), error: io::Error::other(error) })
+    Ok(store.remember_with(MEMO, &layer.diff_id.to_string(), listing, vec![layer.digest()])?)
 }
 
 /// Reads a layer's blob to its end and verifies all: its digest, its size, its framing and its diff ID.

@@ -188,7 +188,7 @@ fn collect(
             slot.reset();
             index += 1;
             // The producer may have finished already.
-            _ = free.send(slot);
+            drop(free.send(slot));
         }
     }
     Ok(diff)

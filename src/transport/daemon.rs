@@ -11,7 +11,7 @@ use crate::image::{Artifact, Blobs};
 use crate::oci::{Digest, Reference};
 
 /// What of a helper's complaints is kept.
-const MAX_COMPLAINT: u64 = 4096;
+const MAX_COMPLAINT: usize = 4096;
 
 /// Pipes a docker archive into `PROGRAM load`.
 #[derive(Debug)]
@@ -91,7 +91,7 @@ fn listen(mut errors: impl Read) -> String {
     let mut piece = [0; 4096];
     while let Ok(n @ 1..) = errors.read(&mut piece) {
         text.extend_from_slice(&piece[..n]);
-        let excess = text.len().saturating_sub(MAX_COMPLAINT as usize);
+        let excess = text.len().saturating_sub(MAX_COMPLAINT);
         text.drain(..excess);
     }
     let text = String::from_utf8_lossy(&text);

@@ -46,7 +46,7 @@ impl Destination {
 
 /// A pipe or a device, which is written to instead of being replaced.
 fn is_special(path: &Path) -> bool {
-    path.metadata().is_ok_and(|m| !m.file_type().is_file() && !m.is_dir())
+    path.metadata().is_ok_and(|m| !m.is_file() && !m.is_dir())
 }
 
 /// A file that is removed again unless it is given its name, with the permissions that the umask allows.
@@ -58,7 +58,7 @@ pub(super) fn temporary_in(folder: &Path) -> io::Result<NamedTempFile> {
 pub(super) fn open_regular(path: &Path) -> io::Result<File> {
     let flags = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).expect("open(2) takes an int");
     let file = File::options().read(true).custom_flags(flags).open(path)?;
-    if file.metadata()?.file_type().is_file() {
+    if file.metadata()?.is_file() {
         return Ok(file);
     }
     Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"))

@@ -240,17 +240,17 @@ impl LayoutSink {
     fn index(&self, artifact: &Artifact) -> Result<Vec<u8>, TransportError> {
         let path = self.folder.join("index.json");
         let mut index = match read_small(&path, MAX_MANIFEST) {
-            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| self.not_an_index(shown(&error)))?,
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| self.not_an_index(&shown(&error)))?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => empty_index(),
             Err(error) => return Err(TransportError::io("reading", &path)(error)),
         };
         let entries = index.get_mut("manifests").and_then(Value::as_array_mut);
-        let entries = entries.ok_or_else(|| self.not_an_index("it has no list `manifests`".into()))?;
+        let entries = entries.ok_or_else(|| self.not_an_index("it has no list `manifests`"))?;
         set_entries(entries, artifact.descriptor(), &self.names);
-        canonical::to_vec(&index).map_err(|error| self.not_an_index(error.to_string()))
+        canonical::to_vec(&index).map_err(|error| self.not_an_index(&error.to_string()))
     }
 
-    fn not_an_index(&self, why: String) -> TransportError {
+    fn not_an_index(&self, why: &str) -> TransportError {
         let why = format!("`index.json`: {why}");
         TransportError::Format { path: self.folder.clone(), expected: "an image layout", why }
     }
@@ -259,8 +259,9 @@ impl LayoutSink {
     /// without copying a byte) and the copy is verified; otherwise it is verified on its way.
     fn put_blob(&self, blob: &Descriptor, blobs: &dyn Blobs) -> Result<(), TransportError> {
         self.write_blob(blob, |file| match blobs.file(blob) {
-            Some(mut source) => {
-                io::copy(&mut source, file)?;
+            Some(source) => {
+                // One byte more than it may have is enough to tell.
+                io::copy(&mut source.take(blob.size().saturating_add(1)), file)?;
                 file.rewind()?;
                 pump(&mut Verified::new(file, blob)?, &mut io::sink())
             }

@@ -15,7 +15,8 @@ use super::file::pump;
 use crate::compression::{self, Format};
 use crate::tree::ImagePath;
 
-const BLOCK: u64 = 512;
+const BLOCK: usize = 512;
+const BLOCK_SIZE: u64 = BLOCK as u64;
 const MAX_MEMBERS: usize = 1 << 20;
 /// The largest extension header that is read: names are at most `PATH_MAX`, and nothing else in it is used.
 const MAX_EXTENSION: u64 = 1 << 20;
@@ -46,7 +47,7 @@ impl Tarball {
     /// Opens an archive. One that is compressed, or comes through a pipe, is unpacked into an unnamed file.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         let mut file = File::open(path)?;
-        if !file.metadata()?.file_type().is_file() || first_bytes(&file)? != Format::Plain {
+        if !file.metadata()?.is_file() || first_bytes(&file)? != Format::Plain {
             let mut unpacked = tempfile::tempfile()?;
             let reader = compression::decode(BufReader::with_capacity(128 << 10, &mut file))?;
             if pump(&mut reader.take(MAX_UNPACKED + 1), &mut unpacked)? > MAX_UNPACKED {
@@ -170,10 +171,10 @@ impl Scan<'_> {
         if self.at >= self.len {
             return Ok(None);
         }
-        let mut block = [0; BLOCK as usize];
+        let mut block = [0; BLOCK];
         self.file.read_exact_at(&mut block, self.at).map_err(truncated)?;
-        self.at += BLOCK;
-        if block == [0; BLOCK as usize] {
+        self.at += BLOCK_SIZE;
+        if block == [0; BLOCK] {
             return Ok(None);
         }
         let header = Header::from_byte_slice(&block).clone();
@@ -184,7 +185,7 @@ impl Scan<'_> {
             .map(|(i, b)| if (148..156).contains(&i) { 32 } else { u32::from(*b) })
             .sum();
         if header.cksum().ok() != Some(sum) {
-            return Err(invalid(format!("there is no tar header at byte {}", self.at - BLOCK)));
+            return Err(invalid(format!("there is no tar header at byte {}", self.at - BLOCK_SIZE)));
         }
         Ok(Some(header))
     }
@@ -192,7 +193,7 @@ impl Scan<'_> {
     /// Steps over a body.
     fn body(&mut self, size: u64) -> io::Result<Place> {
         let place = Place { offset: self.at, size };
-        let end = size.checked_next_multiple_of(BLOCK).and_then(|size| self.at.checked_add(size));
+        let end = size.checked_next_multiple_of(BLOCK_SIZE).and_then(|size| self.at.checked_add(size));
         // The padding of the very last body may be missing.
         match end {
             Some(end) if place.offset + size <= self.len => self.at = end,
@@ -311,12 +312,12 @@ impl<'a> TarWriter<'a> {
         if written != size {
             return Err(invalid(format!("{written} bytes came where {size} were announced")));
         }
-        let padding = usize::try_from(size.next_multiple_of(BLOCK) - size).expect("less than a block");
-        self.out.write_all(&[0; BLOCK as usize][..padding])
+        let padding = usize::try_from(size.next_multiple_of(BLOCK_SIZE) - size).expect("less than a block");
+        self.out.write_all(&[0; BLOCK][..padding])
     }
 
     pub(super) fn finish(self) -> io::Result<()> {
-        self.out.write_all(&[0; 2 * BLOCK as usize])
+        self.out.write_all(&[0; 2 * BLOCK])
     }
 }
 

@@ -1,5 +1,3 @@
 //! lith beside other people's programs: what it writes they read, and what they write it reads.
 
-#[path = "../support/programs.rs"]
-mod programs;
 mod transport;

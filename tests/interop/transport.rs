@@ -16,7 +16,7 @@ use lith::transport::{
 };
 use serde_json::Value;
 
-use super::programs::{find, run};
+use crate::support::programs::{find, run};
 
 const NAME: &str = "r.io/team/app:1";
 

@@ -142,7 +142,7 @@ fn a_filtered_tree_is_what_the_walk_finds() {
     let whole = read(dir.path(), Options::default()).unwrap().tree;
     for patterns in ["", "*\n!a/b/keep", "**/drop\nd", "*\n!**/x", "e/*", "*", "a\n!a/c"] {
         let ignore = Ignore::parse(patterns.as_bytes()).unwrap();
-        let filtered: Vec<_> = filter(&whole, &ignore).iter().map(|(path, _)| path.to_string()).collect();
+        let filtered: Vec<_> = filter(&whole, &ignore).map(|(path, _)| path.to_string()).collect();
         assert_eq!(filtered.join(" "), names(&dir, ignoring(patterns)), "{patterns:?}");
     }
 }

@@ -275,7 +275,7 @@ fn an_index_of_ours_is_read_back() {
     let mut blobs = Memory::default();
     let roots = [image(&mut blobs, "amd64", |_, _| {}), image(&mut blobs, "arm64", |_, _| {})];
     let images = roots.iter().map(|root| load(&blobs, root, &amd64()).unwrap()).collect();
-    let made = Artifact::index(images, BTreeMap::default()).unwrap();
+    let made = Artifact::index(images, std::collections::BTreeMap::default()).unwrap();
     for (_, bytes) in made.documents() {
         blobs.put(bytes.to_vec());
     }

@@ -8,7 +8,7 @@ use super::block::{Block, text};
 use super::pax::Pax;
 use super::sparse::{Builder, Form, Lines, Sparse};
 use super::spool::Spool;
-use super::{MAX_METADATA, MAX_SPECIAL, ReadError, quote};
+use super::{MAX_SPECIAL, ReadError, quote};
 use crate::tree::Meta;
 
 /// What an entry without names and attributes is taken to need of memory.
@@ -19,8 +19,22 @@ pub(super) struct Archive<'a, R> {
     reader: R,
     spool: Spool<'a>,
     globals: Arc<Pax>,
-    memory: u64,
+    memory: Budget,
     buffer: Vec<u8>,
+}
+
+/// The memory that names and attributes may still take.
+struct Budget {
+    left: u64,
+    limit: u64,
+}
+
+impl Budget {
+    fn charge(&mut self, memory: u64) -> Result<(), ReadError> {
+        let over = ReadError::Limit { what: "names and attributes", limit: self.limit };
+        self.left = self.left.checked_sub(memory).ok_or(over)?;
+        Ok(())
+    }
 }
 
 /// One entry, with all that was said of it.
@@ -56,9 +70,15 @@ struct Before {
 }
 
 impl<'a, R: Read> Archive<'a, R> {
-    pub(super) fn new(reader: R, spool: Option<&'a mut File>) -> Self {
+    pub(super) fn new(reader: R, spool: Option<&'a mut File>, memory: u64) -> Self {
         let buffer = vec![0; 64 << 10];
-        Self { reader, spool: Spool::new(spool), globals: Arc::default(), memory: 0, buffer }
+        Self {
+            reader,
+            spool: Spool::new(spool),
+            globals: Arc::default(),
+            memory: Budget { left: memory, limit: memory },
+            buffer,
+        }
     }
 
     /// The next entry. Its body is to be read, by [`Archive::body`] or [`Archive::skip`], before the next call.
@@ -69,7 +89,7 @@ impl<'a, R: Read> Archive<'a, R> {
                 b'x' | b'X' => before.pax = Some(self.pax(&block)?),
                 b'g' => {
                     let pax = self.pax(&block)?;
-                    self.charge(pax.memory())?;
+                    self.memory.charge(pax.memory())?;
                     Arc::make_mut(&mut self.globals).overlay(pax);
                 }
                 b'L' => before.name = Some(self.long(&block)?),
@@ -128,19 +148,11 @@ impl<'a, R: Read> Archive<'a, R> {
         if size > MAX_SPECIAL {
             return Err(ReadError::Limit { what: "metadata of one entry", limit: MAX_SPECIAL });
         }
-        self.charge(ENTRY_MEMORY)?;
+        self.memory.charge(ENTRY_MEMORY)?;
         let mut body = Vec::new();
         self.copy(padded(size), |piece| body.extend_from_slice(piece))?;
         body.truncate(usize::try_from(size).expect("within the limit"));
         Ok(body)
-    }
-
-    fn charge(&mut self, memory: u64) -> Result<(), ReadError> {
-        self.memory = self.memory.saturating_add(memory);
-        if self.memory > MAX_METADATA {
-            return Err(ReadError::Limit { what: "names and attributes", limit: MAX_METADATA });
-        }
-        Ok(())
     }
 
     fn member(&mut self, block: &Block, before: Before) -> Result<Member, ReadError> {
@@ -150,7 +162,7 @@ impl<'a, R: Read> Archive<'a, R> {
         let link = said(before.link, "linkpath").unwrap_or_else(|| block.link().to_vec());
         let (meta, mtime) = attributes(block, &pax, &name)?;
         let xattrs: usize = meta.xattrs.iter().map(|(name, value)| name.len() + value.len() + 64).sum();
-        self.charge(ENTRY_MEMORY + (name.len() + link.len() + xattrs) as u64)?;
+        self.memory.charge(ENTRY_MEMORY + (name.len() + link.len() + xattrs) as u64)?;
         let body = match block.kind() {
             b'1' => Body::Link(link),
             b'2' => Body::Symlink(no_nul(link, &name)?),

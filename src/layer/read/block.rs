@@ -6,7 +6,7 @@ use tar::Header;
 pub(super) struct Block(pub(super) Header);
 
 impl Block {
-    /// `None` if the checksum is wrong.
+    /// `None` if the checksum is wrong. That of a block of zeros is.
     pub(super) fn new(bytes: &[u8; 512]) -> Option<Self> {
         let header = Header::from_byte_slice(bytes).clone();
         let expected = number(&header.as_old().cksum)?;

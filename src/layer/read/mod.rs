@@ -89,18 +89,17 @@ fn quote(name: &[u8]) -> String {
     format!("{}{dots}", shown.escape_ascii())
 }
 
-/// Whether a file that begins so is a tar: its first block is a header with the right checksum.
-pub fn is_header(first: &[u8]) -> bool {
-    first.first_chunk::<512>().is_some_and(|block| Block::new(block).is_some())
-}
-
 /// Reads an uncompressed tar to its end, and what comes after that; the latter means nothing, but belongs to
 /// the diff ID.
 ///
 /// `spool` gets the tar, with sparse files made dense: the file that the listing's offsets are about. It is
 /// expected to be empty.
 pub fn list(reader: impl Read, spool: Option<&mut File>) -> Result<Listing, ReadError> {
-    let mut archive = Archive::new(reader, spool);
+    list_within(reader, spool, MAX_METADATA)
+}
+
+fn list_within(reader: impl Read, spool: Option<&mut File>, memory: u64) -> Result<Listing, ReadError> {
+    let mut archive = Archive::new(reader, spool, memory);
     let mut names = Names::default();
     while let Some(member) = archive.next()? {
         let entry = quote(&member.name);
@@ -111,6 +110,12 @@ pub fn list(reader: impl Read, spool: Option<&mut File>) -> Result<Listing, Read
     }
     archive.finish()?;
     Ok(Listing { items: names.finish() })
+}
+
+/// Whether these are the first bytes of a tar: a block with the checksum of a header. A tar of nothing is taken
+/// for none, as BuildKit does where it decides what to unpack.
+pub fn is_header(first: &[u8]) -> bool {
+    first.first_chunk().is_some_and(|block| block::Block::new(block).is_some())
 }
 
 fn path(name: &[u8], entry: &str) -> Result<ImagePath, ReadError> {

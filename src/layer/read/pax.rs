@@ -24,7 +24,7 @@ impl Pax {
             let (key, value) = (&record[..equals], &record[equals + 1..]);
             match key {
                 b"GNU.sparse.offset" | b"GNU.sparse.numbytes" => pax.regions.push(value.to_vec()),
-                _ => _ = pax.records.insert(key.to_vec(), value.to_vec()),
+                _ => drop(pax.records.insert(key.to_vec(), value.to_vec())),
             }
             body = rest;
         }

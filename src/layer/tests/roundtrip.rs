@@ -185,22 +185,24 @@ fn keys_tell_layers_apart() {
     keys.push(key_of(&base(), &options("gzip:7", 1)));
     keys.push(key_of(&base(), &Options { epoch: Epoch::from_seconds(1).unwrap(), ..plain }));
     for edit in [
-        |c: &mut Changes| _ = c.puts.insert(path("a"), file("y")),
+        |c: &mut Changes| drop(c.puts.insert(path("a"), file("y"))),
         |c: &mut Changes| _ = c.puts.insert(path("c"), file("x")),
-        |c: &mut Changes| _ = c.puts.insert(path("c"), node(0o644, Kind::Hardlink(path("a")))),
+        |c: &mut Changes| drop(c.puts.insert(path("c"), node(0o644, Kind::Hardlink(path("a"))))),
         |c: &mut Changes| c.puts.get_mut(&path("a")).unwrap().meta.mode = 0o600,
         |c: &mut Changes| c.puts.get_mut(&path("a")).unwrap().meta.uid = 1,
         |c: &mut Changes| c.puts.get_mut(&path("a")).unwrap().meta.gid = 1,
         |c: &mut Changes| {
-            _ = c.puts.get_mut(&path("b")).unwrap().meta.xattrs.insert(b"user.x".to_vec(), vec![])
+            drop(c.puts.get_mut(&path("b")).unwrap().meta.xattrs.insert(b"user.x".to_vec(), vec![]))
         },
         |c: &mut Changes| _ = c.whiteouts.insert(path("c")),
         |c: &mut Changes| _ = c.opaques.insert(path("b")),
-        |c: &mut Changes| _ = c.puts.insert(path("b"), symlink("a")),
+        |c: &mut Changes| drop(c.puts.insert(path("b"), symlink("a"))),
         |c: &mut Changes| _ = c.puts.insert(path("b"), symlink("b")),
-        |c: &mut Changes| _ = c.puts.insert(path("b"), node(0o755, Kind::Fifo)),
+        |c: &mut Changes| drop(c.puts.insert(path("b"), node(0o755, Kind::Fifo))),
         |c: &mut Changes| _ = c.puts.insert(path("b"), node(0o755, Kind::CharDevice { major: 1, minor: 2 })),
-        |c: &mut Changes| _ = c.puts.insert(path("b"), node(0o755, Kind::BlockDevice { major: 1, minor: 2 })),
+        |c: &mut Changes| {
+            drop(c.puts.insert(path("b"), node(0o755, Kind::BlockDevice { major: 1, minor: 2 })))
+        },
     ] {
         let mut changes = base();
         edit(&mut changes);

@@ -47,7 +47,7 @@ fn config(layers: &[&[u8]]) -> Vec<u8> {
     value.to_string().into_bytes()
 }
 
-fn manifest(config: &str, tags: Value, layers: &[&str]) -> Value {
+fn manifest(config: &str, tags: &Value, layers: &[&str]) -> Value {
     json!({"Config": config, "RepoTags": tags, "Layers": layers})
 }
 
@@ -118,7 +118,8 @@ fn what_old_dockers_saved_is_read() {
     let (one, two) = (tar("one", "1"), tar("two", "2"));
     let config = config(&[&one, &two, &one]);
     let name = format!("{}.json", Digest::of(&config).hex());
-    let manifest = json!([manifest(&name, json!(["app:1"]), &["a/layer.tar", "b/layer.tar", "c/layer.tar"])]);
+    let manifest =
+        json!([manifest(&name, &json!(["app:1"]), &["a/layer.tar", "b/layer.tar", "c/layer.tar"])]);
     let (dir, path) = archive(
         &[
             ("manifest.json", manifest.to_string().as_bytes()),
@@ -146,7 +147,7 @@ fn what_old_dockers_saved_is_read() {
 fn several_images_need_a_choice() {
     let config = config(&[]);
     let entries =
-        json!([manifest("a.json", json!(["a:1", "b:1"]), &[]), manifest("b.json", Value::Null, &[])]);
+        json!([manifest("a.json", &json!(["a:1", "b:1"]), &[]), manifest("b.json", &Value::Null, &[])]);
     let (_dir, path) = archive(
         &[("manifest.json", entries.to_string().as_bytes()), ("a.json", &config), ("b.json", &config)],
         &[],
@@ -171,16 +172,16 @@ fn hostile_archives_are_refused() {
         let (_dir, path) = archive(&files, &[("link.tar", "/etc/passwd")]);
         DockerArchive::open(&path, &Choice::Only).map(drop).map_err(|error| error.to_string())
     };
-    open(&json!([manifest("c.json", json!([]), &["layer.tar"])]), &good).unwrap();
+    open(&json!([manifest("c.json", &json!([]), &["layer.tar"])]), &good).unwrap();
     for (what, manifest, config) in [
-        ("fewer layers", json!([manifest("c.json", json!([]), &[])]), &good[..]),
-        ("more layers", json!([manifest("c.json", json!([]), &["layer.tar"; 2])]), &good),
-        ("no layer", json!([manifest("c.json", json!([]), &["x\u{1b}.tar"])]), &good),
-        ("a link out", json!([manifest("c.json", json!([]), &["link.tar"])]), &good),
-        ("a path out", json!([manifest("../../etc/passwd", json!([]), &["layer.tar"])]), &good),
-        ("no config", json!([manifest("d.json", json!([]), &["layer.tar"])]), &good),
-        ("a wrong config", json!([manifest("c.json", json!([]), &["layer.tar"])]), b"{}"),
-        ("a huge config", json!([manifest("c.json", json!([]), &["layer.tar"])]), &vec![b' '; 9 << 20]),
+        ("fewer layers", json!([manifest("c.json", &json!([]), &[])]), &good[..]),
+        ("more layers", json!([manifest("c.json", &json!([]), &["layer.tar"; 2])]), &good),
+        ("no layer", json!([manifest("c.json", &json!([]), &["x\u{1b}.tar"])]), &good),
+        ("a link out", json!([manifest("c.json", &json!([]), &["link.tar"])]), &good),
+        ("a path out", json!([manifest("../../etc/passwd", &json!([]), &["layer.tar"])]), &good),
+        ("no config", json!([manifest("d.json", &json!([]), &["layer.tar"])]), &good),
+        ("a wrong config", json!([manifest("c.json", &json!([]), &["layer.tar"])]), b"{}"),
+        ("a huge config", json!([manifest("c.json", &json!([]), &["layer.tar"])]), &vec![b' '; 9 << 20]),
         ("no list", json!({}), &good),
         ("nothing in it", json!([]), &good),
     ] {
@@ -192,7 +193,7 @@ fn hostile_archives_are_refused() {
 #[test]
 fn a_layer_that_is_not_what_the_config_says_is_noticed() {
     let (right, wrong) = (tar("one", "1"), tar("one", "2"));
-    let manifest = json!([manifest("c.json", json!([]), &["layer.tar"])]);
+    let manifest = json!([manifest("c.json", &json!([]), &["layer.tar"])]);
     let files = [("manifest.json", manifest.to_string()), ("layer.tar", String::from_utf8(wrong).unwrap())];
     let config = config(&[&right]);
     let mut files: Vec<(&str, &[u8])> = files.iter().map(|(name, text)| (*name, text.as_bytes())).collect();

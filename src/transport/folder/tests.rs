@@ -37,10 +37,12 @@ fn a_tree_is_written_as_it_is() {
     let twin = node(0o600, Kind::File { content: Content::from_bytes(*b"twin"), inode });
     let tree = tree(&[
         ("", node(0o700, Kind::Dir)),
+        ("bin", node(0o755, Kind::Dir)),
         ("bin/tool", node(0o4755, Kind::File { content: Content::from_bytes(*b"x"), inode: None })),
         ("closed", node(0o555, Kind::Dir)),
         ("closed/file", file("in it")),
         ("closed-by-name", file("beside")),
+        ("etc", node(0o755, Kind::Dir)),
         ("etc/a", twin.clone()),
         ("etc/link", link("../../../outside")),
         ("fifo", node(0o620, Kind::Fifo)),
@@ -88,7 +90,7 @@ fn no_link_is_followed_whether_it_was_there_or_is_new() {
     assert_eq!(read(out.join("deep/sub/file")), "new");
     assert_eq!(read(outside.join("kept")), "kept");
     assert_eq!(outside.metadata().unwrap().mode() & 0o7777, 0o750);
-    assert_eq!(outside.join("sub").read_dir().unwrap().count(), 0);
+    assert_eq!(count(&outside.join("sub")), 0);
     assert!(!out.join("folder").symlink_metadata().unwrap().is_symlink());
 }
 
@@ -101,7 +103,7 @@ fn a_tree_that_goes_through_its_own_link_stays_inside() {
     let tree = tree(&[("a", link("../outside")), ("a/file", file("x"))]);
     write_folder(&tree, &out).unwrap();
     assert_eq!(read(out.join("a/file")), "x");
-    assert_eq!(outside.read_dir().unwrap().count(), 0);
+    assert_eq!(count(&outside), 0);
 }
 
 #[test]
@@ -171,4 +173,8 @@ fn platforms_have_folders_of_their_own() {
     let all = by_platform([(&Platform::default(), &one), (&arm, &one)]);
     let names: Vec<String> = all.iter().map(|(path, _)| path.to_string()).collect();
     assert_eq!(names, ["linux_amd64/etc/a", "linux_arm64/etc/a"]);
+}
+
+fn count(folder: &Path) -> usize {
+    walkdir::WalkDir::new(folder).min_depth(1).into_iter().count()
 }

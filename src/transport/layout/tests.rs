@@ -27,8 +27,8 @@ impl World {
         LayoutSink::new(&self.folder(), names).put(artifact, &self.blobs).unwrap()
     }
 
-    fn open(&self, choice: Choice) -> Result<Layout, TransportError> {
-        Layout::open(&self.folder(), &choice)
+    fn open(&self, choice: &Choice) -> Result<Layout, TransportError> {
+        Layout::open(&self.folder(), choice)
     }
 
     fn put_raw(&self, name: &str, content: &str) {
@@ -47,7 +47,7 @@ fn what_is_put_is_found() {
     let mut world = World::new();
     for artifact in [artifact(&mut world.blobs), index(&mut world.blobs)] {
         let digest = world.put(&artifact, &["x"]);
-        let layout = world.open(Choice::Tag("x".into())).unwrap();
+        let layout = world.open(&Choice::Tag("x".into())).unwrap();
         let found = load_all(&layout, layout.root()).unwrap();
         assert_eq!(found.digest(), digest);
         for blob in found.contents() {
@@ -63,7 +63,7 @@ fn an_image_goes_through_the_store_and_back() {
     world.put(&artifact, &["x"]);
     let store = crate::store::Store::open(&world.dir.path().join("store")).unwrap();
     let name: Reference = "app:1".parse().unwrap();
-    let layout = world.open(Choice::Only).unwrap();
+    let layout = world.open(&Choice::Only).unwrap();
     copy(&layout, &mut StoreSink::new(&store, vec![name.clone()]), None).unwrap();
     let source = StoreSource::named(&store, &name).unwrap().unwrap();
     let other = world.dir.path().join("other");
@@ -83,7 +83,7 @@ fn one_image_of_an_index_is_imported() {
     world.put(&artifact, &[]);
     let store = crate::store::Store::open(&world.dir.path().join("store")).unwrap();
     let platform: Platform = "linux/arm64".parse().unwrap();
-    let image = import(&world.open(Choice::Only).unwrap(), &store, &platform).unwrap();
+    let image = import(&world.open(&Choice::Only).unwrap(), &store, &platform).unwrap();
     assert_eq!(image.manifest.digest(), artifact.images()[1].manifest.digest());
     let has = |blob: &Descriptor| store.has(&digest_of(blob).unwrap());
     assert!(image.layers.iter().all(|layer| has(&layer.descriptor)));
@@ -103,10 +103,10 @@ fn names_are_replaced_and_others_stay() {
     world.put(&two, &[]);
     assert_eq!(world.entries(), ["a".to_owned(), "b".into(), "c".into(), unnamed(&two)]);
     for (name, artifact) in [("a", &one), ("b", &two), ("c", &two)] {
-        let found = world.open(Choice::Tag(name.into())).unwrap();
+        let found = world.open(&Choice::Tag(name.into())).unwrap();
         assert_eq!(*found.root().digest(), (&artifact.digest()).into());
     }
-    let by_digest = world.open(Choice::Digest(one.digest())).unwrap();
+    let by_digest = world.open(&Choice::Digest(one.digest())).unwrap();
     assert_eq!(*by_digest.root().digest(), (&one.digest()).into());
 }
 
@@ -115,14 +115,14 @@ fn without_a_choice_there_must_be_but_one() {
     let mut world = World::new();
     let (one, two) = (artifact(&mut world.blobs), index(&mut world.blobs));
     world.put(&one, &["a", "b"]);
-    world.open(Choice::Only).expect("both are the same image");
+    world.open(&Choice::Only).expect("both are the same image");
     world.put(&two, &["b"]);
-    let error = world.open(Choice::Only).unwrap_err().to_string();
+    let error = world.open(&Choice::Only).unwrap_err().to_string();
     assert!(error.ends_with("has several images and none was chosen: `a`, `b`"), "{error}");
-    let error = world.open(Choice::Tag("c\x1b".into())).unwrap_err().to_string();
+    let error = world.open(&Choice::Tag("c\x1b".into())).unwrap_err().to_string();
     assert!(error.ends_with("has no image `c\\u{1b}`; it has `a`, `b`"), "{error}");
     world.put(&two, &["latest"]);
-    assert_eq!(*world.open(Choice::Only).unwrap().root().digest(), (&two.digest()).into());
+    assert_eq!(*world.open(&Choice::Only).unwrap().root().digest(), (&two.digest()).into());
 }
 
 #[test]
@@ -132,10 +132,10 @@ fn whole_names_are_found_by_tag_and_by_name() {
     let name: Reference = "r.io/team/app:1".parse().unwrap();
     LayoutSink::new(&world.folder(), vec![(&name).into()]).put(&artifact, &world.blobs).unwrap();
     for choice in ["1", "r.io/team/app:1"] {
-        world.open(Choice::Tag(choice.into())).unwrap();
+        world.open(&Choice::Tag(choice.into())).unwrap();
     }
     for choice in ["2", "r.io/team/app:2", "app:1", "r.io/team/app"] {
-        assert!(world.open(Choice::Tag(choice.into())).is_err(), "`{choice}` was found");
+        assert!(world.open(&Choice::Tag(choice.into())).is_err(), "`{choice}` was found");
     }
 }
 
@@ -153,7 +153,7 @@ fn blobs_that_are_there_are_kept_and_damaged_ones_mended() {
     std::fs::write(path(bad), bytes).unwrap();
     world.put(&artifact, &["a"]);
     assert_eq!(inode(good), before);
-    let layout = world.open(Choice::Only).unwrap();
+    let layout = world.open(&Choice::Only).unwrap();
     pump(&mut *layout.open(bad).unwrap(), &mut io::sink()).unwrap();
 }
 
@@ -170,6 +170,26 @@ fn a_failed_put_changes_no_name() {
     assert_eq!(std::fs::read(world.folder().join("index.json")).unwrap(), before);
     let left: Vec<_> = walkdir::WalkDir::new(world.folder()).into_iter().map(Result::unwrap).collect();
     assert!(left.iter().all(|entry| !entry.file_name().to_string_lossy().starts_with(".lith-")));
+}
+
+#[test]
+fn a_file_that_is_no_such_blob_is_not_copied() {
+    let mut world = World::new();
+    let artifact = artifact(&mut world.blobs);
+    world.put(&artifact, &["a"]);
+    let layout = world.open(&Choice::Only).unwrap();
+    let blob = artifact.contents()[0];
+    let path = world.folder().join(blob_path(&digest_of(blob).unwrap()));
+    let good = std::fs::read(&path).unwrap();
+    let other = world.dir.path().join("other");
+    for bad in [[&good[..], b"x"].concat(), good[1..].to_vec(), vec![0; good.len()]] {
+        std::fs::write(&path, bad).unwrap();
+        assert!(copy(&layout, &mut LayoutSink::new(&other, Vec::new()), None).is_err());
+        assert!(!other.join(blob_path(&digest_of(blob).unwrap())).exists());
+        assert!(!other.join("index.json").exists());
+    }
+    std::fs::write(&path, good).unwrap();
+    copy(&layout, &mut LayoutSink::new(&other, Vec::new()), None).unwrap();
 }
 
 #[test]
@@ -222,12 +242,12 @@ fn hostile_layouts_are_refused() {
         " ".repeat(usize::try_from(MAX_MANIFEST).unwrap() + 1),
     ] {
         world.put_raw("index.json", &index);
-        assert!(world.open(Choice::Only).is_err(), "{:.200}", index);
+        assert!(world.open(&Choice::Only).is_err(), "{index:.200}");
     }
     world.put_raw("index.json", &entry(&digest, json!(1)));
-    world.open(Choice::Only).unwrap();
+    world.open(&Choice::Only).unwrap();
     world.put_raw("oci-layout", r#"{"imageLayoutVersion":"2.0.0"}"#);
-    assert!(world.open(Choice::Only).unwrap_err().to_string().contains("2.0.0"));
+    assert!(world.open(&Choice::Only).unwrap_err().to_string().contains("2.0.0"));
 }
 
 #[test]
@@ -246,7 +266,7 @@ fn a_fifo_in_a_blobs_place_is_not_waited_for() {
         0,
     )
     .unwrap();
-    assert!(world.open(Choice::Only).unwrap().open(blob).is_err());
+    assert!(world.open(&Choice::Only).unwrap().open(blob).is_err());
 }
 
 #[test]
