@@ -20,6 +20,9 @@ struct Entry<T> {
     value: T,
 }
 
+/// The blobs that an entry needs; `None` if the entry can't be read.
+pub(super) type Needs = Option<Vec<Digest>>;
+
 impl Store {
     /// What is remembered under `key`.
     pub fn memo<T: DeserializeOwned>(&self, kind: &str, key: &str) -> Option<T> {
@@ -49,7 +52,7 @@ impl Store {
     }
 
     /// Each entry's file with the blobs that it needs; of one that can't be read, a need that is never met.
-    pub(super) fn memo_entries(&self) -> Result<Vec<(PathBuf, Option<Vec<Digest>>)>, StoreError> {
+    pub(super) fn memo_entries(&self) -> Result<Vec<(PathBuf, Needs)>, StoreError> {
         let mut found = Vec::new();
         let root = self.private("memo");
         let list = |folder: &Path| sorted_entries(folder).map_err(doing("reading", folder));

@@ -192,7 +192,7 @@ fn keys_tell_layers_apart() {
         |c: &mut Changes| c.puts.get_mut(&path("a")).unwrap().meta.uid = 1,
         |c: &mut Changes| c.puts.get_mut(&path("a")).unwrap().meta.gid = 1,
         |c: &mut Changes| {
-            drop(c.puts.get_mut(&path("b")).unwrap().meta.xattrs.insert(b"user.x".to_vec(), vec![]))
+            drop(c.puts.get_mut(&path("b")).unwrap().meta.xattrs.insert(b"user.x".to_vec(), vec![]));
         },
         |c: &mut Changes| _ = c.whiteouts.insert(path("c")),
         |c: &mut Changes| _ = c.opaques.insert(path("b")),
@@ -201,7 +201,7 @@ fn keys_tell_layers_apart() {
         |c: &mut Changes| drop(c.puts.insert(path("b"), node(0o755, Kind::Fifo))),
         |c: &mut Changes| _ = c.puts.insert(path("b"), node(0o755, Kind::CharDevice { major: 1, minor: 2 })),
         |c: &mut Changes| {
-            drop(c.puts.insert(path("b"), node(0o755, Kind::BlockDevice { major: 1, minor: 2 })))
+            drop(c.puts.insert(path("b"), node(0o755, Kind::BlockDevice { major: 1, minor: 2 })));
         },
     ] {
         let mut changes = base();
