@@ -11,7 +11,7 @@ pub(super) struct Pax {
     /// The regions of GNU's sparse format 0.0, which repeats its two keys.
     pub(super) regions: Vec<Vec<u8>>,
     /// What holds where these records say nothing.
-    global: Option<Arc<Pax>>,
+    global: Option<Arc<Self>>,
 }
 
 impl Pax {
