@@ -184,7 +184,8 @@ fn keys_tell_layers_apart() {
     assert_eq!(keys[0], key_of(&base(), &Options { threads: 9, ..plain }));
     keys.push(key_of(&base(), &options("gzip:7", 1)));
     keys.push(key_of(&base(), &Options { epoch: Epoch::from_seconds(1).unwrap(), ..plain }));
-    let puts: [(&str, fn() -> Node); 7] = [
+    type Make = fn() -> Node;
+    let puts: [(&str, Make); 7] = [
         ("a", || file("y")),
         ("c", || file("x")),
         ("c", || node(0o644, Kind::Hardlink(path("a")))),
@@ -203,7 +204,7 @@ fn keys_tell_layers_apart() {
         |c: &mut Changes| c.puts.get_mut(&path("a")).unwrap().meta.uid = 1,
         |c: &mut Changes| c.puts.get_mut(&path("a")).unwrap().meta.gid = 1,
         |c: &mut Changes| {
-            c.puts.get_mut(&path("b")).unwrap().meta.xattrs = [(b"user.x".to_vec(), vec![])].into()
+            c.puts.get_mut(&path("b")).unwrap().meta.xattrs = [(b"user.x".to_vec(), vec![])].into();
         },
         |c: &mut Changes| c.puts.get_mut(&path("b")).unwrap().kind = Kind::BlockDevice { major: 1, minor: 2 },
         |c: &mut Changes| c.whiteouts = [path("c")].into(),
