@@ -112,7 +112,7 @@ fn reachable(store: &Store, present: &BTreeMap<Digest, u64>) -> Result<BTreeSet<
     let mut todo: Vec<Link> = Vec::new();
     for root in store.roots()? {
         let digest = Digest::try_from(root.digest()).expect("checked with the index");
-        todo.push(Link { digest, is_manifest: is_manifest(&root.media_type().to_string()) });
+        todo.push(Link { digest, is_manifest: is_manifest(root.media_type().as_ref()) });
     }
     while let Some(Link { digest, is_manifest }) = todo.pop() {
         // Again if it turns out that it has to be a manifest; and as each is read, a nesting can't go on for ever.

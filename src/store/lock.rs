@@ -36,14 +36,14 @@ impl Lock {
 
     /// As [`Lock::shared`], by one who may not write the lock file. It isn't made.
     pub(super) fn shared_by_reader(path: &Path) -> Result<Self, StoreError> {
-        Self::lock(open_regular(path).map_err(doing("opening", path))?, path, FlockOperation::LockShared)
+        Self::hold(open_regular(path).map_err(doing("opening", path))?, path, FlockOperation::LockShared)
     }
 
     fn take(path: &Path, operation: FlockOperation) -> Result<Self, StoreError> {
-        Self::lock(open_or_make(path).map_err(doing("opening", path))?, path, operation)
+        Self::hold(open_or_make(path).map_err(doing("opening", path))?, path, operation)
     }
 
-    fn lock(file: File, path: &Path, operation: FlockOperation) -> Result<Self, StoreError> {
+    fn hold(file: File, path: &Path, operation: FlockOperation) -> Result<Self, StoreError> {
         rustix::io::retry_on_intr(|| flock(&file, operation))
             .map_err(|error| doing("locking", path)(error.into()))?;
         Ok(Self { file })

@@ -243,7 +243,7 @@ fn a_name_with_a_digest_is_that_blobs_only() {
     store.tag(&pinned, &descriptor(b"{}")).unwrap();
     assert_eq!(store.resolve(&pinned).unwrap(), Some(descriptor(b"{}")));
     let index = fs::read_to_string(store.index_path()).unwrap();
-    let digest = format!(r#""digest":"{}""#, one);
+    let digest = format!(r#""digest":"{one}""#);
     fs::write(store.index_path(), index.replace(&digest, &format!(r#""digest":"{two}""#))).unwrap();
     assert!(matches!(store.resolve(&pinned), Err(StoreError::Damaged { .. })));
 }
