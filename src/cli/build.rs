@@ -115,7 +115,7 @@ pub(crate) struct Args {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Options that shape the image")]
 pub(crate) struct Shape {
-    /// The layers' compression: `gzip`, `zstd` or `none`, with a level if wanted (`zstd:9`) [default: gzip:6]
+    /// The layers' compression: `gzip`, `zstd` or `none`, with a level if wanted (`zstd:9`) [default: gzip:2]
     #[arg(long, value_name = "KIND[:LEVEL]")]
     pub(super) compression: Option<String>,
 
