@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use super::outside::{Outside, OutsideError, lock};
@@ -22,7 +22,9 @@ pub(super) struct Opened {
     /// As COPY sees it. Of what is not a folder it is made of `whole` when it is first asked for, as only the
     /// Buildfile, which may be in there, says how.
     tree: OnceLock<(Arc<Tree>, Notes)>,
-    pub(super) ignore: Ignore,
+    ignore: Ignore,
+    /// Where that list stands.
+    ignore_file: Option<PathBuf>,
     /// Of an archive or repository: with what is ignored, as the Buildfile may be.
     pub(super) whole: Tree,
     /// What came instead of an archive: a Buildfile alone.
@@ -71,6 +73,14 @@ impl Opened {
         })
     }
 
+    /// The pattern that takes a path away, in words.
+    pub(super) fn why_ignored(&self, path: &ImagePath) -> Option<String> {
+        let pattern = self.ignore.why(path.as_bytes())?;
+        let file = self.ignore_file.as_ref()?.file_name()?.to_string_lossy();
+        let line = pattern.line().map_or_else(String::new, |line| format!(", line {line},"));
+        Some(format!("`{}` in `{file}`{line}", pattern.text()))
+    }
+
     /// Notes the fingerprints that are known by now.
     pub(super) fn save(&self) {
         let Some((stats, since)) = lock(&self.stats).take() else { return };
@@ -88,8 +98,8 @@ impl Opened {
 
 fn folder(outside: &Outside, name: &ContextName, root: &Path) -> Result<Opened, OutsideError> {
     let build_file = outside.build_file.get().filter(|_| *name == ContextName::Main);
-    let ignore = ignore_file::find(root, build_file.map(AsRef::as_ref))?;
-    let ignore = ignore.map(|(_, ignore)| ignore).unwrap_or_default();
+    let (ignore_file, ignore) = ignore_file::find(root, build_file.map(AsRef::as_ref))?.unzip();
+    let ignore = ignore.unwrap_or_default();
     let stats = StatCache::open(&outside.store, root);
     let since = Moment::now();
     let known = |path: &ImagePath, stat: &_| stats.get(path.as_bytes(), stat);
@@ -102,15 +112,16 @@ fn folder(outside: &Outside, name: &ContextName, root: &Path) -> Result<Opened, 
     };
     let Context { tree, ignore, notes } = folder::read(root, options)?;
     let stats = Mutex::new(Some((stats, since)));
-    Ok(Opened { tree: (Arc::new(tree), notes).into(), ignore, stats, ..Opened::default() })
+    Ok(Opened { tree: (Arc::new(tree), notes).into(), ignore, ignore_file, stats, ..Opened::default() })
 }
 
 fn repository(outside: &Outside, address: &Git) -> Result<Opened, OutsideError> {
     let checkout = git::checkout(address, &outside.git_environment())?;
     let ignore = ignore_file::find_inside(&checkout.root(), None)?;
     let whole = checkout.read(Options { modes: Modes::Keep, ..Options::default() })?.tree;
-    let ignore = ignore.map(|(_, ignore)| ignore).unwrap_or_default();
-    Ok(Opened { ignore, whole, _checkout: Some(checkout), ..Opened::default() })
+    let (ignore_file, ignore) = ignore.unzip();
+    let ignore = ignore.unwrap_or_default();
+    Ok(Opened { ignore, ignore_file, whole, _checkout: Some(checkout), ..Opened::default() })
 }
 
 /// A tar of any compression, or a Buildfile alone.
@@ -118,8 +129,8 @@ fn packed(outside: &Outside, reader: impl Read) -> Result<Opened, OutsideError> 
     Ok(match archive::read(reader, outside.store.temp_file()?)? {
         Arrived::BuildFile(text) => Opened { lone_build_file: Some(text), ..Opened::default() },
         Arrived::Files(whole) => {
-            let ignore = ignore_file::find_in(&whole, None)?.map(|(_, ignore)| ignore).unwrap_or_default();
-            Opened { ignore, whole, ..Opened::default() }
+            let (ignore_file, ignore) = ignore_file::find_in(&whole, None)?.unzip();
+            Opened { ignore: ignore.unwrap_or_default(), ignore_file, whole, ..Opened::default() }
         }
     })
 }

@@ -360,8 +360,8 @@ impl Inputs for Outside {
         Ok(self.open(name)?.tree(self.modes()))
     }
 
-    fn ignored(&self, name: &ContextName, path: &ImagePath) -> bool {
-        self.open(name).is_ok_and(|opened| opened.ignore.excludes(path.as_bytes()))
+    fn ignored(&self, name: &ContextName, path: &ImagePath) -> Option<String> {
+        self.open(name).ok()?.why_ignored(path)
     }
 
     fn image(&self, pinned: &Pinned) -> Result<Arc<Image>, InputError> {

@@ -58,7 +58,6 @@ impl fmt::Display for Shown {
 impl std::error::Error for Shown {}
 
 /// Prints an error with its causes and hint to stderr, and gives the exit code for it.
-#[expect(clippy::print_stderr, reason = "the command line talks to people")]
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     if error.is::<Shown>() {
         return ExitCode::from(1);

@@ -23,7 +23,7 @@ pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
     tags.sort_by_cached_key(|(name, _)| name.to_string());
     match args.format.format {
         Format::Json => {
-            print_json(&tags.iter().map(|(name, d)| describe(name, d)).collect::<Vec<_>>().into())?
+            print_json(&tags.iter().map(|(name, d)| describe(name, d)).collect::<Vec<_>>().into())?;
         }
         Format::Text => {
             let mut rows = vec![["NAME", "DIGEST", "PLATFORM", "SIZE"].map(String::from).to_vec()];

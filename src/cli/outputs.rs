@@ -126,7 +126,7 @@ impl Sending {
             OutputKind::Image { .. } => drop(StoreSink::new(store, references).put(artifact, store)?),
             OutputKind::Layout(folder) => drop(LayoutSink::new(folder, names()).put(artifact, store)?),
             OutputKind::OciArchive(to) => {
-                drop(OciArchiveSink::new(to.clone(), names()).put(artifact, store)?)
+                drop(OciArchiveSink::new(to.clone(), names()).put(artifact, store)?);
             }
             OutputKind::DockerArchive(to) => {
                 drop(DockerArchiveSink::new(to.clone(), references).put(artifact, store)?);

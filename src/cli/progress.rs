@@ -51,7 +51,6 @@ impl Progress {
     }
 
     /// Prints a line above whatever is being redrawn.
-    #[expect(clippy::print_stderr, reason = "progress goes to stderr, data to stdout")]
     fn line(&self, line: &str) {
         if self.mode == Mode::Tty { self.live.suspend(|| eprintln!("{line}")) } else { eprintln!("{line}") }
     }
@@ -79,10 +78,8 @@ impl Progress {
         match event {
             Event::Warning { text } => self.line(&format!("\x1b[1;33mwarning\x1b[0m: {}", visible(text))),
             _ if self.mode == Mode::Quiet => {}
-            Event::Started { step } => {
-                if self.mode == Mode::Tty {
-                    self.start_spinner(*step);
-                }
+            Event::Started { step } if self.mode == Mode::Tty => {
+                self.start_spinner(*step);
             }
             Event::Finished { step, how, took } => {
                 if self.mode == Mode::Tty {

@@ -8,10 +8,10 @@ use crate::tree::{Changes, ImagePath, Meta, PathError, Tree};
 
 /// What a [`Mkdir`] did.
 #[derive(Debug)]
-pub struct Made {
-    pub changes: Changes,
+pub(super) struct Made {
+    pub(super) changes: Changes,
     /// Names that the image doesn't know, if it mattered.
-    pub unknown: Vec<Unknown>,
+    pub(super) unknown: Vec<Unknown>,
 }
 
 /// Why the folder can't be made.
@@ -25,7 +25,7 @@ pub enum MkdirError {
 }
 
 /// Makes the folder, links in its path followed inside the root. Folders that are there stay as they are.
-pub fn changes(mkdir: &Mkdir, base: &Tree) -> Result<Made, MkdirError> {
+pub(super) fn changes(mkdir: &Mkdir, base: &Tree) -> Result<Made, MkdirError> {
     let fail = |source| MkdirError::Resolve { path: mkdir.path.clone(), source };
     let ids = mkdir.owner.as_ref().map(|owner| owner::ids(owner, base)).transpose()?.unwrap_or_default();
     let mut root = Root::new(base);

@@ -35,8 +35,8 @@ pub trait Inputs: Sync {
     /// The files of a build context, without what its ignore file takes away.
     fn context(&self, name: &ContextName) -> Result<Arc<Tree>, InputError>;
 
-    /// Whether a context's ignore file takes that path away.
-    fn ignored(&self, name: &ContextName, path: &ImagePath) -> bool;
+    /// What of a context's ignore file takes that path away: the pattern, and where it stands.
+    fn ignored(&self, name: &ContextName, path: &ImagePath) -> Option<String>;
 
     /// An image whose blobs are in the store.
     fn image(&self, pinned: &Pinned) -> Result<Arc<Image>, InputError>;

@@ -39,7 +39,7 @@ where
             let result = work(id, &done);
             let mut state = lock(&state);
             match result {
-                Ok(value) => _ = state.done.insert(id, Arc::new(value)),
+                Ok(value) => drop(state.done.insert(id, Arc::new(value))),
                 Err(error) if state.failed.as_ref().is_none_or(|(first, _)| id < *first) => {
                     state.failed = Some((id, error));
                 }

@@ -187,7 +187,7 @@ impl<'a> Run<'a> {
         let unpack = |content: &Content| unpack::tree(self.store, content);
         let ignored = |path: &ImagePath| match &copy.from {
             TreeRef::Context(name) => self.inputs.ignored(name, path),
-            TreeRef::Stage(_) | TreeRef::Image(_) | TreeRef::Empty => false,
+            TreeRef::Stage(_) | TreeRef::Image(_) | TreeRef::Empty => None,
         };
         let inputs = CopyInputs { from: &from, others: &others, ignored: &ignored, unpack: &unpack };
         let copied = copy::changes::<ExecError>(copy, &inputs, base)?;

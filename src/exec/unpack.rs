@@ -1,7 +1,7 @@
 //! ADD of an archive: a file becomes the tree that is packed in it.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader, Read as _};
 use std::sync::{Arc, OnceLock};
 
 use super::ExecError;

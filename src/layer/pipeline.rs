@@ -59,13 +59,14 @@ struct Alone<'a, W> {
     compression: Compression,
     out: &'a mut W,
     slot: Slot,
+    scratch: Vec<u8>,
     diff: Option<Diff>,
 }
 
 impl<'a, W: Write> Alone<'a, W> {
     fn new(compression: Compression, out: &'a mut W) -> Self {
         let diff = (!compression.is_none()).then(Diff::new);
-        Self { compression, out, slot: Slot::default(), diff }
+        Self { compression, out, slot: Slot::default(), scratch: Vec::new(), diff }
     }
 }
 
@@ -77,7 +78,8 @@ impl<W: Write> Chunks for Alone<'_, W> {
     fn cut(&mut self) -> Result<(), LayerError> {
         if let Some(diff) = &mut self.diff {
             diff.0.update(&self.slot.raw);
-            self.slot.compress(self.compression).and_then(|()| self.out.write_all(&self.slot.packed))
+            let packed = self.compression.compress(&self.slot.raw, &mut self.scratch);
+            packed.and_then(|()| self.out.write_all(&self.scratch))
         } else {
             self.out.write_all(&self.slot.raw)
         }
@@ -96,8 +98,12 @@ struct Slot {
 }
 
 impl Slot {
-    fn compress(&mut self, compression: Compression) -> io::Result<()> {
-        compression.compress(&self.raw, &mut self.packed)
+    /// Compresses by way of `scratch`, which has to have room for the worst case; few slots need that much.
+    fn compress(&mut self, compression: Compression, scratch: &mut Vec<u8>) -> io::Result<()> {
+        compression.compress(&self.raw, scratch)?;
+        self.packed.clear();
+        self.packed.extend_from_slice(scratch);
+        Ok(())
     }
 
     fn reset(&mut self) {
@@ -117,7 +123,8 @@ fn side_by_side<W: Write + Send>(
     let (free_in, free) = channel();
     let (jobs, jobs_out) = channel();
     let (packed, packed_out) = channel();
-    for _ in 0..2 * options.threads {
+    // One for each worker, and some for the producer and the collector, so that nobody waits.
+    for _ in 0..options.threads + 3 {
         free_in.send(Slot::default()).expect("the receiver is here");
     }
     let jobs_out = Mutex::new(jobs_out);
@@ -162,8 +169,9 @@ impl Chunks for Shared {
 
 fn work(compression: Compression, jobs: &Mutex<Receiver<Slot>>, packed: &Sender<io::Result<Slot>>) {
     let next = || jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
+    let mut scratch = Vec::new();
     while let Ok(mut slot) = next() {
-        let result = slot.compress(compression).map(|()| slot);
+        let result = slot.compress(compression, &mut scratch).map(|()| slot);
         if packed.send(result).is_err() {
             return;
         }

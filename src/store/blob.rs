@@ -1,12 +1,12 @@
 //! Writing and reading blobs: no digest before the last byte, no byte without its digest.
 
 use std::io::{self, Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
-use super::{Store, StoreError, doing, named_temp, sync_folder};
-use crate::oci::{Algorithm, Descriptor, Digest, Digester};
+use super::{Store, StoreError, doing, make_folder, named_temp, open_regular, sorted_entries, sync_folder};
+use crate::oci::{Algorithm, Descriptor, Digest, Digester, HashingReader};
 
 /// Writes a blob to a temporary file, hashing as it goes. Dropped, it leaves nothing; only finishing it makes a
 /// blob, and its digest.
@@ -37,8 +37,10 @@ impl BlobWriter {
         let wanted = digest_of(expected).map_err(doing("storing a blob in", &self.blobs))?;
         let found = match wanted.algorithm() {
             Algorithm::Sha256 => self.digester.finish(),
-            // Such a blob would have to be hashed twice and named by the other hash: nobody has asked for it yet.
-            Algorithm::Sha512 => return Err(StoreError::Missing(wanted)),
+            // Rare enough to be read again for it.
+            other @ Algorithm::Sha512 => {
+                hash_file(self.file.path(), other).map_err(doing("reading", self.file.path()))?
+            }
         };
         if found != wanted || self.size != expected.size() {
             let (size, found_size) = (expected.size(), self.size);
@@ -47,23 +49,49 @@ impl BlobWriter {
         Self::name(self.file, &self.blobs, &found, self.size)
     }
 
-    fn name(
-        file: NamedTempFile,
-        blobs: &std::path::Path,
-        digest: &Digest,
-        size: u64,
-    ) -> Result<(), StoreError> {
-        let path = blobs.join(digest.hex());
+    fn name(file: NamedTempFile, blobs: &Path, digest: &Digest, size: u64) -> Result<(), StoreError> {
+        let folder = blobs.join(digest.algorithm().name());
+        let path = folder.join(digest.hex());
         if path.metadata().is_ok_and(|there| there.is_file() && there.len() == size) {
             return Ok(());
         }
         let name = || -> io::Result<()> {
+            make_folder(&folder)?;
             file.as_file().sync_data()?;
             file.persist(&path)?;
             sync_folder(&path)
         };
         name().map_err(doing("writing", &path))
     }
+}
+
+/// The digest of what is in a file now.
+pub(super) fn hash_file(path: &Path, algorithm: Algorithm) -> io::Result<Digest> {
+    let mut reader = HashingReader::new(open_regular(path)?, algorithm);
+    let mut buffer = vec![0; 1 << 17];
+    while reader.read(&mut buffer)? > 0 {}
+    Ok(reader.finish().0)
+}
+
+impl Store {
+    /// Every file in `blobs/`, sorted, with the digest that its path says, if it says one.
+    pub(super) fn blob_files(&self) -> Result<Vec<(PathBuf, Option<Digest>)>, StoreError> {
+        let list = |folder: &Path| sorted_entries(folder).map_err(doing("reading", folder));
+        let mut found = Vec::new();
+        for folder in list(&self.blobs())? {
+            let files = if folder.is_dir() { list(&folder)? } else { vec![folder] };
+            found.extend(files.into_iter().map(|path| {
+                let digest = digest_in(path.strip_prefix(self.blobs()).unwrap_or(&path));
+                (path, digest)
+            }));
+        }
+        Ok(found)
+    }
+}
+
+/// `sha256/…` → `sha256:…`
+fn digest_in(path: &Path) -> Option<Digest> {
+    path.to_str()?.replacen('/', ":", 1).parse().ok()
 }
 
 impl Write for BlobWriter {

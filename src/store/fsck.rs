@@ -1,17 +1,18 @@
 //! Checking the store: everything that can be recomputed is.
 
 use std::fmt;
-use std::fs::{self, File};
-use std::io::{self, Read};
-use std::path::PathBuf;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use serde_json::Value;
 
-use super::{MAX_DOCUMENT, Store, StoreError, doing, sorted_entries};
-use crate::oci::{Algorithm, Descriptor, Digest, HashingReader};
+use super::blob::hash_file;
+use super::{MAX_DOCUMENT, Store, StoreError, doing, make_folder, sorted_entries, stat_cache};
+use crate::oci::{Descriptor, Digest};
 
 /// Something that is not as it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +35,22 @@ pub enum What {
     Missing { digest: String, by: String },
     /// A document that says something that can't be.
     Malformed(String),
+    /// An entry of the memo or a stat cache that is not as it was written.
+    DamagedMemo,
+}
+
+impl What {
+    /// What to do about it.
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            Self::WrongDigest { .. } => "put it aside, then build or fetch again the images that need it",
+            Self::NotABlob => "put it aside, if no other tool is just writing it",
+            Self::Unreadable(_) => "check the disk and the permissions",
+            Self::Missing { .. } => "build or fetch the image again, or remove its name",
+            Self::Malformed(_) => "restore the file, or remove what refers to it",
+            Self::DamagedMemo => "put it aside; it is made again when it is needed",
+        }
+    }
 }
 
 impl fmt::Display for What {
@@ -46,19 +63,19 @@ impl fmt::Display for What {
                 write!(f, "`{digest}`, which {by} needs, is missing or of another size")
             }
             Self::Malformed(why) => write!(f, "it is malformed: {why}"),
+            Self::DamagedMemo => write!(f, "the memo is damaged"),
         }
     }
 }
 
 /// Recomputes every digest and follows every reference, on `threads` threads. Takes nothing away.
 pub fn check(store: &Store, threads: usize) -> Result<Vec<Problem>, StoreError> {
-    let folder = store.blobs();
-    let blobs = sorted_entries(&folder).map_err(doing("reading", &folder))?;
+    let blobs = store.blob_files()?;
     let problems = Mutex::new(Vec::new());
     let next = AtomicUsize::new(0);
     let work = || {
-        while let Some(path) = blobs.get(next.fetch_add(1, Ordering::Relaxed)) {
-            if let Some(what) = check_blob(path) {
+        while let Some((path, digest)) = blobs.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if let Some(what) = check_blob(path, digest.as_ref()) {
                 let problem = Problem { path: path.clone(), what };
                 problems.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(problem);
             }
@@ -72,42 +89,50 @@ pub fn check(store: &Store, threads: usize) -> Result<Vec<Problem>, StoreError> 
     });
     let mut problems = problems.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     check_references(store, &mut problems);
+    problems.extend(damaged_memos(store)?.into_iter().map(|path| Problem { path, what: What::DamagedMemo }));
     problems.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(problems)
 }
 
-/// Moves the blobs that are not what their names say out of the way, to `lith/quarantine`. What refers to them
-/// is then missing them, which a build or a copy mends.
+/// Moves the blobs that are not what their names say out of the way, to `lith/quarantine`, and damaged memos with
+/// them. What refers to the blobs is then missing them, which a build or a copy mends.
 pub fn quarantine(store: &Store, problems: &[Problem]) -> Result<usize, StoreError> {
     let folder = store.private("quarantine");
     let bad = |problem: &&Problem| {
-        matches!(problem.what, What::WrongDigest { .. } | What::NotABlob)
-            && problem.path.starts_with(store.blobs())
+        matches!(problem.what, What::WrongDigest { .. } | What::NotABlob | What::DamagedMemo)
+            && problem.path.starts_with(store.root())
     };
     let mut moved = 0;
     for problem in problems.iter().filter(bad) {
-        fs::create_dir_all(&folder).map_err(doing("making", &folder))?;
+        make_folder(&folder).map_err(doing("making", &folder))?;
         let name = problem.path.file_name().expect("a file in a folder");
-        fs::rename(&problem.path, folder.join(name)).map_err(doing("moving", &problem.path))?;
-        moved += 1;
+        match fs::rename(&problem.path, folder.join(name)) {
+            // Somebody else was faster.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            result => {
+                result.map_err(doing("moving", &problem.path))?;
+                moved += 1;
+            }
+        }
     }
     Ok(moved)
 }
 
-fn check_blob(path: &std::path::Path) -> Option<What> {
-    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    let Ok(expected) = format!("sha256:{name}").parse::<Digest>() else { return Some(What::NotABlob) };
-    let hash = || -> io::Result<Digest> {
-        let mut reader = HashingReader::new(File::open(path)?, Algorithm::Sha256);
-        let mut buffer = vec![0; 1 << 17];
-        while reader.read(&mut buffer)? > 0 {}
-        Ok(reader.finish().0)
-    };
-    match hash() {
-        Ok(found) if found == expected => None,
+fn check_blob(path: &Path, expected: Option<&Digest>) -> Option<What> {
+    let Some(expected) = expected else { return Some(What::NotABlob) };
+    match hash_file(path, expected.algorithm()) {
+        Ok(found) if found == *expected => None,
         Ok(found) => Some(What::WrongDigest { found }),
         Err(error) => Some(What::Unreadable(error.to_string())),
     }
+}
+
+fn damaged_memos(store: &Store) -> Result<Vec<PathBuf>, StoreError> {
+    let memos = store.memo_entries()?.into_iter().filter(|(_, needs)| needs.is_none());
+    let folder = store.private("stat");
+    let caches = sorted_entries(&folder).map_err(doing("reading", &folder))?.into_iter();
+    let caches = caches.filter(|path| stat_cache::context_of(path).is_none());
+    Ok(memos.map(|(path, _)| path).chain(caches).collect())
 }
 
 fn check_references(store: &Store, problems: &mut Vec<Problem>) {
@@ -122,7 +147,7 @@ fn check_references(store: &Store, problems: &mut Vec<Problem>) {
     let mut todo: Vec<(Descriptor, PathBuf)> =
         roots.into_iter().map(|descriptor| (descriptor, store.index_path())).collect();
     while let Some((descriptor, by)) = todo.pop() {
-        if !seen.insert(descriptor.digest().to_string()) {
+        if !seen.insert((descriptor.digest().to_string(), descriptor.size())) {
             continue;
         }
         match references(store, &descriptor) {
@@ -143,7 +168,11 @@ fn references(store: &Store, descriptor: &Descriptor) -> Result<(PathBuf, Vec<De
     let malformed = |why: String| Some(What::Malformed(why));
     let digest = Digest::try_from(descriptor.digest()).map_err(|error| malformed(error.to_string()))?;
     let path = store.blob_path(&digest);
-    let size = path.metadata().map_err(|_| None)?.len();
+    let Some(size) = store.size_of(&digest) else {
+        // A foreign layer is to be had elsewhere, and need not be here.
+        let foreign = descriptor.urls().as_ref().is_some_and(|urls| !urls.is_empty());
+        return if foreign { Ok((path, Vec::new())) } else { Err(None) };
+    };
     if size != descriptor.size() {
         return Err(None);
     }

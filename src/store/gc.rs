@@ -1,14 +1,18 @@
 //! Garbage collection: what no entry of the index needs goes.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::files::remove;
 use super::lock::Lock;
-use super::{MAX_DOCUMENT, Store, StoreError, doing, read_bounded, sorted_entries};
-use crate::oci::Digest;
+use super::{MAX_DOCUMENT, Store, StoreError, doing, open_regular, read_bounded, sorted_entries, stat_cache};
+use crate::oci::{Digest, Digester};
+
+/// Larger than any registry takes.
+const MAX_MANIFEST: u64 = 64 << 20;
 
 /// What to keep beside what is named.
 #[derive(Debug, Clone, Copy, Default)]
@@ -24,38 +28,52 @@ pub struct Options {
 pub struct Garbage {
     /// Blobs with their sizes, in order.
     pub blobs: Vec<(Digest, u64)>,
-    /// Entries of the memo that are about those blobs.
+    /// Entries of the memo that are about those blobs, or damaged.
     pub memos: usize,
+    /// What `fsck` has put into quarantine, and the stat caches of contexts that are gone.
+    pub leftovers: usize,
 }
 
 /// Collects the garbage of the store in a folder. Waits until nobody has the store open, so that nothing is taken
-/// that a build under way has made or found.
+/// that a build under way has made or found; who has it open themselves waits for ever. Other tools know nothing of
+/// that lock: none should write into the store meanwhile.
 pub fn collect(root: &Path, options: &Options) -> Result<Garbage, StoreError> {
     // Opening makes the layout where there is none, and sweeps temporary files.
     let store = Store::open(root)?;
     if options.dry_run {
-        return Ok(find(&store, options)?.0);
+        return Ok(find(&store, options)?.garbage());
     }
     // Our own shared lock would keep us waiting for ever.
     let Store { root, _lock } = store;
     drop(_lock);
     let exclusive = Lock::exclusive(&root.join("lith/lock"))?;
     let store = Store { root, _lock: Some(exclusive) };
-    let (garbage, memos) = find(&store, options)?;
+    let found = find(&store, options)?;
     // Memos first: one that is about a blob must not outlive it. (It would be noticed, but it would be there.)
-    for path in memos {
-        fs::remove_file(&path).map_err(doing("removing", &path))?;
+    let blobs: Vec<_> = found.blobs.iter().map(|(digest, _)| store.blob_path(digest)).collect();
+    for path in found.memos.iter().chain(&found.leftovers).chain(&blobs) {
+        remove(path).map_err(doing("removing", path))?;
     }
-    for (digest, _) in &garbage.blobs {
-        let path = store.blob_path(digest);
-        fs::remove_file(&path).map_err(doing("removing", &path))?;
-    }
-    Ok(garbage)
+    Ok(found.garbage())
 }
 
-fn find(store: &Store, options: &Options) -> Result<(Garbage, Vec<PathBuf>), StoreError> {
-    let present = present(store)?;
+/// The garbage with its paths.
+struct Found {
+    blobs: Vec<(Digest, u64)>,
+    memos: Vec<PathBuf>,
+    leftovers: Vec<PathBuf>,
+}
+
+impl Found {
+    fn garbage(self) -> Garbage {
+        Garbage { blobs: self.blobs, memos: self.memos.len(), leftovers: self.leftovers.len() }
+    }
+}
+
+fn find(store: &Store, options: &Options) -> Result<Found, StoreError> {
+    // What an entry needs is there before the entry, and a dry run may see one made: so the index comes last.
     let memos = store.memo_entries()?;
+    let present = present(store)?;
     let mut needed = reachable(store, &present)?;
     if options.keep_cache {
         needed.extend(memos.iter().filter_map(|(_, needs)| needs.as_ref()).flatten().cloned());
@@ -67,38 +85,87 @@ fn find(store: &Store, options: &Options) -> Result<(Garbage, Vec<PathBuf>), Sto
             .as_ref()
             .is_none_or(|needs| needs.iter().any(|blob| goes.contains_key(blob) || !store.has(blob)))
     };
-    let memos: Vec<PathBuf> =
-        memos.into_iter().filter(|(_, needs)| stale(needs)).map(|(path, _)| path).collect();
-    Ok((Garbage { blobs: goes.into_iter().collect(), memos: memos.len() }, memos))
+    let memos = memos.into_iter().filter(|(_, needs)| stale(needs)).map(|(path, _)| path).collect();
+    Ok(Found { blobs: goes.into_iter().collect(), memos, leftovers: leftovers(store)? })
+}
+
+fn leftovers(store: &Store) -> Result<Vec<PathBuf>, StoreError> {
+    let list = |folder: &Path| sorted_entries(folder).map_err(doing("reading", folder));
+    let mut found = list(&store.private("quarantine"))?;
+    let is_old = |path: &PathBuf| {
+        stat_cache::context_of(path).is_none_or(|context| context.symlink_metadata().is_err())
+    };
+    found.extend(list(&store.private("stat"))?.into_iter().filter(is_old));
+    Ok(found)
 }
 
 /// Every blob with its size. A file with another name than a digest is not ours, and is left alone.
 fn present(store: &Store) -> Result<BTreeMap<Digest, u64>, StoreError> {
-    let folder = store.blobs();
-    let mut found = BTreeMap::new();
-    for path in sorted_entries(&folder).map_err(doing("reading", &folder))? {
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        if let Ok(digest) = format!("sha256:{name}").parse() {
-            let size = path.metadata().map_err(doing("reading", &path))?.len();
-            found.insert(digest, size);
-        }
-    }
-    Ok(found)
+    let blobs = store.blob_files()?.into_iter().filter_map(|(_, digest)| digest);
+    Ok(blobs.filter_map(|digest| Some((digest.clone(), store.size_of(&digest)?))).collect())
 }
 
 /// What the index refers to, at any depth, and what refers to any of that as its subject.
 fn reachable(store: &Store, present: &BTreeMap<Digest, u64>) -> Result<BTreeSet<Digest>, StoreError> {
-    let mut reached = BTreeSet::new();
-    let mut todo: Vec<Digest> =
-        store.roots()?.iter().filter_map(|root| Digest::try_from(root.digest()).ok()).collect();
     let referrers = referrers(store, present);
-    while let Some(digest) = todo.pop() {
-        if reached.insert(digest.clone()) {
-            todo.extend(document(store, &digest, present).iter().flat_map(references));
-            todo.extend(referrers.get(&digest).into_iter().flatten().cloned());
-        }
+    let mut reached = BTreeMap::new();
+    let mut todo: Vec<Link> = Vec::new();
+    for root in store.roots()? {
+        let digest = Digest::try_from(root.digest()).expect("checked with the index");
+        todo.push(Link { digest, is_manifest: is_manifest(root.media_type().as_ref()) });
     }
-    Ok(reached)
+    while let Some(Link { digest, is_manifest }) = todo.pop() {
+        // Again if it turns out that it has to be a manifest; and as each is read, a nesting can't go on for ever.
+        if reached.get(&digest).is_some_and(|before| *before || !is_manifest) {
+            continue;
+        }
+        reached.insert(digest.clone(), is_manifest);
+        let document =
+            if is_manifest { manifest(store, &digest, present)? } else { document(store, &digest, present) };
+        todo.extend(document.iter().flat_map(references));
+        let referring = referrers.get(&digest).into_iter().flatten();
+        todo.extend(referring.map(|digest| Link { digest: digest.clone(), is_manifest: false }));
+    }
+    Ok(reached.into_keys().collect())
+}
+
+/// What a document refers to.
+struct Link {
+    digest: Digest,
+    /// For sure; anything else may be one, too.
+    is_manifest: bool,
+}
+
+fn is_manifest(media_type: &str) -> bool {
+    [
+        "application/vnd.oci.image.index.v1+json",
+        "application/vnd.oci.image.manifest.v1+json",
+        "application/vnd.docker.distribution.manifest.list.v2+json",
+        "application/vnd.docker.distribution.manifest.v2+json",
+    ]
+    .contains(&media_type)
+}
+
+/// A manifest that is needed. An index may list what was never fetched; but if one that is here can't be read, what
+/// it needs can't be told from garbage, and nothing may go.
+fn manifest(
+    store: &Store,
+    digest: &Digest,
+    present: &BTreeMap<Digest, u64>,
+) -> Result<Option<Value>, StoreError> {
+    if !present.contains_key(digest) {
+        return Ok(None);
+    }
+    let path = store.blob_path(digest);
+    let bytes = read_bounded(&path, MAX_MANIFEST).map_err(doing("reading", &path))?;
+    let damaged = |why: String| StoreError::Damaged { path: path.clone(), why };
+    let mut digester = Digester::new(digest.algorithm());
+    digester.update(&bytes);
+    let found = digester.finish();
+    if found != *digest {
+        return Err(damaged(format!("its bytes have the digest `{found}`")));
+    }
+    serde_json::from_slice(&bytes).map(Some).map_err(|error| damaged(error.to_string()))
 }
 
 /// By subject, the manifests that refer to it.
@@ -113,24 +180,28 @@ fn referrers(store: &Store, present: &BTreeMap<Digest, u64>) -> BTreeMap<Digest,
     found
 }
 
-/// A blob as JSON, if it is small enough to be a document and looks like one. Not verified: whoever reads a wrong
-/// manifest here keeps too much or fails later, but never takes a blob that a right one needs.
+/// A blob as JSON, if it is small enough to be a document and looks like one. Not verified: to whom it isn't known to
+/// be a manifest, a wrong one can only make keep too much.
 fn document(store: &Store, digest: &Digest, present: &BTreeMap<Digest, u64>) -> Option<Value> {
     present.get(digest).filter(|size| **size <= MAX_DOCUMENT)?;
     let path = store.blob_path(digest);
     let mut first = [0];
-    std::io::Read::read_exact(&mut fs::File::open(&path).ok()?, &mut first).ok()?;
+    open_regular(&path).ok()?.read_exact(&mut first).ok()?;
     if first != *b"{" && !first[0].is_ascii_whitespace() {
         return None;
     }
     serde_json::from_slice(&read_bounded(&path, MAX_DOCUMENT).ok()?).ok()
 }
 
-fn references(document: &Value) -> Vec<Digest> {
+fn references(document: &Value) -> Vec<Link> {
     let lists = ["manifests", "layers", "blobs"];
     let listed = lists.iter().filter_map(|key| document.get(key)?.as_array()).flatten();
     let single = ["config", "subject"].iter().filter_map(|key| document.get(key));
-    listed.chain(single).filter_map(digest_in).collect()
+    let link = |descriptor: &Value| {
+        let media_type = descriptor.get("mediaType").and_then(Value::as_str).unwrap_or_default();
+        Some(Link { digest: digest_in(descriptor)?, is_manifest: is_manifest(media_type) })
+    };
+    listed.chain(single).filter_map(link).collect()
 }
 
 fn digest_in(descriptor: &Value) -> Option<Digest> {

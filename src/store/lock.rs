@@ -5,6 +5,7 @@ use std::path::Path;
 
 use rustix::fs::{FlockOperation, flock};
 
+use super::files::{open_or_make, open_regular};
 use super::{StoreError, doing};
 
 /// A lock that is held until it is dropped.
@@ -33,16 +34,18 @@ impl Lock {
         }
     }
 
+    /// As [`Lock::shared`], by one who may not write the lock file. It isn't made.
+    pub(super) fn shared_by_reader(path: &Path) -> Result<Self, StoreError> {
+        Self::hold(open_regular(path).map_err(doing("opening", path))?, path, FlockOperation::LockShared)
+    }
+
     fn take(path: &Path, operation: FlockOperation) -> Result<Self, StoreError> {
-        let mut options = File::options();
-        let file = options.read(true).write(true).create(true).truncate(false).open(path);
-        let file = file.map_err(doing("opening", path))?;
-        loop {
-            match flock(&file, operation) {
-                Ok(()) => return Ok(Self { _file: file }),
-                Err(rustix::io::Errno::INTR) => {}
-                Err(error) => return Err(doing("locking", path)(error.into())),
-            }
-        }
+        Self::hold(open_or_make(path).map_err(doing("opening", path))?, path, operation)
+    }
+
+    fn hold(file: File, path: &Path, operation: FlockOperation) -> Result<Self, StoreError> {
+        rustix::io::retry_on_intr(|| flock(&file, operation))
+            .map_err(|error| doing("locking", path)(error.into()))?;
+        Ok(Self { _file: file })
     }
 }

@@ -1,17 +1,20 @@
 //! The memo: what was found out once, by key. Private to lith, and never needed: an entry that is damaged, foreign
 //! or gone is found out again.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{Store, StoreError, doing, named_temp, sorted_entries};
+use super::files::make_folders;
+use super::{Store, StoreError, doing, named_temp, read_bounded, sorted_entries};
 use crate::oci::Digest;
 
 /// The first bytes of an entry. Another number is another format, and is not read.
-const MAGIC: &[u8; 8] = b"lithmem1";
+const MAGIC: &[u8; 8] = b"lithmem2";
+
+/// More than the listing of a layer of some million files.
+const LIMIT: u64 = 1 << 30;
 
 /// An entry's body: the value, and the blobs without which it is worth nothing.
 #[derive(Serialize, Deserialize)]
@@ -19,6 +22,9 @@ struct Entry<T> {
     needs: Vec<Digest>,
     value: T,
 }
+
+/// The blobs that an entry needs; `None` if the entry can't be read.
+pub(super) type Needs = Option<Vec<Digest>>;
 
 impl Store {
     /// What is remembered under `key`.
@@ -49,7 +55,7 @@ impl Store {
     }
 
     /// Each entry's file with the blobs that it needs; of one that can't be read, a need that is never met.
-    pub(super) fn memo_entries(&self) -> Result<Vec<(PathBuf, Option<Vec<Digest>>)>, StoreError> {
+    pub(super) fn memo_entries(&self) -> Result<Vec<(PathBuf, Needs)>, StoreError> {
         let mut found = Vec::new();
         let root = self.private("memo");
         let list = |folder: &Path| sorted_entries(folder).map_err(doing("reading", folder));
@@ -72,8 +78,8 @@ pub(super) fn read<T: DeserializeOwned>(path: &Path) -> Option<T> {
     postcard::from_bytes(&read_body(path)?).ok()
 }
 
-fn read_body(path: &Path) -> Option<Vec<u8>> {
-    let mut bytes = fs::read(path).ok()?;
+pub(super) fn read_body(path: &Path) -> Option<Vec<u8>> {
+    let mut bytes = read_bounded(path, LIMIT).ok()?;
     let (head, body) = bytes.split_at_checked(MAGIC.len() + blake3::OUT_LEN)?;
     let (magic, hash) = head.split_at(MAGIC.len());
     if magic != MAGIC || blake3::hash(body).as_bytes() != hash {
@@ -87,7 +93,7 @@ pub(super) fn write<T: Serialize>(temporaries: &Path, path: &Path, value: &T) ->
     let body = postcard::to_stdvec(value).expect("the store's own types can be written");
     let write = || -> std::io::Result<()> {
         use std::io::Write as _;
-        fs::create_dir_all(path.parent().expect("a file in a folder"))?;
+        make_folders(path.parent().expect("a file in a folder"))?;
         let mut file = named_temp(temporaries)?;
         file.write_all(MAGIC)?;
         file.write_all(blake3::hash(&body).as_bytes())?;

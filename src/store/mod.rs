@@ -7,6 +7,7 @@
 //! the cost of time.
 
 mod blob;
+mod files;
 pub mod fsck;
 pub mod gc;
 mod lock;
@@ -21,6 +22,7 @@ use std::path::{Path, PathBuf};
 pub use blob::{BlobWriter, Verified};
 
 use crate::oci::{Descriptor, Digest, MediaType};
+use files::{is_read_only, make_folder, named_temp, open_regular, read_bounded, sorted_entries, sync_folder};
 use lock::Lock;
 
 /// An open store. While one is open, nothing is taken out of it.
@@ -45,6 +47,8 @@ pub enum StoreError {
     Mismatch { expected: Digest, size: u64, found: Digest, found_size: u64 },
     #[error("`{digest}` has {size} bytes, more than the {limit} that such a document may have")]
     TooLarge { digest: Digest, size: u64, limit: u64 },
+    #[error("`{name}` can't be the name of `{digest}`")]
+    OtherDigest { name: String, digest: Digest },
     #[error("`{}` is damaged: {why}", .path.display())]
     Damaged { path: PathBuf, why: String },
 }
@@ -60,22 +64,47 @@ const MAX_DOCUMENT: u64 = 4 << 20;
 impl Store {
     /// Opens the store in a folder, made if need be. Waits for a garbage collection that is under way.
     ///
-    /// A store that may only be read is opened too, for reading.
+    /// A store that may only be read is opened too, for reading. A folder with something else in it is refused.
     pub fn open(root: &Path) -> Result<Self, StoreError> {
         let mut store = Self { root: root.to_owned(), _lock: None };
+        store.refuse_other_folders()?;
         match store.prepare() {
             Ok(lock) => store._lock = Some(lock),
             Err(StoreError::Io { error, .. })
-                if is_read_only(&error) && root.join("oci-layout").is_file() => {}
+                if is_read_only(&error) && root.join("oci-layout").is_file() =>
+            {
+                // Without a lock file, nobody has ever collected garbage here.
+                store._lock = Lock::shared_by_reader(&store.private("lock")).ok();
+            }
             Err(error) => return Err(error),
         }
         store.check_layout()?;
         Ok(store)
     }
 
+    /// A slip in a path must not scatter a store's files over somebody's home.
+    fn refuse_other_folders(&self) -> Result<(), StoreError> {
+        const OURS: [&str; 4] = ["blobs", "index.json", "lith", "oci-layout"];
+        if self.root.join("oci-layout").exists() {
+            return Ok(());
+        }
+        let entries = sorted_entries(&self.root).map_err(doing("reading", &self.root))?;
+        match entries.iter().find(|path| !OURS.iter().any(|ours| path.ends_with(ours))) {
+            Some(path) => Err(StoreError::NotAStore {
+                path: self.root.clone(),
+                why: format!("it has no `oci-layout`, but `{}`", path.display()),
+            }),
+            None => Ok(()),
+        }
+    }
+
     fn prepare(&self) -> Result<Lock, StoreError> {
-        for folder in [self.blobs(), self.private("tmp")] {
-            fs::create_dir_all(&folder).map_err(doing("making", &folder))?;
+        if let Some(parent) = self.root.parent() {
+            fs::create_dir_all(parent).map_err(doing("making", parent))?;
+        }
+        let (blobs, tmp) = (self.blobs(), self.private("tmp"));
+        for folder in [&self.root, &blobs, &blobs.join("sha256"), &self.root.join("lith"), &tmp] {
+            make_folder(folder).map_err(doing("making", folder))?;
         }
         let path = self.private("lock");
         if let Some(lock) = Lock::try_exclusive(&path)? {
@@ -85,13 +114,15 @@ impl Store {
         }
         let lock = Lock::shared(&path)?;
         let layout = self.root.join("oci-layout");
-        if !layout.exists() {
-            self.replace(&layout, br#"{"imageLayoutVersion":"1.0.0"}"#)?;
+        if layout.exists() {
+            // If the index is lost, it stays so until somebody mends it: an empty one would make garbage of all.
+            return Ok(lock);
         }
         let _guard = self.lock_index()?;
         if !self.index_path().exists() {
             self.replace(&self.index_path(), tags::EMPTY)?;
         }
+        self.replace(&layout, br#"{"imageLayoutVersion":"1.0.0"}"#)?;
         Ok(lock)
     }
 
@@ -114,7 +145,7 @@ impl Store {
     }
 
     fn blobs(&self) -> PathBuf {
-        self.root.join("blobs/sha256")
+        self.root.join("blobs")
     }
 
     fn private(&self, name: &str) -> PathBuf {
@@ -127,11 +158,16 @@ impl Store {
 
     /// The path of a blob, whether it is there or not.
     pub fn blob_path(&self, digest: &Digest) -> PathBuf {
-        self.root.join("blobs").join(digest.algorithm().name()).join(digest.hex())
+        self.blobs().join(digest.algorithm().name()).join(digest.hex())
     }
 
+    /// Whether it has a blob of that digest. Whether that is what it should be shows when it is read.
     pub fn has(&self, digest: &Digest) -> bool {
-        self.blob_path(digest).is_file()
+        self.size_of(digest).is_some()
+    }
+
+    fn size_of(&self, digest: &Digest) -> Option<u64> {
+        self.blob_path(digest).metadata().ok().filter(fs::Metadata::is_file).map(|metadata| metadata.len())
     }
 
     /// A writer of a new blob.
@@ -142,7 +178,7 @@ impl Store {
     /// Stores bytes as a blob.
     pub fn put(&self, bytes: &[u8]) -> Result<Digest, StoreError> {
         let digest = Digest::of(bytes);
-        if !self.has(&digest) {
+        if self.size_of(&digest) != Some(bytes.len() as u64) {
             let mut writer = self.writer()?;
             io::Write::write_all(&mut writer, bytes).map_err(doing("writing a blob to", &self.root))?;
             writer.finish()?;
@@ -156,7 +192,7 @@ impl Store {
         let digest = blob::digest_of(descriptor)
             .map_err(|error| StoreError::Damaged { path: self.index_path(), why: error.to_string() })?;
         let path = self.blob_path(&digest);
-        let file = File::open(&path).map_err(|error| match error.kind() {
+        let file = open_regular(&path).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => StoreError::Missing(digest),
             _ => StoreError::Io { doing: "opening", path: path.clone(), error },
         })?;
@@ -178,9 +214,7 @@ impl Store {
 
     /// The descriptor of a manifest or index that is in the store, by its digest alone.
     pub fn manifest(&self, digest: &Digest) -> Result<Option<Descriptor>, StoreError> {
-        let path = self.blob_path(digest);
-        let Ok(metadata) = path.metadata() else { return Ok(None) };
-        let size = metadata.len();
+        let Some(size) = self.size_of(digest) else { return Ok(None) };
         let blob = oci_spec::image::Digest::from(digest);
         let any = Descriptor::new(MediaType::ImageManifest, size, blob.clone());
         let bytes = self.read_blob(&any, MAX_DOCUMENT)?;
@@ -209,7 +243,7 @@ impl Store {
         let folder = self.private("tmp");
         for path in sorted_entries(&folder).unwrap_or_default() {
             // What can't be removed now is no worse than what was there before.
-            drop(if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) });
+            drop(files::remove(&path));
         }
     }
 
@@ -224,44 +258,6 @@ impl Store {
         };
         write().map_err(doing("writing", path))
     }
-}
-
-/// A temporary file that others may read once it has its name: the default keeps them out.
-fn named_temp(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
-    use std::os::unix::fs::PermissionsExt as _;
-    let file = tempfile::NamedTempFile::new_in(folder)?;
-    file.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
-    Ok(file)
-}
-
-/// Makes a rename last.
-fn sync_folder(path: &Path) -> io::Result<()> {
-    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
-}
-
-fn is_read_only(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
-}
-
-fn read_bounded(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > limit {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it has more than {limit} bytes")));
-    }
-    Ok(bytes)
-}
-
-/// What is in a folder, by name; nothing if there is no such folder.
-#[expect(clippy::disallowed_methods, reason = "sorted here")]
-fn sorted_entries(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    let entries = match fs::read_dir(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries?,
-    };
-    let mut paths = entries.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
-    paths.sort();
-    Ok(paths)
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@
 //! as the hashing would leave the same ctime behind (git's "racy" index entries). ctime can't be set by users.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -16,6 +18,7 @@ use crate::tree::{Fingerprint, Stat};
 /// The fingerprints known of one context.
 #[derive(Debug)]
 pub struct StatCache {
+    context: PathBuf,
     file: PathBuf,
     temporaries: PathBuf,
     known: BTreeMap<Vec<u8>, Entry>,
@@ -31,14 +34,30 @@ struct Entry {
     hashed: (i64, i64),
 }
 
+/// What is in the file.
+#[derive(Serialize, Deserialize)]
+struct Saved {
+    /// For garbage collection; the file's name is its hash.
+    context: Vec<u8>,
+    entries: Vec<(Vec<u8>, Entry)>,
+}
+
+/// The context that the cache in `file` is of; `None` if the file is damaged.
+pub(super) fn context_of(file: &Path) -> Option<PathBuf> {
+    let body = memo::read_body(file)?;
+    let (context, _) = postcard::take_from_bytes::<Vec<u8>>(&body).ok()?;
+    Some(OsString::from_vec(context).into())
+}
+
 impl StatCache {
     /// What is known of the context at that path.
     pub fn open(store: &Store, context: &Path) -> Self {
         let context = context.canonicalize().unwrap_or_else(|_| context.to_owned());
-        let name = blake3::hash(std::os::unix::ffi::OsStrExt::as_bytes(context.as_os_str())).to_hex();
+        let name = blake3::hash(context.as_os_str().as_bytes()).to_hex();
         let file = store.private("stat").join(name.as_str());
-        let known: Vec<(Vec<u8>, Entry)> = memo::read(&file).unwrap_or_default();
+        let known = memo::read(&file).map(|saved: Saved| saved.entries).unwrap_or_default();
         Self {
+            context,
             file,
             temporaries: store.private("tmp"),
             known: known.into_iter().collect(),
@@ -69,8 +88,9 @@ impl StatCache {
         if seen == self.known {
             return Ok(());
         }
-        let entries: Vec<(Vec<u8>, Entry)> = seen.into_iter().collect();
-        memo::write(&self.temporaries, &self.file, &entries)
+        let context = self.context.into_os_string().into_vec();
+        let saved = Saved { context, entries: seen.into_iter().collect() };
+        memo::write(&self.temporaries, &self.file, &saved)
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::lock::Lock;
 use super::{Store, StoreError, doing, read_bounded};
-use crate::oci::{Descriptor, Reference, canonical};
+use crate::oci::{Descriptor, Digest, Reference, canonical};
 
 pub(super) const EMPTY: &[u8] =
     br#"{"manifests":[],"mediaType":"application/vnd.oci.image.index.v1+json","schemaVersion":2}"#;
@@ -18,37 +18,46 @@ const NAME: &str = "org.opencontainers.image.ref.name";
 const MAX_INDEX: u64 = 64 << 20;
 
 impl Store {
-    /// Gives an image a name, which is taken from whatever had it.
+    /// Gives an image in the store a name, which is taken from whatever had it.
     pub fn tag(&self, name: &Reference, image: &Descriptor) -> Result<(), StoreError> {
+        let digest = Digest::try_from(image.digest()).map_err(|error| self.damaged(&error))?;
+        if name.digest().is_some_and(|wanted| *wanted != digest) {
+            return Err(StoreError::OtherDigest { name: name.to_string(), digest });
+        }
+        if self.size_of(&digest) != Some(image.size()) {
+            return Err(StoreError::Missing(digest));
+        }
         let mut entry = serde_json::to_value(image).expect("a descriptor is JSON");
         entry["annotations"] = json!({ NAME: name.to_string() });
         self.edit(|manifests| {
-            let text = name.to_string();
-            match manifests.iter_mut().find(|old| name_of(old) == Some(&text)) {
-                Some(old) => *old = entry,
-                None => manifests.push(entry),
-            }
-        })
+            let at = manifests.iter().position(|old| is_called(old, name)).unwrap_or(manifests.len());
+            manifests.retain(|old| !is_called(old, name));
+            manifests.insert(at, entry);
+            true
+        })?;
+        Ok(())
     }
 
     /// Takes a name away; whether it was there.
     pub fn untag(&self, name: &Reference) -> Result<bool, StoreError> {
-        let text = name.to_string();
-        let mut found = false;
         self.edit(|manifests| {
             let before = manifests.len();
-            manifests.retain(|entry| name_of(entry) != Some(&text));
-            found = manifests.len() < before;
-        })?;
-        Ok(found)
+            manifests.retain(|entry| !is_called(entry, name));
+            manifests.len() < before
+        })
     }
 
     /// What a name stands for.
     pub fn resolve(&self, name: &Reference) -> Result<Option<Descriptor>, StoreError> {
-        let text = name.to_string();
         let entries = self.entries()?;
-        let entry = entries.iter().find(|entry| name_of(entry) == Some(&text));
-        entry.map(|entry| self.descriptor(entry)).transpose()
+        let Some(entry) = entries.iter().find(|entry| is_called(entry, name)) else { return Ok(None) };
+        let found = self.descriptor(entry)?;
+        match name.digest() {
+            Some(digest) if found.digest().as_ref() != digest.to_string() => {
+                Err(self.damaged(&format!("`{name}` is another image's name")))
+            }
+            _ => Ok(Some(found)),
+        }
     }
 
     /// All names with what they stand for. An entry whose name is none of ours is left out.
@@ -73,7 +82,7 @@ impl Store {
             fields.remove("annotations");
         }
         let descriptor: Descriptor = serde_json::from_value(plain).map_err(|error| self.damaged(&error))?;
-        crate::oci::Digest::try_from(descriptor.digest()).map_err(|error| self.damaged(&error))?;
+        Digest::try_from(descriptor.digest()).map_err(|error| self.damaged(&error))?;
         Ok(descriptor)
     }
 
@@ -91,15 +100,19 @@ impl Store {
         serde_json::from_slice(&bytes).map_err(|error| self.damaged(&error))
     }
 
-    fn edit(&self, change: impl FnOnce(&mut Vec<Value>)) -> Result<(), StoreError> {
+    /// Replaces the index, if `change` says that it did anything.
+    fn edit(&self, change: impl FnOnce(&mut Vec<Value>) -> bool) -> Result<bool, StoreError> {
         let _guard = self.lock_index()?;
         let mut index = self.index()?;
         let Some(Value::Array(manifests)) = index.get_mut("manifests") else {
             return Err(self.damaged(&"it has no list of manifests"));
         };
-        change(manifests);
-        let bytes = canonical::to_vec(&index).map_err(|error| self.damaged(&error))?;
-        self.replace(&self.index_path(), &bytes)
+        let changed = change(manifests);
+        if changed {
+            let bytes = canonical::to_vec(&index).map_err(|error| self.damaged(&error))?;
+            self.replace(&self.index_path(), &bytes)?;
+        }
+        Ok(changed)
     }
 
     fn damaged(&self, why: &dyn std::fmt::Display) -> StoreError {
@@ -109,4 +122,10 @@ impl Store {
 
 fn name_of(entry: &Value) -> Option<&str> {
     entry.get("annotations")?.get(NAME)?.as_str()
+}
+
+/// Other tools write short names: there, too, `app` is `docker.io/library/app:latest`.
+fn is_called(entry: &Value, name: &Reference) -> bool {
+    let full = |text: &str| text.parse().map(|found: Reference| found.to_string()).ok();
+    name_of(entry).and_then(full).is_some_and(|found| found == name.to_string())
 }

@@ -56,7 +56,7 @@ impl Tree {
         &'a self,
         folder: &ImagePath,
     ) -> impl Iterator<Item = (&'a ImagePath, &'a Node)> + use<'a> {
-        self.nodes.range::<[u8], _>(bounds(folder).as_ref()).map(|(path, node)| (path, node))
+        self.nodes.range::<[u8], _>(bounds(folder).as_ref())
     }
 
     /// What stands directly in `folder`.

@@ -1,3 +1,4 @@
 //! lith beside other people's programs: what it writes they read, and what they write it reads.
 
+mod busybox;
 mod transport;

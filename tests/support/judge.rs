@@ -173,7 +173,7 @@ impl Entry {
 /// The entries of a tar that lith wrote, which must be in order, each path once, with exactly two closing blocks.
 #[track_caller]
 pub(crate) fn entries(tar: &[u8]) -> Vec<Entry> {
-    assert!(tar.len() % 512 == 0 && tar.len() >= 1024, "whole blocks");
+    assert!(tar.len().is_multiple_of(512) && tar.len() >= 1024, "whole blocks");
     assert!(tar[tar.len() - 1024..].iter().all(|&b| b == 0), "two blocks of zeros at the end");
     let mut archive = tar::Archive::new(tar);
     let mut found = Vec::new();

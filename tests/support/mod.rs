@@ -48,11 +48,6 @@ impl World {
         self
     }
 
-    pub(crate) fn link(&self, name: &str, target: &str) -> &Self {
-        std::os::unix::fs::symlink(target, self.path(name)).expect("making a link");
-        self
-    }
-
     /// lith, in this world: its folder, its store, a fixed environment.
     pub(crate) fn command<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
         let mut command = Command::new(lith());

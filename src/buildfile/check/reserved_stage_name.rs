@@ -1,4 +1,4 @@
-//! A stage named `scratch` or `context` can't be referred to.
+//! A stage named `scratch` hides the empty image, one named `context` can't be replaced by a named context.
 
 use super::{Finding, Lints, Rule};
 use crate::buildfile::{lower::quote, syntax::Buildfile};

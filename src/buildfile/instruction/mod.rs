@@ -1,5 +1,4 @@
-//! The instructions, one file each: its struct, its parser and its tests. What an instruction does is not here but
-//! in its lowering.
+//! The instructions, one file each: its struct, its parser, its lowering and its tests.
 //!
 //! To add one: a file, and its name in `instructions!` below; dispatch, suggestions and help follow.
 
@@ -48,7 +47,7 @@ pub use user::User;
 pub use volume::Volume;
 pub use workdir::Workdir;
 
-use super::{diagnostic::Diagnostic, syntax::Word};
+use super::{diagnostic::Diagnostic, lower::StageBuilder, syntax::Word};
 pub(super) use request::Request;
 
 /// What each instruction's file implements.
@@ -87,6 +86,13 @@ macro_rules! instructions {
             pub fn keyword(&self) -> &'static str {
                 match self {
                     $(Self::$name(_) => <$name as Syntax>::KEYWORD,)*
+                }
+            }
+
+            /// What it does to a stage; each instruction's file says it.
+            pub(super) fn lower(&self, cx: &mut StageBuilder<'_, '_>) -> Result<(), Diagnostic> {
+                match self {
+                    $(Self::$name(instruction) => instruction.lower(cx),)*
                 }
             }
         }

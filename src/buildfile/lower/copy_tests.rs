@@ -12,8 +12,11 @@ fn lowered(line: &str) -> (Copy, String) {
 }
 
 fn patterns(copy: &Copy) -> Vec<&str> {
-    let pattern = |source| if let &CopySource::Pattern(ref text) = source { text.as_str() } else { "?" };
-    copy.sources.iter().map(pattern).collect()
+    let texts = copy.sources.iter().filter_map(|source| match source {
+        CopySource::Pattern(text) => Some(text.as_str()),
+        _ => None,
+    });
+    texts.collect()
 }
 
 #[test]

@@ -15,7 +15,6 @@ use crate::buildfile::{
     diagnostic::Diagnostic,
     directive::CheckDirective,
     expansion::{Expander, Expansion, Lookup},
-    instruction::Instruction,
     source::Span,
     syntax::{Command, Statement, Word},
 };
@@ -124,34 +123,12 @@ impl<'w, 'a> StageBuilder<'w, 'a> {
             check: if elsewhere.is_some() { from.check.clone() } else { statement.check.clone() },
             elsewhere,
         };
-        if let Err(error) = self.instruction(&statement.instruction) {
+        if let Err(error) = statement.instruction.lower(self) {
             let error = match elsewhere {
                 Some(span) => onbuild::of_trigger(error, span, &statement.original),
                 None => error,
             };
             self.world.errors.push(error);
-        }
-    }
-
-    fn instruction(&mut self, instruction: &Instruction) -> Result<(), Diagnostic> {
-        match instruction {
-            Instruction::Add(add) => add.lower(self),
-            Instruction::Arg(arg) => arg.lower(self),
-            Instruction::Cmd(cmd) => cmd.lower(self),
-            Instruction::Copy(copy) => copy.lower(self),
-            Instruction::Entrypoint(entrypoint) => entrypoint.lower(self),
-            Instruction::Env(env) => env.lower(self),
-            Instruction::Expose(expose) => expose.lower(self),
-            Instruction::Healthcheck(healthcheck) => healthcheck.lower(self),
-            Instruction::Label(label) => label.lower(self),
-            Instruction::Maintainer(maintainer) => maintainer.lower(self),
-            Instruction::Onbuild(onbuild) => onbuild.lower(self),
-            Instruction::Run(run) => run.lower(self),
-            Instruction::Shell(shell) => shell.lower(self),
-            Instruction::Stopsignal(stopsignal) => stopsignal.lower(self),
-            Instruction::User(user) => user.lower(self),
-            Instruction::Volume(volume) => volume.lower(self),
-            Instruction::Workdir(workdir) => workdir.lower(self),
         }
     }
 
@@ -181,10 +158,13 @@ impl StageBuilder<'_, '_> {
 
     /// The value of a word, with the variables from before the instruction.
     pub(in crate::buildfile) fn expand(&mut self, word: &Word) -> Result<String, Diagnostic> {
-        Ok(self.expansion(word)?.text)
+        let expansion = self.expansion(word)?;
+        self.report_undefined(&expansion, word);
+        Ok(expansion.text)
     }
 
-    /// The words that a word becomes.
+    /// The words that a word becomes. The main implementation checks no variables here, and with `error=true`
+    /// a finding more would be a build less.
     pub(in crate::buildfile) fn expand_words(&mut self, word: &Word) -> Result<Vec<String>, Diagnostic> {
         Ok(self.expansion(word)?.words)
     }
@@ -192,9 +172,7 @@ impl StageBuilder<'_, '_> {
     fn expansion(&mut self, word: &Word) -> Result<Expansion, Diagnostic> {
         let expander: Expander = self.world.expander();
         let expansion = self.with_lookup(|lookup| expander.expand(word.as_str(), lookup));
-        let expansion = expansion.map_err(|error| error.at(word))?;
-        self.report_undefined(&expansion, word);
-        Ok(expansion)
+        expansion.map_err(|error| error.at(word))
     }
 
     pub(in crate::buildfile) fn with_lookup<T>(&self, use_it: impl FnOnce(&Lookup<'_>) -> T) -> T {

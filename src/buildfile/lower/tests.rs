@@ -384,7 +384,7 @@ mod soup {
             let source = Source::new("f", text.as_str());
             let parsed = parse(&source);
             let options = LowerOptions { target, ..build_args(&[("A", "given"), ("https_proxy", "p")]) };
-            let mut once = || {
+            let once = || {
                 let mut world = World::default().with("image", r#"{"OnBuild":["COPY --from=a x $A","BAD"]}"#);
                 format!("{:?}", lower(&parsed.buildfile, &options, &mut world))
             };

@@ -40,8 +40,8 @@ pub struct CopyInputs<'a, E> {
     pub from: &'a Tree,
     /// For each of [`plan::Copy::sources`] its tree, if it is a URL (one file, in the root) or git.
     pub others: &'a [Option<Arc<Tree>>],
-    /// Whether the ignore file took this path away from `from`.
-    pub ignored: &'a dyn Fn(&ImagePath) -> bool,
+    /// What of the ignore file took this path away from `from`.
+    pub ignored: &'a dyn Fn(&ImagePath) -> Option<String>,
     /// The tree in a file, if that is an archive.
     pub unpack: &'a dyn Fn(&Content) -> Result<Option<Tree>, E>,
 }
@@ -73,12 +73,13 @@ pub enum Warning {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CopyError {
-    #[error(
-        "`{}` is not in {from}{}",
-        .pattern.escape_debug(),
-        if *.ignored { ", as the ignore file leaves it out" } else { "" }
-    )]
-    NotFound { pattern: String, from: Origin, ignored: bool },
+    #[error("`{}` is not in {from}{}", .pattern.escape_debug(), left_out(.ignored.as_deref()))]
+    NotFound {
+        pattern: String,
+        from: Origin,
+        /// The ignore file's pattern that takes it away, and where that stands.
+        ignored: Option<String>,
+    },
     #[error("`{}` can't be copied to `{}`: that is a folder", .path.display(), .dest.display())]
     OverFolder { path: ImagePath, dest: ImagePath },
     #[error("the folder `{}` can't be copied to `{}`: that is no folder", .path.display(), .dest.display())]
@@ -97,6 +98,10 @@ pub enum CopyError {
     Owner(#[from] OwnerError),
     #[error("source {0} has no files at hand")]
     NoFiles(usize),
+}
+
+fn left_out(ignored: Option<&str>) -> String {
+    ignored.map_or_else(String::new, |pattern| format!(", as {pattern} leaves it out"))
 }
 
 /// The tree that patterns select from, in words.

@@ -31,7 +31,6 @@ use std::fs::File;
 use std::io::{self, Read};
 
 use archive::{Archive, Body, Member};
-use block::Block;
 use names::Names;
 
 use super::listing::{Item, Listing, Slice, What};

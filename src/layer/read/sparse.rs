@@ -73,7 +73,7 @@ fn pax_regions(pax: &Pax) -> Option<Vec<(u64, u64)>> {
     };
     let numbers: Vec<u64> = numbers.into_iter().map(decimal).collect::<Result<_, ()>>().ok()?;
     let count = pax.number("GNU.sparse.numblocks").ok()?;
-    if numbers.len() % 2 != 0 || count.is_some_and(|count| count != numbers.len() as u64 / 2) {
+    if !numbers.len().is_multiple_of(2) || count.is_some_and(|count| count != numbers.len() as u64 / 2) {
         return None;
     }
     Some(numbers.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect())

@@ -5,7 +5,6 @@ use expect_test::expect;
 use super::super::entries::entries;
 use super::super::tar::head;
 use super::*;
-use crate::tree::Meta;
 
 /// A line for each entry, as another reader sees it.
 fn dump(tar: &[u8]) -> String {
@@ -110,7 +109,7 @@ fn golden_tar() {
 
 #[test]
 fn golden_layers() {
-    let large: Vec<u8> = (0..3_000_000_u32).map(|i| (i >> 5) as u8 ^ (i >> 13) as u8).collect();
+    let large: Vec<u8> = (0..3_000_000_u32).map(|i| ((i >> 5) ^ (i >> 13)).to_le_bytes()[0]).collect();
     let mut changes = everything();
     changes.puts.insert(path("large"), file(large));
     changes.puts.extend((0..300).map(|i| (path(format!("many/{i}")), file(i.to_string().repeat(4000)))));

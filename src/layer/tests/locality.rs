@@ -54,7 +54,9 @@ fn sizes() -> impl Strategy<Value = Vec<usize>> {
 }
 
 fn build(sizes: &[usize]) -> Changes {
-    changes(sizes.iter().enumerate().map(|(i, &size)| (format!("{i:03}"), file(vec![i as u8; size]))))
+    changes(
+        sizes.iter().enumerate().map(|(i, &size)| (format!("{i:03}"), file(vec![i.to_le_bytes()[0]; size]))),
+    )
 }
 
 proptest! {

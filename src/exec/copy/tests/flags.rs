@@ -208,7 +208,7 @@ fn parents_of_nothing() {
         COPY --parents nope/./y* /out/
             error: `nope/./y*` is not in the build context
         COPY --parents x/./y/ignored /out/
-            error: `x/./y/ignored` is not in the build context, as the ignore file leaves it out
+            error: `x/./y/ignored` is not in the build context, as `ignored` in the list leaves it out
     "#]],
     );
 }

@@ -82,7 +82,7 @@ fn unpack(content: &Content) -> Result<Option<Tree>, CopyError> {
 fn run(copy: &plan::Copy, base: &Tree, from: &Tree) -> Result<Copied, CopyError> {
     let other = Arc::new(from.clone());
     let others = vec![Some(other); copy.sources.len()];
-    let ignored = |path: &ImagePath| path.name() == b"ignored";
+    let ignored = |path: &ImagePath| (path.name() == b"ignored").then(|| "`ignored` in the list".to_owned());
     changes(copy, &CopyInputs { from, others: &others, ignored: &ignored, unpack: &unpack }, base)
 }
 

@@ -61,9 +61,9 @@ fn a_source_that_is_not_there_is_an_error() {
         COPY a/x /
             error: `a/x` is not in the build context
         COPY ignored /
-            error: `ignored` is not in the build context, as the ignore file leaves it out
+            error: `ignored` is not in the build context, as `ignored` in the list leaves it out
         COPY dir/ignored /
-            error: `dir/ignored` is not in the build context, as the ignore file leaves it out
+            error: `dir/ignored` is not in the build context, as `ignored` in the list leaves it out
         COPY nope/*.txt /
             error: `nope/*.txt` is not in the build context
         COPY a[ /
