@@ -77,7 +77,7 @@ pub fn read_in(tree: &Tree, path: &ImagePath, limit: u64) -> Result<Option<Vec<u
         let Some((link, rest)) = first_link(tree, &at) else {
             let Some(node) = tree.get(&at) else { return Ok(None) };
             if node.is_dir() {
-                return Err(ContextError::Folder(at.display().to_string().into()));
+                return Err(ContextError::Folder(at.display().into()));
             }
             let content = node.content().ok_or_else(|| fail("it is not a regular file"))?;
             return match content.read_bounded(limit)? {
