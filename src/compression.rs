@@ -173,6 +173,10 @@ impl Format {
             (b"\xfd7zXZ\0", Format::Xz),
             (b"\x28\xb5\x2f\xfd", Format::Zstd),
         ];
+        // zstd's skippable frames, which may come first (RFC 8878, 3.1.2).
+        if let [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] = first {
+            return Self::Zstd;
+        }
         MAGIC.iter().find(|(magic, _)| first.starts_with(magic)).map_or(Self::Plain, |(_, format)| *format)
     }
 

@@ -34,6 +34,18 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME[=VALUE]")]
     build_arg: Vec<String>,
 
+    /// Check what this stage needs, instead of all stages
+    #[arg(long, value_name = "STAGE")]
+    target: Option<String>,
+
+    /// The platform that a build would be for [default: linux/amd64]
+    #[arg(long, value_name = "PLATFORM")]
+    platform: Option<String>,
+
+    /// Another context or base, as `lith build` has it
+    #[arg(long, value_name = "NAME=VALUE")]
+    build_context: Vec<String>,
+
     /// List the checks
     #[arg(long)]
     list: bool,
@@ -58,7 +70,11 @@ pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
     if args.list {
         return list(args.format);
     }
-    let contexts = Contexts { main: Some(ContextSpec::Folder(args.context.clone())), ..Contexts::default() };
+    let contexts = Contexts {
+        main: Some(ContextSpec::Folder(args.context.clone())),
+        named: super::build::build_contexts(&args.build_context)?,
+        ..Contexts::default()
+    };
     let choice = match &args.file {
         Some(path) if path.as_os_str() == "-" => BuildFileChoice::Stdin,
         Some(path) => BuildFileChoice::Path(path.clone()),
@@ -89,6 +105,8 @@ fn diagnose(
     let ignored = |path: &str| ignore.as_ref().is_some_and(|ignore| ignore.excludes(path.as_bytes()));
     let options = LowerOptions {
         build_args: super::build::build_args(&args.build_arg, world)?,
+        target: args.target.clone(),
+        platform: super::build::platforms(args.platform.as_slice(), world)?.pop(),
         ignored: Some(&ignored),
         ..LowerOptions::default()
     };
