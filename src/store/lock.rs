@@ -11,7 +11,7 @@ use super::{StoreError, doing};
 /// A lock that is held until it is dropped.
 #[derive(Debug)]
 pub(super) struct Lock {
-    _file: File,
+    file: File,
 }
 
 impl Lock {
@@ -46,6 +46,13 @@ impl Lock {
     fn hold(file: File, path: &Path, operation: FlockOperation) -> Result<Self, StoreError> {
         rustix::io::retry_on_intr(|| flock(&file, operation))
             .map_err(|error| doing("locking", path)(error.into()))?;
-        Ok(Self { _file: file })
+        Ok(Self { file })
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing alone would leave it to a process that another thread is just starting, until that executes.
+        let _unlocked = flock(&self.file, FlockOperation::Unlock);
     }
 }

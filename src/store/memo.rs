@@ -11,7 +11,7 @@ use super::{Store, StoreError, doing, named_temp, read_bounded, sorted_entries};
 use crate::oci::Digest;
 
 /// The first bytes of an entry. Another number is another format, and is not read.
-const MAGIC: &[u8; 8] = b"lithmem2";
+const MAGIC: &[u8; 8] = b"lithmem3";
 
 /// More than the listing of a layer of some million files.
 const LIMIT: u64 = 1 << 30;

@@ -5,8 +5,8 @@
 //! as the hashing would leave the same ctime behind (git's "racy" index entries). ctime can't be set by users.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -21,12 +21,13 @@ pub struct StatCache {
     context: PathBuf,
     file: PathBuf,
     temporaries: PathBuf,
-    known: BTreeMap<Vec<u8>, Entry>,
+    /// Sorted by path.
+    known: Vec<(Box<[u8]>, Entry)>,
     /// Of the files seen this time; what is not seen again is forgotten.
-    seen: Mutex<BTreeMap<Vec<u8>, Entry>>,
+    seen: Mutex<BTreeMap<Box<[u8]>, Entry>>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Entry {
     stat: Stat,
     fingerprint: Fingerprint,
@@ -34,19 +35,39 @@ struct Entry {
     hashed: (i64, i64),
 }
 
-/// What is in the file.
+/// What is in the file. Its slices are borrowed when it is read: with a hundred thousand files, that counts.
 #[derive(Serialize, Deserialize)]
-struct Saved {
+struct Saved<'a> {
     /// For garbage collection; the file's name is its hash.
-    context: Vec<u8>,
-    entries: Vec<(Vec<u8>, Entry)>,
+    context: &'a [u8],
+    #[serde(borrow)]
+    records: Vec<Record<'a>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Record<'a> {
+    path: &'a [u8],
+    stat: Stat,
+    fingerprint: &'a [u8],
+    hashed: (i64, i64),
+}
+
+fn load(file: &Path) -> Option<Vec<(Box<[u8]>, Entry)>> {
+    let body = memo::read_body(file)?;
+    let saved: Saved<'_> = postcard::from_bytes(&body).ok()?;
+    let entry = |record: Record<'_>| {
+        let fingerprint = Fingerprint(record.fingerprint.try_into().ok()?);
+        Some((record.path.into(), Entry { stat: record.stat, fingerprint, hashed: record.hashed }))
+    };
+    let known: Vec<(Box<[u8]>, Entry)> = saved.records.into_iter().map(entry).collect::<Option<_>>()?;
+    known.is_sorted_by(|a, b| a.0 < b.0).then_some(known)
 }
 
 /// The context that the cache in `file` is of; `None` if the file is damaged.
 pub(super) fn context_of(file: &Path) -> Option<PathBuf> {
     let body = memo::read_body(file)?;
-    let (context, _) = postcard::take_from_bytes::<Vec<u8>>(&body).ok()?;
-    Some(OsString::from_vec(context).into())
+    let (context, _) = postcard::take_from_bytes::<&[u8]>(&body).ok()?;
+    Some(OsStr::from_bytes(context).into())
 }
 
 impl StatCache {
@@ -55,41 +76,50 @@ impl StatCache {
         let context = context.canonicalize().unwrap_or_else(|_| context.to_owned());
         let name = blake3::hash(context.as_os_str().as_bytes()).to_hex();
         let file = store.private("stat").join(name.as_str());
-        let known = memo::read(&file).map(|saved: Saved| saved.entries).unwrap_or_default();
-        Self {
-            context,
-            file,
-            temporaries: store.private("tmp"),
-            known: known.into_iter().collect(),
-            seen: Mutex::default(),
-        }
+        let known = load(&file).unwrap_or_default();
+        Self { context, file, temporaries: store.private("tmp"), known, seen: Mutex::default() }
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.known.len()
     }
 
     /// The fingerprint of the file at that relative path, if it is sure to be that of its content now.
     pub fn get(&self, path: &[u8], stat: &Stat) -> Option<Fingerprint> {
-        let entry = self.known.get(path).filter(|entry| entry.stat == *stat && entry.is_settled())?;
+        let entry = self.find(path).filter(|entry| entry.stat == *stat && entry.is_settled())?;
         Some(entry.fingerprint)
     }
 
     /// Notes a fingerprint for the next time. `hashed` is a moment before the hashing began.
     pub fn put(&self, path: &[u8], stat: Stat, fingerprint: Fingerprint, hashed: Moment) {
-        let entry = match self.known.get(path) {
+        let entry = match self.find(path) {
             // The older moment is worth no less than the new one.
             Some(old) if old.stat == stat && old.fingerprint == fingerprint && old.is_settled() => *old,
             _ => Entry { stat, fingerprint, hashed: hashed.0 },
         };
         let mut seen = self.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        seen.insert(path.to_vec(), entry);
+        seen.insert(path.into(), entry);
+    }
+
+    fn find(&self, path: &[u8]) -> Option<&Entry> {
+        let at = self.known.binary_search_by(|(known, _)| (**known).cmp(path)).ok()?;
+        Some(&self.known[at].1)
     }
 
     /// Writes what is known now, if that is anything new.
     pub fn save(self) -> Result<(), StoreError> {
         let seen = self.seen.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if seen == self.known {
+        if seen.iter().eq(self.known.iter().map(|(path, entry)| (path, entry))) {
             return Ok(());
         }
-        let context = self.context.into_os_string().into_vec();
-        let saved = Saved { context, entries: seen.into_iter().collect() };
+        let records = seen.iter().map(|(path, entry)| Record {
+            path,
+            stat: entry.stat,
+            fingerprint: &entry.fingerprint.0,
+            hashed: entry.hashed,
+        });
+        let saved = Saved { context: self.context.as_os_str().as_bytes(), records: records.collect() };
         memo::write(&self.temporaries, &self.file, &saved)
     }
 }
@@ -113,6 +143,11 @@ fn nanoseconds((seconds, nanoseconds): (i64, i64)) -> i128 {
 pub struct Moment((i64, i64));
 
 impl Moment {
+    #[cfg(test)]
+    pub(super) fn at(seconds: i64, nanoseconds: i64) -> Self {
+        Self((seconds, nanoseconds))
+    }
+
     #[expect(clippy::disallowed_methods, reason = "compared with files' times, never part of an output")]
     pub fn now() -> Self {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();

@@ -1,10 +1,13 @@
+mod garbage;
+mod hostile;
+mod outside;
+mod stat_cache;
+
 use std::io::Write as _;
 use std::os::unix::fs::MetadataExt as _;
 
 use super::*;
 use crate::oci::Reference;
-use crate::store::stat_cache::{Moment, StatCache};
-use crate::tree::{Fingerprint, Stat};
 
 fn store() -> (tempfile::TempDir, Store) {
     let dir = tempfile::tempdir().unwrap();
@@ -73,6 +76,8 @@ fn a_changed_blob_is_noticed_when_it_is_read() {
 fn names_are_set_moved_and_removed() {
     let (_dir, store) = store();
     store.put(b"{}").unwrap();
+    assert!(matches!(store.tag(&name("app"), &descriptor(b"{ }")), Err(StoreError::Missing(_))));
+    store.put(b"{ }").unwrap();
     store.tag(&name("app"), &descriptor(b"{}")).unwrap();
     store.tag(&name("app:2"), &descriptor(b"{}")).unwrap();
     store.tag(&name("app"), &descriptor(b"{ }")).unwrap();
@@ -87,6 +92,7 @@ fn names_are_set_moved_and_removed() {
 fn entries_of_other_tools_stay() {
     let (_dir, store) = store();
     let foreign = r#"{"schemaVersion":2,"x":[1],"manifests":[{"mediaType":"a/b","digest":"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855","size":0,"annotations":{"k":"\u001b[2J"}}]}"#;
+    store.put(b"{}").unwrap();
     fs::write(store.index_path(), foreign).unwrap();
     store.tag(&name("app"), &descriptor(b"{}")).unwrap();
     let index: serde_json::Value = serde_json::from_slice(&fs::read(store.index_path()).unwrap()).unwrap();
@@ -143,64 +149,6 @@ fn the_memo_forgets_what_is_damaged_or_has_lost_its_blobs() {
     assert_eq!(store.memo::<u32>("kind", "key"), None);
 }
 
-/// A store with a named image (manifest, config, layer, a referrer of it) and a blob that nothing needs.
-fn furnished() -> (tempfile::TempDir, Store, Vec<Digest>, Digest) {
-    let (dir, store) = store();
-    let layer = store.put(b"layer").unwrap();
-    let config = store.put(b"{\"os\":\"linux\"}").unwrap();
-    let manifest = format!(
-        r#"{{"config":{{"mediaType":"a/b","digest":"{config}","size":14}},"layers":[{{"mediaType":"a/b","digest":"{layer}","size":5}}]}}"#
-    );
-    let digest = store.put(manifest.as_bytes()).unwrap();
-    store.tag(&name("app"), &descriptor(manifest.as_bytes())).unwrap();
-    let referrer = store.put(format!(r#"{{"subject":{{"digest":"{digest}"}}}}"#).as_bytes()).unwrap();
-    let garbage = store.put(b"garbage").unwrap();
-    (dir, store, vec![layer, config, digest, referrer], garbage)
-}
-
-#[test]
-fn garbage_is_what_nothing_needs() {
-    let (_dir, store, needed, garbage) = furnished();
-    store.remember_with("layer", "gone", &1u32, vec![garbage.clone()]).unwrap();
-    store.remember_with("layer", "kept", &2u32, vec![needed[0].clone()]).unwrap();
-    let root = store.root().to_owned();
-    let dry = gc::Options { dry_run: true, ..Default::default() };
-    assert_eq!(gc::collect(&root, &dry).unwrap().blobs, [(garbage.clone(), 7)]);
-    assert!(store.has(&garbage));
-    drop(store);
-    let cache = gc::Options { keep_cache: true, ..Default::default() };
-    assert!(gc::collect(&root, &cache).unwrap().blobs.is_empty());
-    let taken = gc::collect(&root, &gc::Options::default()).unwrap();
-    assert_eq!((taken.blobs, taken.memos), (vec![(garbage.clone(), 7)], 1));
-    let store = Store::open(&root).unwrap();
-    assert!(needed.iter().all(|digest| store.has(digest)));
-    assert_eq!(store.memo::<u32>("layer", "kept"), Some(2));
-    assert!(fsck::check(&store, 1).unwrap().is_empty());
-    store.untag(&name("app")).unwrap();
-    drop(store);
-    assert_eq!(gc::collect(&root, &gc::Options::default()).unwrap().blobs.len(), 4);
-}
-
-#[test]
-fn a_store_in_use_is_waited_for() {
-    let (_dir, store, _, garbage) = furnished();
-    let root = store.root().to_owned();
-    let collector = std::thread::spawn(move || gc::collect(&root, &gc::Options::default()).unwrap());
-    std::thread::sleep(std::time::Duration::from_millis(100));
-    assert!(store.has(&garbage) && !collector.is_finished());
-    drop(store);
-    assert_eq!(collector.join().unwrap().blobs.len(), 1);
-}
-
-#[test]
-fn a_missing_blob_is_found() {
-    let (_dir, store, needed, _) = furnished();
-    fs::remove_file(store.blob_path(&needed[0])).unwrap();
-    let problems = fsck::check(&store, 2).unwrap();
-    assert_eq!(problems.len(), 1);
-    assert!(problems[0].what.to_string().contains(needed[0].hex()), "{}", problems[0].what);
-}
-
 #[test]
 fn many_at_once_lose_nothing() {
     let dir = tempfile::tempdir().unwrap();
@@ -236,49 +184,66 @@ fn what_a_killed_process_left_is_swept() {
     assert!(!left.exists());
 }
 
-fn stat(path: &std::path::Path) -> Stat {
-    Stat::from(&path.symlink_metadata().unwrap())
+#[test]
+fn blobs_by_sha512_are_kept_and_checked() {
+    let (_dir, store) = store();
+    let mut digester = crate::oci::Digester::new(crate::oci::Algorithm::Sha512);
+    digester.update(b"hello");
+    let digest = digester.finish();
+    let expected = Descriptor::new(MediaType::ImageLayer, 5, oci_spec::image::Digest::from(&digest));
+    for (bytes, fits) in [(&b"hallo"[..], false), (b"hello", true)] {
+        let mut writer = store.writer().unwrap();
+        writer.write_all(bytes).unwrap();
+        assert_eq!(writer.finish_expecting(&expected).is_ok(), fits);
+        assert_eq!(store.has(&digest), fits);
+    }
+    assert_eq!(store.read_blob(&expected, 5).unwrap(), b"hello");
+    assert!(fsck::check(&store, 1).unwrap().is_empty());
+    fs::write(store.blob_path(&digest), b"hallo").unwrap();
+    assert!(store.read_blob(&expected, 5).is_err());
+    assert_eq!(fsck::check(&store, 1).unwrap().len(), 1);
 }
 
 #[test]
-fn a_settled_file_is_known_and_a_fresh_one_is_not() {
-    let (dir, store) = store();
-    let path = dir.path().join("f");
-    fs::write(&path, b"one").unwrap();
-    let fingerprint = Fingerprint([1; 32]);
-
-    let cache = StatCache::open(&store, dir.path());
-    cache.put(b"f", stat(&path), fingerprint, Moment::now());
-    cache.save().unwrap();
-    assert_eq!(
-        StatCache::open(&store, dir.path()).get(b"f", &stat(&path)),
-        None,
-        "hashed in the tick of the write"
-    );
-
-    std::thread::sleep(std::time::Duration::from_millis(60));
-    let cache = StatCache::open(&store, dir.path());
-    cache.put(b"f", stat(&path), fingerprint, Moment::now());
-    cache.save().unwrap();
-    let cache = StatCache::open(&store, dir.path());
-    assert_eq!(cache.get(b"f", &stat(&path)), Some(fingerprint));
-    assert_eq!(cache.get(b"g", &stat(&path)), None);
-
-    let before = fs::metadata(&path).unwrap().modified().unwrap();
-    fs::write(&path, b"two").unwrap();
-    fs::File::options().write(true).open(&path).unwrap().set_modified(before).unwrap();
-    assert_eq!(cache.get(b"f", &stat(&path)), None, "the same size and mtime, another ctime");
+fn a_reader_that_stops_at_the_size_has_verified() {
+    let (_dir, store) = store();
+    let digest = store.put(b"hello").unwrap();
+    fs::write(store.blob_path(&digest), b"hellO").unwrap();
+    let mut reader = store.open_blob(&descriptor(b"hello")).unwrap();
+    let mut whole = [0; 5];
+    let error = reader.read_exact(&mut whole).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::InvalidData);
 }
 
 #[test]
-fn what_is_not_seen_again_is_forgotten() {
-    let (dir, store) = store();
-    let path = dir.path().join("f");
-    fs::write(&path, b"one").unwrap();
-    std::thread::sleep(std::time::Duration::from_millis(60));
-    let cache = StatCache::open(&store, dir.path());
-    cache.put(b"f", stat(&path), Fingerprint([1; 32]), Moment::now());
-    cache.save().unwrap();
-    StatCache::open(&store, dir.path()).save().unwrap();
-    assert_eq!(StatCache::open(&store, dir.path()).get(b"f", &stat(&path)), None);
+fn short_names_of_other_tools_are_understood() {
+    let (_dir, store) = store();
+    let digest = store.put(b"{}").unwrap();
+    let entry = |name: &str| {
+        format!(
+            r#"{{"mediaType":"a/b","digest":"{digest}","size":2,"annotations":{{"org.opencontainers.image.ref.name":"{name}"}}}}"#
+        )
+    };
+    let index = format!(r#"{{"manifests":[{},{},{}]}}"#, entry("app"), entry("No Name"), entry("app:latest"));
+    fs::write(store.index_path(), index).unwrap();
+    assert!(store.resolve(&name("docker.io/library/app")).unwrap().is_some());
+    store.tag(&name("app"), &descriptor(b"{}")).unwrap();
+    assert_eq!(store.tags().unwrap().len(), 1, "one name, however it is written");
+    assert_eq!(store.roots().unwrap().len(), 2, "what is no name of ours stays");
+    assert!(store.untag(&name("app")).unwrap());
+    assert!(store.tags().unwrap().is_empty());
+}
+
+#[test]
+fn a_name_with_a_digest_is_that_blobs_only() {
+    let (_dir, store) = store();
+    let (one, two) = (store.put(b"{}").unwrap(), store.put(b"{ }").unwrap());
+    let pinned = name(&format!("app@{one}"));
+    assert!(matches!(store.tag(&pinned, &descriptor(b"{ }")), Err(StoreError::OtherDigest { .. })));
+    store.tag(&pinned, &descriptor(b"{}")).unwrap();
+    assert_eq!(store.resolve(&pinned).unwrap(), Some(descriptor(b"{}")));
+    let index = fs::read_to_string(store.index_path()).unwrap();
+    let digest = format!(r#""digest":"{one}""#);
+    fs::write(store.index_path(), index.replace(&digest, &format!(r#""digest":"{two}""#))).unwrap();
+    assert!(matches!(store.resolve(&pinned), Err(StoreError::Damaged { .. })));
 }
