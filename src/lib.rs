@@ -4,6 +4,10 @@
 //! The modules stand in reading order, which is also the order in which they may import each other: each
 //! one knows only those above it. ARCHITECTURE.md tells the story.
 
+mod parallel;
+
+pub mod text;
+
 pub mod oci;
 
 pub mod compression;

@@ -2,8 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use lith::buildfile::{self, LowerOptions, Source, check};
+
 /// The modules of the library, in the order of ARCHITECTURE.md: each may import those before it.
-const ORDER: [&str; 12] = [
+const ORDER: [&str; 14] = [
+    "parallel",
+    "text",
     "oci",
     "compression",
     "tree",
@@ -68,8 +72,10 @@ fn modules_import_only_those_above_them() {
 fn the_order_is_complete_and_told() {
     let architecture = std::fs::read_to_string(root().join("ARCHITECTURE.md")).expect("ARCHITECTURE.md");
     let library = std::fs::read_to_string(root().join("src/lib.rs")).expect("src/lib.rs");
-    let declared: Vec<&str> =
-        library.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';')).collect();
+    let declared: Vec<&str> = library
+        .lines()
+        .filter_map(|line| line.trim_start_matches("pub ").strip_prefix("mod ")?.strip_suffix(';'))
+        .collect();
     for name in &declared {
         assert!(ORDER.contains(name), "`{name}` has no place in the order");
     }
@@ -120,5 +126,40 @@ fn every_dependency_says_why_it_is_there() {
         } else if line.contains('=') {
             assert!(reason || line.contains('#'), "no reason is given for `{line}`");
         }
+    }
+}
+
+/// The rows of docs/checks.md, in cells without their spaces.
+fn checks_table() -> Vec<Vec<String>> {
+    let text = std::fs::read_to_string(root().join("docs/checks.md")).expect("docs/checks.md");
+    let rows = text.lines().filter(|line| line.starts_with("| `"));
+    rows.map(|row| row.trim_matches('|').split(" | ").map(|cell| cell.trim().to_owned()).collect()).collect()
+}
+
+#[test]
+fn every_check_is_explained() {
+    let told: Vec<String> = checks_table().iter().map(|row| row[0].clone()).collect();
+    let mark = |rule: &check::Rule| if rule.experimental { " ¹" } else { "" };
+    let rules: Vec<String> =
+        check::RULES.iter().map(|rule| format!("`{}`{}", rule.name, mark(rule))).collect();
+    assert_eq!(told, rules);
+}
+
+#[test]
+fn the_examples_of_the_checks_are_found() {
+    for row in checks_table() {
+        let [name, _, example, _] = &row[..] else { panic!("four cells: {row:?}") };
+        let name = name.split('`').nth(1).expect("a name in backticks");
+        // What a base image is for can't be seen without one.
+        if name == "InvalidBaseImagePlatform" {
+            continue;
+        }
+        let lines: Vec<&str> = example.split("<br>").map(|line| line.trim_matches('`')).collect();
+        let first = if example.contains("FROM") { "" } else { "FROM scratch\n" };
+        let source = Source::new("Buildfile", format!("{first}{}\n", lines.join("\n")));
+        let options = LowerOptions { ignored: Some(&|path| path == "secrets"), ..LowerOptions::default() };
+        let found = check::check(&buildfile::parse(&source), &options, None);
+        let codes: Vec<&str> = found.iter().map(|diagnostic| diagnostic.code).collect();
+        assert!(codes.contains(&name), "{name} is not in {codes:?} of {lines:?}");
     }
 }

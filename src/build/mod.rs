@@ -54,7 +54,7 @@ pub struct Built {
     /// The time in it.
     pub epoch: Epoch,
     /// The root file system for each platform, if they were asked for.
-    pub trees: Vec<(Platform, Tree)>,
+    pub trees: Vec<(Platform, Arc<Tree>)>,
 }
 
 /// Why there is no image.
@@ -171,7 +171,7 @@ fn execute(
     outside: &Outside,
     store: &Arc<Store>,
     report: &dyn Report,
-) -> Result<(Image, Option<Tree>), BuildError> {
+) -> Result<(Image, Option<Arc<Tree>>), BuildError> {
     let layer = layer::Options { compression: request.compression, epoch, threads: request.threads };
     let options = exec::Options { layer, cache: request.cache, tree: request.trees };
     let finished = exec::execute(plan, outside, store, &options, report)?;

@@ -9,12 +9,12 @@ use super::outside::{Outside, OutsideError, lock};
 use crate::context::archive::{self, Arrived};
 use crate::context::git::{self, Checkout};
 use crate::context::{
-    Context, ContextError, ContextSpec, Modes, Needed, Notes, Options, folder, ignore_file, url,
+    Context, ContextError, ContextSpec, Modes, Needed, Notes, Options, fingerprints, folder, ignore_file, url,
 };
 use crate::plan::{ContextName, Git};
 use crate::store::stat_cache::{Moment, StatCache};
 use crate::tree::pattern::Ignore;
-use crate::tree::{ImagePath, Source, Tree};
+use crate::tree::{ImagePath, Tree};
 
 /// An opened context.
 #[derive(Debug, Default)]
@@ -84,13 +84,9 @@ impl Opened {
     /// Notes the fingerprints that are known by now.
     pub(super) fn save(&self) {
         let Some((stats, since)) = lock(&self.stats).take() else { return };
-        for (path, node) in self.tree.get().into_iter().flat_map(|(tree, _)| tree.iter()) {
-            let Some(content) = node.content() else { continue };
-            if let (Source::File { seen, .. }, Some(fingerprint)) =
-                (content.source(), content.known_fingerprint())
-            {
-                stats.put(path.as_bytes(), *seen, fingerprint, since);
-            }
+        for (path, seen, fingerprint) in self.tree.get().into_iter().flat_map(|(tree, _)| fingerprints(tree))
+        {
+            stats.put(path.as_bytes(), *seen, fingerprint, since);
         }
         drop(stats.save());
     }

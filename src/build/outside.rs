@@ -15,11 +15,10 @@ use crate::context::url::{self, Http, UrlError};
 use crate::context::{ContextError, ContextSpec, Modes, Options, ignore_file};
 use crate::exec::{Event, InputError, Inputs, Report};
 use crate::image::{Image, LoadError};
-use crate::layer::{ListingError, ReadError};
 use crate::oci::{Digest, Pinned, Platform, Reference};
 use crate::plan::{
-    Base, ContextName, CopySource, Git, GitAddressError, Named, Op, Pin, Plan, Resolve, ResolveError,
-    ResolvedImage, Stage, TreeRef, Url,
+    Base, ContextName, CopySource, Git, Named, Op, Pin, Plan, Resolve, ResolveError, ResolvedImage, Stage,
+    TreeRef, Url,
 };
 use crate::store::{Store, StoreError};
 use crate::transport::{
@@ -53,10 +52,10 @@ pub struct Outside {
     opened: Mutex<BTreeMap<ContextName, Arc<Opened>>>,
     /// By digest, with where each came from.
     images: Mutex<BTreeMap<Digest, (Arc<Image>, ContextSpec)>>,
-    /// What was fetched from URLs and repositories, by the plan's words for it.
-    fetched: Mutex<BTreeMap<String, Arc<Tree>>>,
-    /// Their files are there as long as these are.
-    checkouts: Mutex<Vec<Checkout>>,
+    /// What was fetched, each by what the plan says of it.
+    urls: Mutex<BTreeMap<Url, Arc<Tree>>>,
+    /// The files are there as long as their checkouts are.
+    repositories: Mutex<BTreeMap<Git, (Arc<Tree>, Checkout)>>,
 }
 
 /// Why something outside can't be had.
@@ -70,25 +69,15 @@ pub enum OutsideError {
     #[error(transparent)]
     Transport(#[from] TransportError),
     #[error(transparent)]
-    Load(#[from] LoadError),
-    #[error(transparent)]
     Url(#[from] UrlError),
     #[error(transparent)]
     Git(#[from] GitError),
     #[error(transparent)]
-    Address(#[from] GitAddressError),
-    #[error(transparent)]
     Source(#[from] SourceError),
-    #[error(transparent)]
-    Archive(#[from] ReadError),
-    #[error(transparent)]
-    Listing(#[from] ListingError),
     #[error("there is no build context")]
     NoContext,
     #[error("`{0}` was not fetched")]
     NotFetched(String),
-    #[error("reading the context: {0}")]
-    Stdin(std::io::Error),
 }
 
 impl Outside {
@@ -100,8 +89,8 @@ impl Outside {
             build_file: OnceLock::new(),
             opened: Mutex::default(),
             images: Mutex::default(),
-            fetched: Mutex::default(),
-            checkouts: Mutex::default(),
+            urls: Mutex::default(),
+            repositories: Mutex::default(),
         }
     }
 
@@ -130,12 +119,18 @@ impl Outside {
         Resolver(self)
     }
 
-    /// Brings what the plan names into the store: the last use of the network.
-    pub fn fetch(&self, plan: &Plan, report: &dyn Report) -> Result<(), OutsideError> {
+    /// Brings what the plan names from elsewhere here: the last use of the network. Folders and archives of this
+    /// machine are read when a step asks for them.
+    pub(super) fn fetch(&self, plan: &Plan, report: &dyn Report) -> Result<(), OutsideError> {
         for id in plan.needed() {
             let stage = plan.stage(id);
             for pinned in images_of(stage) {
                 self.fetch_image(pinned)?;
+            }
+            for name in contexts_of(stage) {
+                if let Ok(ContextSpec::Git(_) | ContextSpec::Url(_)) = self.spec(name) {
+                    self.open(name)?;
+                }
             }
             for op in stage.steps.iter().filter_map(|step| step.op.as_ref()) {
                 self.fetch_sources(op, report)?;
@@ -164,8 +159,7 @@ impl Outside {
     }
 
     fn fetch_url(&self, url: &Url, report: &dyn Report) -> Result<(), OutsideError> {
-        let key = format!("{url:?}");
-        if lock(&self.fetched).contains_key(&key) {
+        if lock(&self.urls).contains_key(url) {
             return Ok(());
         }
         let checksum = match &url.digest {
@@ -181,13 +175,12 @@ impl Outside {
             );
             report.report(Event::Warning { text: &text });
         }
-        lock(&self.fetched).insert(key, Arc::new(fetched.tree()));
+        lock(&self.urls).insert(url.clone(), Arc::new(fetched.tree()));
         Ok(())
     }
 
     fn fetch_git(&self, git: &Git, report: &dyn Report) -> Result<(), OutsideError> {
-        let key = format!("{git:?}");
-        if lock(&self.fetched).contains_key(&key) {
+        if lock(&self.repositories).contains_key(git) {
             return Ok(());
         }
         let checkout = git::checkout(git, &self.git_environment())?;
@@ -199,8 +192,7 @@ impl Outside {
             report.report(Event::Warning { text: &text });
         }
         let tree = checkout.read(Options { modes: self.modes(), ..Options::default() })?.tree;
-        lock(&self.fetched).insert(key, Arc::new(tree));
-        lock(&self.checkouts).push(checkout);
+        lock(&self.repositories).insert(git.clone(), (Arc::new(tree), checkout));
         Ok(())
     }
 
@@ -216,7 +208,7 @@ impl Outside {
     }
 
     /// Notes for the next build what was hashed in this one. That it can't be noted costs time, and is no error.
-    pub fn save(&self) {
+    pub(super) fn save(&self) {
         for opened in lock(&self.opened).values() {
             opened.save();
         }
@@ -314,6 +306,18 @@ fn images_of(stage: &Stage) -> impl Iterator<Item = &Pinned> {
     base.into_iter().chain(used)
 }
 
+fn contexts_of(stage: &Stage) -> impl Iterator<Item = &ContextName> {
+    let base = match &stage.base {
+        Base::Files(name) => Some(name),
+        Base::Scratch | Base::Stage(_) | Base::Image(_) => None,
+    };
+    let used = stage.trees_used().filter_map(|tree| match tree {
+        TreeRef::Context(name) => Some(name),
+        TreeRef::Image(_) | TreeRef::Stage(_) | TreeRef::Empty => None,
+    });
+    base.into_iter().chain(used)
+}
+
 /// The door for planning: it answers from the named contexts and the store.
 #[derive(Debug)]
 pub struct Resolver<'a>(&'a Outside);
@@ -369,13 +373,13 @@ impl Inputs for Outside {
     }
 
     fn url(&self, url: &Url) -> Result<Arc<Tree>, InputError> {
-        let tree = lock(&self.fetched).get(&format!("{url:?}")).cloned();
+        let tree = lock(&self.urls).get(url).cloned();
         Ok(tree.ok_or_else(|| OutsideError::NotFetched(shown(&url.url)))?)
     }
 
     fn git(&self, git: &Git) -> Result<Arc<Tree>, InputError> {
-        let tree = lock(&self.fetched).get(&format!("{git:?}")).cloned();
-        Ok(tree.ok_or_else(|| OutsideError::NotFetched(git.remote.clone()))?)
+        let tree = lock(&self.repositories).get(git).map(|(tree, _)| Arc::clone(tree));
+        Ok(tree.ok_or_else(|| OutsideError::NotFetched(shown(&git.remote)))?)
     }
 }
 

@@ -2,6 +2,7 @@
 //! reports them all. How they look is in [`render`](super::render).
 
 use super::source::Span;
+use crate::text::closest;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
@@ -80,94 +81,5 @@ impl Diagnostic {
     #[must_use]
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error
-    }
-}
-
-/// The candidate with the fewest edits, at most two, whatever the case; in the case that was typed. None if one is
-/// the same, for then the name is not what is wrong.
-#[must_use]
-pub fn closest<'a>(typed: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    // Longer words can't be close to any name; the distance costs their square.
-    if typed.chars().count() > 64 {
-        return None;
-    }
-    let lower = typed.to_lowercase();
-    let mut best = None;
-    for candidate in candidates {
-        let edits = distance(&lower, &candidate.to_lowercase());
-        if edits == 0 {
-            return None;
-        }
-        if edits <= 2 && best.is_none_or(|(fewest, _)| edits < fewest) {
-            best = Some((edits, candidate));
-        }
-    }
-    best.map(|(_, candidate)| in_case_of(typed, candidate))
-}
-
-/// Like [`closest`], where capitals count: for names of variables.
-pub(super) fn nearest<'a>(typed: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    if typed.chars().count() > 64 {
-        return None;
-    }
-    let mut best = None;
-    for candidate in candidates {
-        let edits = distance(typed, candidate);
-        if edits == 0 {
-            return None;
-        }
-        if edits <= 2 && best.is_none_or(|(fewest, _)| edits < fewest) {
-            best = Some((edits, candidate));
-        }
-    }
-    best.map(|(_, candidate)| candidate)
-}
-
-fn in_case_of(typed: &str, candidate: &str) -> String {
-    if typed == typed.to_lowercase() {
-        candidate.to_lowercase()
-    } else if typed == typed.to_uppercase() {
-        candidate.to_uppercase()
-    } else {
-        candidate.to_owned()
-    }
-}
-
-/// Levenshtein's distance, in characters.
-fn distance(left: &str, right: &str) -> usize {
-    let right: Vec<char> = right.chars().collect();
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (i, a) in left.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, b) in right.iter().enumerate() {
-            let substitution = diagonal + usize::from(a != *b);
-            diagonal = row[j + 1];
-            row[j + 1] = substitution.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[right.len()]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn distances() {
-        assert_eq!(distance("", "abc"), 3);
-        assert_eq!(distance("kitten", "sitting"), 3);
-        assert_eq!(distance("copy", "copy"), 0);
-        assert_eq!(distance("é", "e"), 1);
-    }
-
-    #[test]
-    fn suggestions_keep_the_case_typed() {
-        assert_eq!(closest("COPPY", ["ADD", "COPY"]).as_deref(), Some("COPY"));
-        assert_eq!(closest("coppy", ["ADD", "COPY"]).as_deref(), Some("copy"));
-        assert_eq!(closest("form", ["FROM"]).as_deref(), Some("from"));
-        assert_eq!(closest("INSTALL", ["ADD", "COPY"]), None);
-        assert_eq!(closest("copy", ["COPY"]), None);
-        assert_eq!(closest(&"x".repeat(1 << 20), ["COPY"]), None);
     }
 }

@@ -2,12 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{
-    diagnostic::{Diagnostic, closest},
-    lines::Text,
-    syntax::Word,
-    words,
-};
+use super::{diagnostic::Diagnostic, lines::Text, syntax::Word, words};
+use crate::text::closest;
 
 /// What a flag takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,6 +8,7 @@ use super::{
     diagnostic::{Diagnostic, Severity},
     source::{Source, Span},
 };
+use crate::text::escaped_lines;
 
 /// Bytes of a line that are shown; the place is shown without its line if it is beyond.
 const MAX_LINE: usize = 16 << 10;
@@ -33,9 +34,9 @@ fn report(renderer: &Renderer, source: &Source, diagnostic: &Diagnostic) -> Stri
         Severity::Warning => Level::WARNING,
     };
     let mut elements: Vec<Element<'_>> = vec![snippet(source, diagnostic).into()];
-    elements.extend(diagnostic.help.iter().map(|help| Level::HELP.message(plain(help)).into()));
-    elements.extend(diagnostic.notes.iter().map(|note| Level::NOTE.message(plain(note)).into()));
-    let title = level.primary_title(plain(&diagnostic.message)).id(diagnostic.code);
+    elements.extend(diagnostic.help.iter().map(|help| Level::HELP.message(escaped_lines(help)).into()));
+    elements.extend(diagnostic.notes.iter().map(|note| Level::NOTE.message(escaped_lines(note)).into()));
+    let title = level.primary_title(escaped_lines(&diagnostic.message)).id(diagnostic.code);
     renderer.render(&[title.elements(elements)])
 }
 
@@ -50,21 +51,8 @@ fn snippet<'a>(source: &'a Source, diagnostic: &Diagnostic) -> Snippet<'a, Annot
     let at = |offset: usize| offset.saturating_sub(line.start).min(text.len());
     let marked = at(diagnostic.span.start)..at(diagnostic.span.end);
     let annotation = AnnotationKind::Primary.span(marked);
-    let label = Some(plain(&diagnostic.label)).filter(|label| !label.is_empty());
+    let label = Some(escaped_lines(&diagnostic.label)).filter(|label| !label.is_empty());
     Snippet::source(text).path(source.name()).line_start(position.line).annotation(annotation.label(label))
-}
-
-/// Control characters, escape codes and changes of direction among them, as what Rust writes for them.
-fn plain(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
-    for char in text.chars() {
-        if char.is_control() || matches!(char, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') {
-            plain.extend(char.escape_default());
-        } else {
-            plain.push(char);
-        }
-    }
-    plain
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::fmt;
 use std::process::ExitCode;
 
 use anstream::eprintln;
+use lith::text::escaped_lines;
 
 /// An error of the command line itself, with what to do about it.
 #[derive(Debug)]
@@ -63,9 +64,9 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
         return ExitCode::from(1);
     }
     let (red, cyan, off) = ("\x1b[1;31m", "\x1b[1;36m", "\x1b[0m");
-    eprintln!("{red}error{off}: {}", plain(&chain(error)));
+    eprintln!("{red}error{off}: {}", escaped_lines(&chain(error)));
     if let Some(hint) = hint(error) {
-        eprintln!("{cyan}hint{off}: {}", plain(&hint));
+        eprintln!("{cyan}hint{off}: {}", escaped_lines(&hint));
     }
     ExitCode::from(code(error))
 }
@@ -82,17 +83,6 @@ fn chain(error: &anyhow::Error) -> String {
         }
     }
     text
-}
-
-/// Nothing that a stranger named may speak to the terminal.
-fn plain(text: &str) -> String {
-    text.chars()
-        .flat_map(|c| {
-            let control = c.is_control() && c != '\n' && c != '\t';
-            let escaped: Vec<char> = if control { c.escape_default().collect() } else { vec![c] };
-            escaped
-        })
-        .collect()
 }
 
 fn code(error: &anyhow::Error) -> u8 {
@@ -118,11 +108,6 @@ mod tests {
         assert_eq!(chain(&error), "reading `x`: no such file");
         let error = anyhow::anyhow!("no such file").context("reading `x`");
         assert_eq!(chain(&error), "reading `x`: no such file");
-    }
-
-    #[test]
-    fn a_terminal_is_not_spoken_to() {
-        assert_eq!(plain("a\x1b[2Jb\nc"), "a\\u{1b}[2Jb\nc");
     }
 
     #[test]

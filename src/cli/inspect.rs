@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use lith::image::{Artifact, Image};
+use lith::text::escaped;
 use serde_json::{Value, json};
 
 use super::World;
@@ -67,10 +68,7 @@ fn image_lines(image: &Image, lines: &mut Vec<String>) {
     let config = &image.config.value;
     let mut row = |name: &str, value: String| {
         if !value.is_empty() {
-            lines.push(format!(
-                "{name:<10} {}",
-                value.escape_debug().to_string().replace("\\\"", "\"").replace("\\'", "'")
-            ));
+            lines.push(format!("{name:<10} {}", escaped(&value)));
         }
     };
     row("platform", config.platform.to_string());

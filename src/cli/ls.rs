@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use lith::image::Image;
+use lith::text::escaped;
 use lith::tree::{Changes, ImagePath, Kind, Node};
 use serde_json::{Value, json};
 
@@ -118,9 +119,7 @@ fn kind(node: &Node) -> (&'static str, Option<String>) {
     match &node.kind {
         Kind::File { .. } => ("file", None),
         Kind::Dir => ("dir", None),
-        Kind::Symlink(target) => {
-            ("symlink", Some(String::from_utf8_lossy(target).escape_debug().to_string()))
-        }
+        Kind::Symlink(target) => ("symlink", Some(escaped(&String::from_utf8_lossy(target)))),
         Kind::Hardlink(target) => ("hardlink", Some(target.display())),
         Kind::CharDevice { .. } => ("char", None),
         Kind::BlockDevice { .. } => ("block", None),

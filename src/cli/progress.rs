@@ -8,6 +8,7 @@ use anstream::eprintln;
 use clap::ValueEnum;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use lith::exec::{Event, How, Report, StepName};
+use lith::text::{escaped, shown_up_to};
 
 /// `--progress`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -76,7 +77,7 @@ impl Progress {
 
     fn people(&self, event: &Event<'_>) {
         match event {
-            Event::Warning { text } => self.line(&format!("\x1b[1;33mwarning\x1b[0m: {}", visible(text))),
+            Event::Warning { text } => self.line(&format!("\x1b[1;33mwarning\x1b[0m: {}", escaped(text))),
             _ if self.mode == Mode::Quiet => {}
             Event::Started { step } if self.mode == Mode::Tty => {
                 self.start_spinner(*step);
@@ -89,7 +90,7 @@ impl Progress {
                     self.line(&format!("{} {}", describe(*step), ending(*how, *took)));
                 }
             }
-            Event::Input { text } | Event::Output { text } => self.line(&visible(text)),
+            Event::Input { text } | Event::Output { text } => self.line(&escaped(text)),
             _ => {}
         }
     }
@@ -109,8 +110,8 @@ fn key(step: StepName<'_>) -> String {
 }
 
 fn describe(step: StepName<'_>) -> String {
-    let text: String = visible(step.text).chars().take(100).collect();
-    format!("[{} {}/{}] {}", visible(step.stage), step.number, step.of, text.replace('\n', " "))
+    let text = shown_up_to(100, &step.text.replace('\n', " "));
+    format!("[{} {}/{}] {text}", escaped(step.stage), step.number, step.of)
 }
 
 fn ending(how: How, took: Duration) -> String {
@@ -120,10 +121,6 @@ fn ending(how: How, took: Duration) -> String {
         How::Built { size } => format!("({}, {:.1} s)", super::format::size(size), took.as_secs_f64()),
         How::Applied | How::Config => format!("({:.1} s)", took.as_secs_f64()),
     }
-}
-
-fn visible(text: &str) -> String {
-    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
 }
 
 fn json(event: &Event<'_>) -> serde_json::Value {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::text;
+
 /// A user and a password, decoded. It shows neither.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Credentials {
@@ -32,13 +34,7 @@ pub(super) fn split(url: &str) -> (String, Option<Credentials>) {
 pub fn shown(url: &str) -> String {
     let (bare, _) = split(url);
     let place = bare.find('?').map_or(bare.clone(), |query| format!("{}?…", &bare[..query]));
-    place.chars().take(300).flat_map(printable).collect()
-}
-
-/// A character, escaped if a terminal would obey it.
-pub(super) fn printable(c: char) -> impl Iterator<Item = char> {
-    let escape = c.is_control();
-    c.escape_default().filter(move |_| escape).chain((!escape).then_some(c))
+    text::shown(&place)
 }
 
 /// Percent-decoding. What is malformed stays as it is.

@@ -104,17 +104,17 @@ impl Context {
         let (tree, opened) = modes.view(folder::filter(whole, &ignore));
         Self { tree, ignore, notes: Notes { opened, ..Notes::default() } }
     }
+}
 
-    /// What is known of the files on disk by now, for a later build's [`Options::known`].
-    pub fn fingerprints(&self) -> impl Iterator<Item = (&ImagePath, &Stat, Fingerprint)> {
-        self.tree.iter().filter_map(|(path, node)| {
-            let content = node.content()?;
-            match content.source() {
-                Source::File { seen, .. } => Some((path, seen, content.known_fingerprint()?)),
-                Source::Slice { .. } | Source::Bytes(_) => None,
-            }
-        })
-    }
+/// What is known of the files on disk by now, for a later build's [`Options::known`].
+pub fn fingerprints(tree: &Tree) -> impl Iterator<Item = (&ImagePath, &Stat, Fingerprint)> {
+    tree.iter().filter_map(|(path, node)| {
+        let content = node.content()?;
+        match content.source() {
+            Source::File { seen, .. } => Some((path, seen, content.known_fingerprint()?)),
+            Source::Slice { .. } | Source::Bytes(_) => None,
+        }
+    })
 }
 
 #[cfg(test)]

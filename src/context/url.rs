@@ -11,8 +11,9 @@ use std::time::Duration;
 
 use ureq::tls::{RootCerts, TlsConfig};
 
-use super::credentials::{base64, decode, printable, shown, split};
+use super::credentials::{base64, decode, shown, split};
 use crate::oci::{Algorithm, Digest, Digester};
+use crate::text;
 use crate::tree::{Backing, Content, Fingerprint, ImagePath, Kind, Meta, Node, Source, Tree};
 
 /// How to ask.
@@ -183,10 +184,7 @@ impl Http {
             ureq::Error::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 UrlError::Failed { url, why: "the connection was closed before the end".into() }
             }
-            error => {
-                let why = error.to_string().chars().take(300).flat_map(printable).collect();
-                UrlError::Failed { url, why }
-            }
+            error => UrlError::Failed { url, why: text::shown(&error) },
         }
     }
 }

@@ -3,15 +3,12 @@
 //! A layer is a function of its changes, so the key is made of them, contents included: nothing about times or
 //! sizes is believed here. What it costs is knowing each file's fingerprint.
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
-
 use super::report::How;
 use super::{ExecError, Options};
 use crate::image::descriptor;
 use crate::layer::{self, Layer};
 use crate::oci::{DiffId, Digest, MediaType};
+use crate::parallel;
 use crate::store::{Store, StoreError};
 use crate::tree::{Changes, Content, ContentError, Node};
 
@@ -67,21 +64,5 @@ fn fingerprint_all(changes: &Changes, threads: usize) -> Result<(), ContentError
         .filter_map(Node::content)
         .filter(|content| content.known_fingerprint().is_none())
         .collect();
-    let next = AtomicUsize::new(0);
-    let failed = Mutex::new(None);
-    let work = || {
-        while let Some(content) = unknown.get(next.fetch_add(1, Ordering::Relaxed)) {
-            if let Err(error) = content.fingerprint() {
-                next.store(unknown.len(), Ordering::Relaxed);
-                failed.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get_or_insert(error);
-            }
-        }
-    };
-    thread::scope(|scope| {
-        for _ in 1..threads.min(unknown.len()) {
-            scope.spawn(work);
-        }
-        work();
-    });
-    failed.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner).map_or(Ok(()), Err)
+    parallel::each(&unknown, threads, |content| content.fingerprint().map(drop))
 }

@@ -1,7 +1,7 @@
 //! Running the steps of a stage: each operation becomes changes, the changes a layer.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use super::copy::{self, CopyInputs};
@@ -9,7 +9,7 @@ use super::report::{Event, How, Report, StepName};
 use super::schedule::{self, Results};
 use super::{ExecError, Inputs, Options, cache, mkdir, unpack};
 use crate::layer::{self, Layer};
-use crate::oci::History;
+use crate::oci::{Digest, History, Pinned};
 use crate::plan::{self, Base, CopySource, Op, Plan, Stage, StageId, Step, TreeRef};
 use crate::store::Store;
 use crate::tree::{Changes, Content, ImagePath, Tree};
@@ -17,8 +17,9 @@ use crate::tree::{Changes, Content, ImagePath, Tree};
 /// A stage as it is after its last step.
 #[derive(Debug)]
 pub struct Finished {
-    /// The whole root file system, if anything asked for it.
-    pub tree: Option<Tree>,
+    /// The whole root file system, if anything asked for it. Shared until a step changes it: stages that stand
+    /// on this one, or copy from it, make no copy of what they only read.
+    pub tree: Option<Arc<Tree>>,
     /// Base first. Only of stages that the target stands on.
     pub layers: Vec<Layer>,
     pub history: Vec<History>,
@@ -34,6 +35,8 @@ pub(super) struct Run<'a> {
     exported: BTreeSet<StageId>,
     /// The stages whose tree is read, by their own steps or by others.
     read: BTreeSet<StageId>,
+    /// Images that were copied from, as the next step is likely to copy from the same one.
+    images: Mutex<BTreeMap<Digest, Arc<Tree>>>,
 }
 
 impl<'a> Run<'a> {
@@ -46,7 +49,8 @@ impl<'a> Run<'a> {
     ) -> Self {
         let exported = chain(plan, plan.target).collect();
         let read = stages_read(plan, options.tree);
-        Self { plan, inputs, store, options, report, exported, read }
+        let images = Mutex::default();
+        Self { plan, inputs, store, options, report, exported, read, images }
     }
 
     /// Runs what the target needs, independent stages side by side.
@@ -86,7 +90,7 @@ impl<'a> Run<'a> {
         let read = self.read.contains(&id);
         let mut state = Finished { tree: None, layers: Vec::new(), history: Vec::new() };
         match &stage.base {
-            Base::Scratch => state.tree = read.then(Tree::default),
+            Base::Scratch => state.tree = read.then(Arc::default),
             Base::Stage(base) => {
                 let base = &done[base];
                 state.tree = base.tree.clone().filter(|_| read);
@@ -95,7 +99,7 @@ impl<'a> Run<'a> {
             }
             Base::Image(pinned) => {
                 let image = self.inputs.image(pinned)?;
-                state.tree = if read { Some(self.image_tree(&image.layers)?) } else { None };
+                state.tree = if read { Some(Arc::new(self.image_tree(&image.layers)?)) } else { None };
                 state.layers.clone_from(&image.layers);
                 state.history.clone_from(&image.config.value.history);
             }
@@ -103,11 +107,21 @@ impl<'a> Run<'a> {
                 let tree = self.inputs.context(name)?;
                 let puts = tree.iter().map(|(path, node)| (path.clone(), node.clone())).collect();
                 let changes = Changes { puts, ..Changes::default() };
-                state.tree = read.then(Tree::default);
+                state.tree = read.then(Arc::default);
                 self.commit(id, &changes, "FROM files", "files", &mut state)?;
             }
         }
         Ok(state)
+    }
+
+    /// The tree of an image that is copied from.
+    fn copied_image(&self, pinned: &Pinned) -> Result<Arc<Tree>, ExecError> {
+        let images = || self.images.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(tree) = images().get(&pinned.digest) {
+            return Ok(Arc::clone(tree));
+        }
+        let tree = Arc::new(self.image_tree(&self.inputs.image(pinned)?.layers)?);
+        Ok(Arc::clone(images().entry(pinned.digest.clone()).or_insert(tree)))
     }
 
     fn image_tree(&self, layers: &[Layer]) -> Result<Tree, ExecError> {
@@ -162,7 +176,7 @@ impl<'a> Run<'a> {
         };
         state.history.push(self.history(created_by, changes.is_empty()));
         if let Some(tree) = &mut state.tree {
-            tree.apply(changes);
+            Arc::make_mut(tree).apply(changes);
         }
         Ok(how)
     }
@@ -214,9 +228,9 @@ impl<'a> Run<'a> {
         Ok(match tree {
             TreeRef::Empty => Arc::default(),
             TreeRef::Context(name) => self.inputs.context(name)?,
-            TreeRef::Image(pinned) => Arc::new(self.image_tree(&self.inputs.image(pinned)?.layers)?),
+            TreeRef::Image(pinned) => self.copied_image(pinned)?,
             TreeRef::Stage(id) => {
-                Arc::new(done[id].tree.clone().expect("a stage that is copied from has its tree read"))
+                done[id].tree.clone().expect("a stage that is copied from has its tree read")
             }
         })
     }
@@ -234,9 +248,10 @@ fn chain(plan: &Plan, id: StageId) -> impl Iterator<Item = StageId> + '_ {
 /// all that they stand on.
 fn stages_read(plan: &Plan, target_too: bool) -> BTreeSet<StageId> {
     let mut read: BTreeSet<StageId> = target_too.then_some(plan.target).into_iter().collect();
-    for (index, stage) in plan.stages.iter().enumerate() {
+    for id in plan.needed() {
+        let stage = plan.stage(id);
         if stage.steps.iter().any(|step| step.op.is_some()) {
-            read.insert(StageId(index));
+            read.insert(id);
         }
         read.extend(stage.trees_used().filter_map(TreeRef::stage));
     }

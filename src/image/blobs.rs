@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, Read};
 
 use crate::oci::{Descriptor, Digest};
-use crate::store::{Store, Verified};
+use crate::store::{Store, Verified, digest_of};
 
 /// Blobs by descriptor.
 pub trait Blobs: Sync {
@@ -54,11 +54,6 @@ impl Blobs for Memory {
         let bytes = self.0.get(&digest).ok_or_else(|| not_found(&digest))?;
         Ok(Box::new(Verified::new(&bytes[..], blob)?))
     }
-}
-
-/// The digest that a descriptor names, strictly parsed.
-pub fn digest_of(blob: &Descriptor) -> io::Result<Digest> {
-    Digest::try_from(blob.digest()).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
 /// The error for a blob that isn't there.

@@ -3,7 +3,6 @@
 //! Every document is bounded, verified against its descriptor and checked for being what it says it is, before
 //! any of its words is followed. What is accepted passes through byte for byte. Layers are not read here.
 
-use std::fmt::Display;
 use std::io::{self, Read as _};
 
 use serde::Deserialize;
@@ -13,6 +12,7 @@ use super::select::{distance, is_attestation, platform};
 use super::{Artifact, Blobs, Document, Image, Index, is_config, is_layer};
 use crate::layer::Layer;
 use crate::oci::{Descriptor, Digest, ImageConfig, ImageIndex, ImageManifest, ParseDigestError, Platform};
+use crate::text::shown;
 
 /// The largest manifest or index that is read: what registries must take (distribution-spec, "Push").
 pub const MAX_MANIFEST: u64 = 4 << 20;
@@ -286,13 +286,6 @@ fn is_index(descriptor: &Descriptor) -> bool {
         "application/vnd.oci.image.index.v1+json"
             | "application/vnd.docker.distribution.manifest.list.v2+json"
     )
-}
-
-/// A stranger's words, as they may be shown: nothing that a terminal obeys, and not without end.
-fn shown(text: &impl Display) -> String {
-    let text = text.to_string();
-    let cut: String = text.chars().take(300).collect();
-    cut.escape_debug().to_string()
 }
 
 #[cfg(test)]

@@ -6,9 +6,10 @@ mod blobs;
 mod load;
 mod select;
 
+pub use crate::store::digest_of;
 pub use artifact::{Artifact, Index};
 pub use assemble::{Parts, assemble};
-pub use blobs::{Blobs, Memory, digest_of, not_found};
+pub use blobs::{Blobs, Memory, not_found};
 pub use load::{LoadError, MAX_CONFIG, MAX_MANIFEST, load, load_all};
 
 use crate::layer::Layer;

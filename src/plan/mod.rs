@@ -123,14 +123,14 @@ pub enum CopySource {
 }
 
 /// A file from the network.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Url {
     pub url: String,
     pub digest: Pin<Digest>,
 }
 
 /// A tree from a git repository.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Git {
     pub remote: String,
     /// A branch, tag or commit as written; `None` is the remote's HEAD.
@@ -144,7 +144,7 @@ pub struct Git {
 }
 
 /// Whether an outside input is fixed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Pin<T> {
     Pinned(T),
     /// Taken as it is found; the build warns.

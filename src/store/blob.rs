@@ -108,7 +108,7 @@ impl Write for BlobWriter {
 }
 
 /// The digest that a descriptor names, strictly parsed.
-pub(super) fn digest_of(blob: &Descriptor) -> io::Result<Digest> {
+pub fn digest_of(blob: &Descriptor) -> io::Result<Digest> {
     Digest::try_from(blob.digest()).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 

@@ -1,18 +1,18 @@
 //! Checking the store: everything that can be recomputed is.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
+use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
 
 use super::blob::hash_file;
 use super::{MAX_DOCUMENT, Store, StoreError, doing, make_folder, sorted_entries, stat_cache};
 use crate::oci::{Descriptor, Digest};
+use crate::parallel;
 
 /// Something that is not as it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,22 +72,14 @@ impl fmt::Display for What {
 pub fn check(store: &Store, threads: usize) -> Result<Vec<Problem>, StoreError> {
     let blobs = store.blob_files()?;
     let problems = Mutex::new(Vec::new());
-    let next = AtomicUsize::new(0);
-    let work = || {
-        while let Some((path, digest)) = blobs.get(next.fetch_add(1, Ordering::Relaxed)) {
-            if let Some(what) = check_blob(path, digest.as_ref()) {
-                let problem = Problem { path: path.clone(), what };
-                problems.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(problem);
-            }
+    let Ok(()) = parallel::each(&blobs, threads, |(path, digest)| {
+        if let Some(what) = check_blob(path, digest.as_ref()) {
+            let problem = Problem { path: path.clone(), what };
+            problems.lock().unwrap_or_else(PoisonError::into_inner).push(problem);
         }
-    };
-    thread::scope(|scope| {
-        for _ in 1..threads {
-            scope.spawn(work);
-        }
-        work();
+        Ok::<_, Infallible>(())
     });
-    let mut problems = problems.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut problems = problems.into_inner().unwrap_or_else(PoisonError::into_inner);
     check_references(store, &mut problems);
     problems.extend(damaged_memos(store)?.into_iter().map(|path| Problem { path, what: What::DamagedMemo }));
     problems.sort_by(|a, b| a.path.cmp(&b.path));

@@ -19,7 +19,7 @@ use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-pub use blob::{BlobWriter, Verified};
+pub use blob::{BlobWriter, Verified, digest_of};
 
 use crate::oci::{Descriptor, Digest, MediaType};
 use files::{is_read_only, make_folder, named_temp, open_regular, read_bounded, sorted_entries, sync_folder};

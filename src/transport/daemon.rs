@@ -5,10 +5,10 @@ use std::io::{self, BufWriter, Read, Write as _};
 use std::process::{Child, Command, Stdio};
 
 use super::docker_archive::members;
-use super::error::shown;
 use super::{Sink, TransportError};
 use crate::image::{Artifact, Blobs};
 use crate::oci::{Digest, Reference};
+use crate::text::{escaped, shown};
 
 /// What of a helper's complaints is kept.
 const MAX_COMPLAINT: usize = 4096;
@@ -95,11 +95,7 @@ fn listen(mut errors: impl Read) -> String {
         text.drain(..excess);
     }
     let text = String::from_utf8_lossy(&text);
-    let lines: Vec<String> = text
-        .lines()
-        .map(str::trim_end)
-        .filter(|line| !line.is_empty())
-        .map(|l| l.escape_debug().to_string())
-        .collect();
+    let lines: Vec<String> =
+        text.lines().map(str::trim_end).filter(|line| !line.is_empty()).map(escaped).collect();
     lines.join("; ")
 }

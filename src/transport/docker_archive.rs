@@ -12,7 +12,6 @@ use std::path::Path;
 use oci_spec::image::ImageManifestBuilder;
 use serde::{Deserialize, Serialize};
 
-use super::error::shown;
 use super::file::{Destination, pump};
 use super::layout::{Choice, Name};
 use super::oci_archive::Members;
@@ -27,6 +26,7 @@ use crate::oci::{
     Algorithm, Descriptor, Digest, HashingReader, ImageConfig, MediaType, Reference, canonical,
 };
 use crate::store::Verified;
+use crate::text::shown;
 
 const EXPECTED: &str = "a docker archive";
 const SINK: &str = "a docker archive";

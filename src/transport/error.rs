@@ -63,9 +63,3 @@ fn list(names: &[String]) -> String {
     }
     text
 }
-
-/// A stranger's words, as they may be shown.
-pub(super) fn shown(text: &impl std::fmt::Display) -> String {
-    let text = text.to_string();
-    text.chars().take(300).collect::<String>().escape_debug().to_string()
-}

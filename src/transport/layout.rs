@@ -8,12 +8,12 @@ use rustix::fs::FlockOperation;
 use serde_json::{Map, Value, json};
 
 use super::copy::each;
-use super::error::shown;
 use super::file::{open_regular, pump, read_small, temporary_in, write_small};
 use super::{Sink, Source, TransportError};
 use crate::image::{Artifact, Blobs, MAX_MANIFEST, digest_of, not_found};
 use crate::oci::{Descriptor, Digest, ImageIndex, Reference, canonical};
 use crate::store::Verified;
+use crate::text::shown;
 
 pub(super) const REF_NAME: &str = "org.opencontainers.image.ref.name";
 /// containerd's annotation for the whole name, which `ref.name` by custom holds only the tag of.

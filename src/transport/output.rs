@@ -7,9 +7,9 @@
 use std::path::PathBuf;
 
 use super::Destination;
-use crate::buildfile::diagnostic::closest;
 use crate::compression::{Compression, ParseCompressionError};
 use crate::oci::{ParseReferenceError, Reference};
+use crate::text::closest;
 
 /// One `-o`.
 #[derive(Debug, Clone, PartialEq, Eq)]

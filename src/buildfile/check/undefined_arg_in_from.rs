@@ -1,7 +1,8 @@
 //! A `FROM` line with an argument that no `ARG` before it declares.
 
 use super::{Finding, Rule};
-use crate::buildfile::{Span, diagnostic::nearest};
+use crate::buildfile::Span;
+use crate::text::nearest;
 
 pub(super) static RULE: Rule = Rule {
     name: "UndefinedArgInFrom",

@@ -1,7 +1,8 @@
 //! A variable that is neither set nor declared.
 
 use super::{Finding, Rule};
-use crate::buildfile::{Span, diagnostic::nearest};
+use crate::buildfile::Span;
+use crate::text::nearest;
 
 pub(super) static RULE: Rule = Rule {
     name: "UndefinedVar",

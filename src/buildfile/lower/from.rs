@@ -3,13 +3,14 @@
 use super::world::{self, StageState, World};
 use crate::buildfile::{
     check::{self, Finding},
-    diagnostic::{Diagnostic, nearest},
+    diagnostic::Diagnostic,
     expansion::Expansion,
     instruction::From,
     syntax::{Statement, Word},
 };
 use crate::oci::{Platform, Reference};
 use crate::plan::Named;
+use crate::text::nearest;
 
 /// A `FROM` with its words expanded.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::buildfile::{
     check::Lints,
-    diagnostic::{Diagnostic, closest},
+    diagnostic::Diagnostic,
     expansion::Expander,
     instruction::Instruction,
     source::Span,
@@ -18,6 +18,7 @@ use crate::buildfile::{
 };
 use crate::oci::{ImageConfig, Platform};
 use crate::plan::{Resolve, ResolveError, ResolvedImage};
+use crate::text::closest;
 
 /// The state of a lowering.
 pub(in crate::buildfile) struct World<'a> {

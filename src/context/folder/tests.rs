@@ -6,6 +6,7 @@ use std::os::unix::net::UnixListener;
 use tempfile::TempDir;
 
 use super::*;
+use crate::context::fingerprints;
 use crate::tree::ContentError;
 
 fn path(text: &str) -> ImagePath {
@@ -186,9 +187,9 @@ fn git_dirs_can_be_left_out() {
 fn known_fingerprints_are_used_and_handed_back() {
     let dir = folder(&["a", "b"]);
     let context = read(dir.path(), Options::default()).unwrap();
-    assert_eq!(context.fingerprints().count(), 0);
+    assert_eq!(fingerprints(&context.tree).count(), 0);
     let of_a = context.tree.get(&path("a")).unwrap().content().unwrap().fingerprint().unwrap();
-    let found: Vec<_> = context.fingerprints().map(|(path, seen, f)| (path.clone(), *seen, f)).collect();
+    let found: Vec<_> = fingerprints(&context.tree).map(|(path, seen, f)| (path.clone(), *seen, f)).collect();
     assert_eq!(found.len(), 1);
     let known = |path: &ImagePath, stat: &Stat| {
         found.iter().find(|(p, s, _)| p == path && s == stat).map(|(_, _, fingerprint)| *fingerprint)

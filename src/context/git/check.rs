@@ -5,19 +5,18 @@ use std::path::Path;
 use super::GitError;
 use crate::context::credentials::shown;
 use crate::plan::{Git, Pin};
+use crate::text::shown_up_to;
 
 pub(super) fn git(git: &Git, local: bool) -> Result<(), GitError> {
     let fail = |why| GitError::Address { remote: shown(&git.remote), why };
     remote(&git.remote, local).map_err(fail)?;
     if let Some(reference) = git.reference.as_deref().filter(|reference| !is_reference(reference)) {
-        return Err(GitError::Reference(
-            reference.chars().take(160).collect::<String>().escape_debug().to_string(),
-        ));
+        return Err(GitError::Reference(shown_up_to(160, reference)));
     }
     if let Pin::Pinned(commit) = &git.commit
         && (commit.is_empty() || commit.len() > 64 || !commit.bytes().all(|b| b.is_ascii_hexdigit()))
     {
-        return Err(GitError::Commit(commit.chars().take(80).collect::<String>().escape_debug().to_string()));
+        return Err(GitError::Commit(shown_up_to(80, commit)));
     }
     Ok(())
 }

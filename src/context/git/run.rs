@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::{Environment, GitError};
-use crate::context::credentials::{Credentials, printable, shown, split};
+use crate::context::credentials::{Credentials, shown, split};
 use crate::plan::Git;
+use crate::text::shown_up_to;
 
 /// The work tree's name in the temporary folder.
 pub(super) const TREE: &str = "tree";
@@ -204,5 +205,5 @@ fn message(stderr: &str) -> String {
         chosen = lines().collect();
     }
     let text = if chosen.is_empty() { "it failed without a word".into() } else { chosen.join("; ") };
-    text.chars().take(600).flat_map(printable).collect()
+    shown_up_to(600, &text)
 }

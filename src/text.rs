@@ -1,0 +1,135 @@
+//! Words of strangers: what may be shown of them, and what they may have meant.
+//!
+//! Invariant: what [`escaped`], [`escaped_lines`] and [`shown`] give holds nothing that a terminal obeys, and
+//! nothing that reads in another direction than it is written.
+
+use std::fmt::Display;
+
+/// More of a stranger's words helps nobody.
+const MAX_SHOWN: usize = 300;
+
+/// As one line: line feeds and tabs are escaped too.
+pub fn escaped(text: &str) -> String {
+    text.chars().flat_map(escaped_char).collect()
+}
+
+/// As lines: line feeds and tabs stay.
+pub fn escaped_lines(text: &str) -> String {
+    let mut lines = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' | '\t' => lines.push(c),
+            c => lines.extend(escaped_char(c)),
+        }
+    }
+    lines
+}
+
+/// The beginning of it, as one line.
+pub fn shown(text: &(impl Display + ?Sized)) -> String {
+    shown_up_to(MAX_SHOWN, &text.to_string())
+}
+
+/// As [`shown`], of so many characters.
+pub fn shown_up_to(limit: usize, text: &str) -> String {
+    text.chars().take(limit).flat_map(escaped_char).collect()
+}
+
+/// Control characters, and changes of direction, as what Rust writes for them.
+fn escaped_char(c: char) -> impl Iterator<Item = char> {
+    let escape = c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    c.escape_default().filter(move |_| escape).chain((!escape).then_some(c))
+}
+
+/// The candidate with the fewest edits, at most two, whatever the case; in the case that was typed. None if one is
+/// the same, for then the name is not what is wrong.
+#[must_use]
+pub fn closest<'a>(typed: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    let lower = typed.to_lowercase();
+    let found = fewest_edits(typed, candidates, |candidate| distance(&lower, &candidate.to_lowercase()));
+    found.map(|candidate| in_case_of(typed, candidate))
+}
+
+/// Like [`closest`], where capitals count: for names of variables.
+#[must_use]
+pub fn nearest<'a>(typed: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    fewest_edits(typed, candidates, |candidate| distance(typed, candidate))
+}
+
+fn fewest_edits<'a>(
+    typed: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+    edits: impl Fn(&str) -> usize,
+) -> Option<&'a str> {
+    // Longer words can't be close to any name; the distance costs their square.
+    if typed.chars().count() > 64 {
+        return None;
+    }
+    let ranked = candidates.into_iter().map(|candidate| (edits(candidate), candidate));
+    let (edits, candidate) = ranked.min_by_key(|(edits, _)| *edits)?;
+    (1..=2).contains(&edits).then_some(candidate)
+}
+
+fn in_case_of(typed: &str, candidate: &str) -> String {
+    if typed == typed.to_lowercase() {
+        candidate.to_lowercase()
+    } else if typed == typed.to_uppercase() {
+        candidate.to_uppercase()
+    } else {
+        candidate.to_owned()
+    }
+}
+
+/// Levenshtein's distance, in characters.
+fn distance(left: &str, right: &str) -> usize {
+    let right: Vec<char> = right.chars().collect();
+    let mut row: Vec<usize> = (0..=right.len()).collect();
+    for (i, a) in left.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, b) in right.iter().enumerate() {
+            let substitution = diagonal + usize::from(a != *b);
+            diagonal = row[j + 1];
+            row[j + 1] = substitution.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[right.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_speaks_to_the_terminal() {
+        let text = "é \x1b[2J\u{9b}1m\r\n\t\u{202e}\"\\";
+        assert_eq!(escaped(text), "é \\u{1b}[2J\\u{9b}1m\\r\\n\\t\\u{202e}\"\\");
+        assert_eq!(escaped_lines(text), "é \\u{1b}[2J\\u{9b}1m\\r\n\t\\u{202e}\"\\");
+        assert_eq!(shown(&"x".repeat(1000)).len(), MAX_SHOWN);
+        assert_eq!(shown("a\nb"), "a\\nb");
+    }
+
+    #[test]
+    fn distances() {
+        assert_eq!(distance("", "abc"), 3);
+        assert_eq!(distance("kitten", "sitting"), 3);
+        assert_eq!(distance("copy", "copy"), 0);
+        assert_eq!(distance("é", "e"), 1);
+    }
+
+    #[test]
+    fn suggestions_keep_the_case_typed() {
+        assert_eq!(closest("COPPY", ["ADD", "COPY"]).as_deref(), Some("COPY"));
+        assert_eq!(closest("coppy", ["ADD", "COPY"]).as_deref(), Some("copy"));
+        assert_eq!(closest("form", ["FROM"]).as_deref(), Some("from"));
+        assert_eq!(closest("INSTALL", ["ADD", "COPY"]), None);
+        assert_eq!(closest("copy", ["COPPY", "COPY"]), None);
+        assert_eq!(closest(&"x".repeat(1 << 20), ["COPY"]), None);
+    }
+
+    #[test]
+    fn capitals_count_for_the_nearest() {
+        assert_eq!(nearest("VERSON", ["version", "VERSION"]), Some("VERSION"));
+        assert_eq!(nearest("version", ["VERSION"]), None);
+    }
+}
