@@ -176,9 +176,19 @@ impl<'a> Run<'a> {
         };
         state.history.push(self.history(created_by, changes.is_empty()));
         if let Some(tree) = &mut state.tree {
-            Arc::make_mut(tree).apply(changes);
+            let tree = Arc::make_mut(tree);
+            // Only an output of the tree shows times, and it shows those that the layers have.
+            if self.options.tree { tree.apply(&self.dated(changes)) } else { tree.apply(changes) }
         }
         Ok(how)
+    }
+
+    fn dated(&self, changes: &Changes) -> Changes {
+        let mut changes = changes.clone();
+        let epoch =
+            i64::try_from(self.options.layer.epoch.seconds()).expect("an epoch is before the year 10000");
+        changes.puts.values_mut().for_each(|node| node.mtime = epoch);
+        changes
     }
 
     fn history(&self, created_by: &str, empty_layer: bool) -> History {

@@ -166,7 +166,7 @@ impl Run {
             user: cx.config.config.user.clone(),
             workdir: cx.workdir(),
         };
-        cx.commit(format!("RUN {} # buildkit", words.join(" ")), Some(plan::Op::Run(Box::new(run))));
+        cx.commit(format!("RUN {}", words.join(" ")), Some(plan::Op::Run(Box::new(run))));
         Ok(())
     }
 
@@ -276,9 +276,9 @@ mod tests {
         assert_eq!(
             history("ARG A=\"x y\"\nARG B\nRUN echo $A\nRUN [\"a\", \"b\"]\nRUN <<E\n#!/x\nE\n")[2..],
             [
-                "RUN |2 A=x y B= /bin/sh -c echo $A # buildkit",
-                "RUN |2 A=x y B= a b # buildkit",
-                "RUN |2 A=x y B= /bin/sh -c /dev/pipes/E # buildkit"
+                "RUN |2 A=x y B= /bin/sh -c echo $A",
+                "RUN |2 A=x y B= a b",
+                "RUN |2 A=x y B= /bin/sh -c /dev/pipes/E"
             ]
         );
     }

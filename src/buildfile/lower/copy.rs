@@ -246,7 +246,6 @@ impl CopyForm<'_> {
         words.extend(values.sources.iter().map(|(source, _)| source.clone()));
         words.extend(self.operands.files.iter().map(|file| format!("<<{}", file.name)));
         words.push(values.dest.clone());
-        words.push("# buildkit".to_owned());
         words.join(" ")
     }
 

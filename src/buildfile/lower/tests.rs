@@ -170,7 +170,7 @@ fn the_last_of_env_and_arg_counts() {
     );
     assert_eq!(runs(&stage)[0].env[1..], ["A=arg"]);
     assert_eq!(stage.config.config.env[1..], ["A=env"]);
-    assert_eq!(stage.steps[2].created_by, "RUN |1 A=arg /bin/sh -c x # buildkit");
+    assert_eq!(stage.steps[2].created_by, "RUN |1 A=arg /bin/sh -c x");
     let stage = target("FROM scratch AS a\nENV A=env\nARG A=arg\nFROM a\nRUN x\n");
     assert!(runs(&stage)[0].env.contains(&"A=env".to_owned()), "a stage begins with its base's environment");
 }
@@ -184,8 +184,8 @@ fn proxies_are_in_no_history_unless_declared() {
     let runs = runs(&plan.stages[0]);
     assert_eq!(runs[0].proxies, ["HTTP_PROXY=p", "NO_PROXY=n", "http_proxy=p", "no_proxy=n"]);
     assert!(!runs[0].env.iter().any(|pair| pair.contains("_proxy=")));
-    assert_eq!(plan.stages[0].steps[0].created_by, "RUN /bin/sh -c x # buildkit");
-    assert_eq!(plan.stages[0].steps[2].created_by, "RUN |1 no_proxy=n /bin/sh -c y # buildkit");
+    assert_eq!(plan.stages[0].steps[0].created_by, "RUN /bin/sh -c x");
+    assert_eq!(plan.stages[0].steps[2].created_by, "RUN |1 no_proxy=n /bin/sh -c y");
 }
 
 #[test]
@@ -230,7 +230,7 @@ fn triggers_of_an_image_run_first_and_are_gone() {
     let plan = plan_with(text, &no_options(), &mut world);
     let stage = &plan.stages[1];
     let history: Vec<&str> = stage.steps.iter().map(|step| step.created_by.as_str()).collect();
-    assert_eq!(history, ["COPY x /bin/ # buildkit", "ENV A=", "ARG B=1", "ENV C="]);
+    assert_eq!(history, ["COPY x /bin/", "ENV A=", "ARG B=1", "ENV C="]);
     assert_eq!(stage.steps[0].line, 2);
     assert_eq!(plan.needed(), [StageId(0), StageId(1)]);
     assert!(stage.config.config.on_build.is_empty());

@@ -152,5 +152,10 @@ fn item(
         Body::BlockDevice(major, minor) => What::BlockDevice(major, minor),
         Body::Fifo => What::Fifo,
     };
-    Ok(Item { meta: member.meta, mtime: member.mtime, what })
+    let mut meta = member.meta;
+    if matches!(what, What::Symlink(_)) {
+        // A link has no mode of its own on Linux, whatever an archive says.
+        meta.mode = 0o777;
+    }
+    Ok(Item { meta, mtime: member.mtime, what })
 }

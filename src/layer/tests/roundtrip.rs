@@ -41,8 +41,10 @@ fn any_node() -> impl Strategy<Value = (Node, Option<usize>)> {
         1 => device().prop_map(|(major, minor)| Kind::BlockDevice { major, minor }),
         1 => Just(Kind::Fifo),
     ];
-    (meta(), kind, prop::option::of(0..4_usize))
-        .prop_map(|(meta, kind, inode)| (Node::new(meta, kind), inode))
+    (meta(), kind, prop::option::of(0..4_usize)).prop_map(|(meta, kind, inode)| {
+        let mode = if matches!(kind, Kind::Symlink(_)) { 0o777 } else { meta.mode };
+        (Node::new(Meta { mode, ..meta }, kind), inode)
+    })
 }
 
 /// A whole tree, as changes: names of one inode are alike in all.
