@@ -190,8 +190,8 @@ pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
     let store = world.open_store()?;
     let outside = Outside::new(&store, wanted.contexts);
     let source = outside.source(&wanted.file)?;
-    let colour = world.colour();
-    let show = |diagnostics: &[Diagnostic]| progress.show(&render::render(&source, diagnostics, colour));
+    // Where colours aren't wanted, printing takes them away.
+    let show = |diagnostics: &[Diagnostic]| progress.show(&render::render(&source, diagnostics, true));
     let built = build::build(&source, &wanted.request, &outside, &store, &progress, &show);
     let built = match built {
         Err(BuildError::Buildfile(diagnostics)) => {
@@ -230,13 +230,8 @@ struct Wanted {
 impl Wanted {
     fn read(args: &Args, world: &World) -> anyhow::Result<Self> {
         let main = ContextSpec::parse(&args.context).map_err(usage)?;
-        let file = match &args.file {
-            Some(path) if path.as_os_str() == "-" => BuildFileChoice::Stdin,
-            Some(path) => BuildFileChoice::Path(path.clone()),
-            None => BuildFileChoice::LookUp,
-        };
-        let tags =
-            args.tag.iter().map(|tag| super::images::parse_name(tag)).collect::<Result<Vec<_>, _>>()?;
+        let file = build_file(args.file.as_deref());
+        let tags = args.tag.iter().map(|tag| super::place::parse_name(tag)).collect::<Result<Vec<_>, _>>()?;
         let outputs = outputs(args, &tags, world)?;
         let (annotations, index_annotations) = annotations(args, &outputs)?;
         let request = Request {
@@ -265,6 +260,15 @@ impl Wanted {
 
 fn usage(error: impl std::fmt::Display) -> Hinted {
     Hinted::usage(error.to_string())
+}
+
+/// `--file`
+pub(super) fn build_file(path: Option<&Path>) -> BuildFileChoice {
+    match path {
+        Some(path) if path.as_os_str() == "-" => BuildFileChoice::Stdin,
+        Some(path) => BuildFileChoice::Path(path.to_owned()),
+        None => BuildFileChoice::LookUp,
+    }
 }
 
 /// `KEY=VALUE`s.

@@ -6,8 +6,7 @@ use serde_json::json;
 
 use super::World;
 use super::format::{Format, FormatArg, print, print_json};
-use super::images::PlatformArg;
-use super::place::Place;
+use super::place::{Place, PlatformArg};
 
 /// Copy an image between the store, layouts and archives
 ///

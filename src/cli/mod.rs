@@ -115,12 +115,6 @@ impl World {
         self.threads.or_else(|| std::thread::available_parallelism().ok()).map_or(1, usize::from)
     }
 
-    /// Whether diagnostics on stderr are coloured (no-color.org, and the conventions of CLICOLOR).
-    fn colour(&self) -> bool {
-        use std::io::IsTerminal as _;
-        std::io::stderr().is_terminal() && self.environment.get("NO_COLOR").is_none()
-    }
-
     fn store_path(&self) -> anyhow::Result<PathBuf> {
         if let Some(path) = &self.store {
             return Ok(path.clone());
