@@ -196,7 +196,7 @@ pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
     let built = match built {
         Err(BuildError::Buildfile(diagnostics)) => {
             show(&diagnostics);
-            return Err(Shown.into());
+            return Err(Shown { hint: hint(&diagnostics) }.into());
         }
         built => built?,
     };
@@ -216,6 +216,13 @@ pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
         print(&format!("{digest}\n"))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What helps where the Buildfile alone does not say it.
+fn hint(diagnostics: &[Diagnostic]) -> Option<&'static str> {
+    diagnostics.iter().any(|diagnostic| diagnostic.code == "resolve").then_some(
+        "an image comes from the store (`lith copy oci:DIR NAME`) or from `--build-context NAME=oci-layout://DIR`",
+    )
 }
 
 /// What the arguments mean.

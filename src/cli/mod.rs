@@ -58,7 +58,7 @@ Exit codes:
   0  done
   1  it failed: the build, a check, or what was asked for is not there
   2  the command line is wrong
-  3  the store is damaged (`lith fsck` says where)";
+  3  `lith fsck` found the store damaged";
 
 #[derive(Debug, Subcommand)]
 enum Command {
