@@ -61,7 +61,12 @@ fn sending(output: Output, tags: &[Reference], world: &World) -> anyhow::Result<
         OutputKind::Image { push: false } if names.is_empty() => {
             return Err(Hinted::usage("`type=image` needs a name: `-t NAME` or `name=NAME`").into());
         }
-        _ => None,
+        OutputKind::Image { push: false }
+        | OutputKind::Layout(_)
+        | OutputKind::OciArchive(_)
+        | OutputKind::DockerArchive(_)
+        | OutputKind::Local(_)
+        | OutputKind::Tar(_) => None,
     };
     Ok(Sending { output, names, daemon })
 }
