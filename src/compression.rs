@@ -28,7 +28,9 @@ enum Encoder {
 const GZIP_LEVELS: RangeInclusive<u8> = 0..=12;
 /// Beyond 19 zstd asks the reader for more memory than some give.
 const ZSTD_LEVELS: RangeInclusive<u8> = 1..=19;
-const GZIP_DEFAULT: u8 = 6;
+/// Libraries and binaries come out 4 % larger than by level 6, which is what zlib's default gives, for two thirds of its
+/// time; text differs by less than 1 %. Changing this changes digests.
+const GZIP_DEFAULT: u8 = 2;
 const ZSTD_DEFAULT: u8 = 3;
 
 impl Compression {
@@ -171,6 +173,10 @@ impl Format {
             (b"\xfd7zXZ\0", Format::Xz),
             (b"\x28\xb5\x2f\xfd", Format::Zstd),
         ];
+        // zstd's skippable frames, which may come first (RFC 8878, 3.1.2).
+        if let [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] = first {
+            return Self::Zstd;
+        }
         MAGIC.iter().find(|(magic, _)| first.starts_with(magic)).map_or(Self::Plain, |(_, format)| *format)
     }
 
@@ -230,7 +236,7 @@ mod tests {
     #[test]
     fn names_are_read_and_written() {
         for (text, expected) in [
-            ("gzip", "gzip:6"),
+            ("gzip", "gzip:2"),
             ("gzip:0", "gzip:0"),
             ("gzip:12", "gzip:12"),
             ("zstd", "zstd:3"),
@@ -239,7 +245,7 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Compression>().unwrap().to_string(), expected);
         }
-        assert_eq!(Compression::default().to_string(), "gzip:6");
+        assert_eq!(Compression::default().to_string(), "gzip:2");
     }
 
     #[test]
@@ -302,7 +308,7 @@ mod tests {
                 .collect();
         expect_test::expect![[r#"
             gzip:1 131817 e5a124ec90f0
-            gzip 143812 261ff6547e75
+            gzip 145936 cb0bab1a124e
             gzip:9 140778 8e762657a01d
             gzip:12 120163 7b36c4b50eca
             zstd:1 149799 44c76cadd4c2

@@ -225,7 +225,7 @@ impl Outside {
     pub(super) fn spec(&self, name: &ContextName) -> Result<&ContextSpec, OutsideError> {
         let spec = match name {
             ContextName::Main => self.contexts.main.as_ref(),
-            ContextName::Named(name) => self.contexts.named.get(name),
+            ContextName::Named(name) => self.named(name),
         };
         spec.ok_or(OutsideError::NoContext)
     }

@@ -19,7 +19,7 @@ use super::format::print;
 use super::progress::{Mode, Progress};
 use wanted::Wanted;
 
-pub(super) use wanted::{build_args, build_file};
+pub(super) use wanted::{build_args, build_contexts, build_file, platforms};
 
 /// Build an image from a Buildfile and a context
 ///
@@ -116,7 +116,7 @@ pub(crate) struct Args {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Options that shape the image")]
 pub(crate) struct Shape {
-    /// The layers' compression: `gzip`, `zstd` or `none`, with a level if wanted (`zstd:9`) [default: gzip:6]
+    /// The layers' compression: `gzip`, `zstd` or `none`, with a level if wanted (`zstd:9`) [default: gzip:2]
     #[arg(long, value_name = "KIND[:LEVEL]")]
     pub(super) compression: Option<String>,
 

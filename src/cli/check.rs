@@ -10,7 +10,7 @@ use lith::context::ContextSpec;
 use serde_json::json;
 
 use super::World;
-use super::build::{build_args, build_file};
+use super::build::{build_args, build_contexts, build_file, platforms};
 use super::format::{print, print_json, print_table};
 
 /// Check a Buildfile without building it
@@ -33,6 +33,18 @@ pub(crate) struct Args {
     /// Set a build argument, as `lith build` does
     #[arg(long, value_name = "NAME[=VALUE]")]
     build_arg: Vec<String>,
+
+    /// Check what this stage needs, instead of all stages
+    #[arg(long, value_name = "STAGE")]
+    target: Option<String>,
+
+    /// The platform that a build would be for [default: linux/amd64]
+    #[arg(long, value_name = "PLATFORM")]
+    platform: Option<String>,
+
+    /// Another context or base, as `lith build` has it
+    #[arg(long, value_name = "NAME=VALUE")]
+    build_context: Vec<String>,
 
     /// List the checks
     #[arg(long)]
@@ -58,7 +70,11 @@ pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
     if args.list {
         return list(args.format);
     }
-    let contexts = Contexts { main: Some(ContextSpec::Folder(args.context.clone())), ..Contexts::default() };
+    let contexts = Contexts {
+        main: Some(ContextSpec::Folder(args.context.clone())),
+        named: build_contexts(&args.build_context)?,
+        ..Contexts::default()
+    };
     let outside = Outside::new(&world.open_store()?, contexts);
     let source = outside.source(&build_file(args.file.as_deref()))?;
     let diagnostics = diagnose(&source, args, &outside, world)?;
@@ -82,6 +98,8 @@ fn diagnose(
     let ignored = |path: &str| ignore.as_ref().is_some_and(|ignore| ignore.excludes(path.as_bytes()));
     let options = LowerOptions {
         build_args: build_args(&args.build_arg, world)?,
+        target: args.target.clone(),
+        platform: platforms(args.platform.as_slice(), world)?.pop(),
         ignored: Some(&ignored),
         ..LowerOptions::default()
     };

@@ -76,6 +76,9 @@ pub fn read_in(tree: &Tree, path: &ImagePath, limit: u64) -> Result<Option<Vec<u
     for _ in 0..MAX_LINKS {
         let Some((link, rest)) = first_link(tree, &at) else {
             let Some(node) = tree.get(&at) else { return Ok(None) };
+            if node.is_dir() {
+                return Err(ContextError::Folder(at.display().into()));
+            }
             let content = node.content().ok_or_else(|| fail("it is not a regular file"))?;
             return match content.read_bounded(limit)? {
                 None => Err(fail("it is too large")),

@@ -24,7 +24,7 @@ const LIMIT: u64 = 4 << 20;
 pub fn find(root: &Path, build_file: Option<&Path>) -> Result<Option<(PathBuf, Ignore)>, ContextError> {
     let beside = build_file.map(beside);
     if let Some(path) = beside
-        && let Some(text) = read_file(&path, LIMIT)?
+        && let Some(text) = unless_folder(read_file(&path, LIMIT))?
     {
         return parse(path, &text).map(Some);
     }
@@ -51,6 +51,14 @@ pub fn find_in(tree: &Tree, build_file: Option<&Path>) -> Result<Option<(PathBuf
     found.map(|(path, text)| parse(path, &text)).transpose()
 }
 
+/// A folder of that name is no list, and no mistake.
+fn unless_folder(read: Result<Option<Vec<u8>>, ContextError>) -> Result<Option<Vec<u8>>, ContextError> {
+    match read {
+        Err(ContextError::Folder(_)) => Ok(None),
+        read => read,
+    }
+}
+
 fn beside(build_file: &Path) -> PathBuf {
     let mut name = OsString::from(build_file);
     name.push(".dockerignore");
@@ -63,7 +71,7 @@ type Reader<'a> = dyn Fn(&Path) -> Result<Option<Vec<u8>>, ContextError> + 'a;
 fn search(build_file: Option<&Path>, read: &Reader<'_>) -> Result<Option<(PathBuf, Vec<u8>)>, ContextError> {
     let names = build_file.map(beside).into_iter().chain(NAMES.map(PathBuf::from));
     for path in names {
-        if let Some(text) = read(&path)? {
+        if let Some(text) = unless_folder(read(&path))? {
             return Ok(Some((path, text)));
         }
     }
@@ -113,6 +121,17 @@ mod tests {
         fs::write(root.join("docker/Dockerfile.dockerignore"), "x").unwrap();
         assert_eq!(found(root, Some("docker/Dockerfile")).as_deref(), Some("docker/Dockerfile.dockerignore"));
         assert_eq!(found(root, None).as_deref(), Some(".buildignore"));
+    }
+
+    #[test]
+    fn a_folder_of_that_name_is_passed_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path();
+        fs::create_dir_all(root.join("Dockerfile.dockerignore/x")).unwrap();
+        fs::create_dir(root.join(".buildignore")).unwrap();
+        assert_eq!(found(root, Some("Dockerfile")), None);
+        fs::write(root.join(".dockerignore"), "x").unwrap();
+        assert_eq!(found(root, Some("Dockerfile")).as_deref(), Some(".dockerignore"));
     }
 
     #[test]

@@ -30,7 +30,11 @@ fn finish(file: io::Result<File>, path: &Path, limit: u64) -> Result<Option<Vec<
         }
         file => file.map_err(io)?,
     };
-    if !file.metadata().map_err(io)?.is_file() {
+    let metadata = file.metadata().map_err(io)?;
+    if metadata.is_dir() {
+        return Err(ContextError::Folder(path.into()));
+    }
+    if !metadata.is_file() {
         return Err(ContextError::NotAFile(path.into()));
     }
     let mut bytes = Vec::new();
@@ -99,7 +103,7 @@ mod tests {
             assert_eq!(found.as_deref(), expected.map(str::as_bytes), "{name}");
         }
         assert!(read(&root, Path::new("loop"), 9).is_err());
-        assert!(matches!(read(&root, Path::new("sub"), 9), Err(ContextError::NotAFile(_))));
+        assert!(matches!(read(&root, Path::new("sub"), 9), Err(ContextError::Folder(_))));
         assert!(open_resolved(&root, Path::new("inner")).is_ok());
         assert!(open_resolved(&root, Path::new("outer")).is_err());
     }

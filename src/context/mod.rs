@@ -61,6 +61,8 @@ pub enum ContextError {
     TooLarge { path: PathBuf, limit: u64 },
     #[error("`{}` is not a regular file", .0.display())]
     NotAFile(PathBuf),
+    #[error("`{}` is a folder, not a file", .0.display())]
+    Folder(PathBuf),
     #[error("`{path}` of the archive: {why}")]
     InArchive { path: String, why: &'static str },
     #[error(transparent)]

@@ -1,7 +1,8 @@
 //! Owners by name: looked up in the image's own passwd and group.
 //!
-//! The rules are the main implementation's: `root` and numbers are never looked up, and a name that the image
-//! does not know is root's (which is told, as [`Unknown`]). The files come from strangers: they are read up to a
+//! The rules are the main implementation's: `root` and numbers are never looked up, a name that the image
+//! does not know is root's (which is told, as [`Unknown`]), and what an image without a single file knows is not
+//! asked. The files come from strangers: they are read up to a
 //! bound, inside the root, and only if they are files.
 
 use super::resolve_path::{Names as _, ResolveError, resolve};
@@ -41,13 +42,17 @@ pub enum OwnerError {
     Content { name: String, source: ContentError },
     #[error("`--link` can't look up `{}` in the image: give its number", .name.escape_debug())]
     Linked { name: String },
+    #[error("looking up `{}`: nothing is in the image yet", .name.escape_debug())]
+    Empty { name: String },
 }
 
 /// The owner, looked up in `root`.
 pub(super) fn ids(owner: &Owner, root: &Tree) -> Result<Ids, OwnerError> {
-    lookup(owner, |name, file| match read(root, file, name)? {
-        Some(text) => Ok(text),
-        None => Ok(Vec::new()),
+    lookup(owner, |name, file| {
+        if root.is_empty() {
+            return Err(OwnerError::Empty { name: name.into() });
+        }
+        Ok(read(root, file, name)?.unwrap_or_default())
     })
 }
 
@@ -70,7 +75,9 @@ fn lookup(
         },
     }
     match owner.group.as_deref() {
-        None | Some("") => {}
+        None => {}
+        // `user:` asks for group 0, not for the user's.
+        Some("") => ids.gid = 0,
         Some(name) => match number(name) {
             Some(id) => ids.gid = id,
             None => match find(&read(name, "etc/group")?, name, group) {
@@ -82,35 +89,37 @@ fn lookup(
     Ok(ids)
 }
 
-/// Numbers stand for themselves; the highest one means "no change" to the kernel and is none.
+/// Numbers stand for themselves, up to 2³¹−1.
 fn number(text: &str) -> Option<u32> {
     if text == "root" {
         return Some(0);
     }
-    text.parse().ok().filter(|&id| id != u32::MAX)
+    u32::try_from(text.parse::<i32>().ok()?).ok()
 }
 
-/// The first line that begins with the name and makes sense.
-fn find<T>(text: &[u8], name: &str, ids: impl Fn(&[&[u8]]) -> Option<T>) -> Option<T> {
-    let lines = text.split(|&b| b == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.starts_with(b"#"));
+/// The first line that begins with the name, whether or not it makes sense.
+fn find<T>(text: &[u8], name: &str, ids: impl Fn(&[&[u8]]) -> T) -> Option<T> {
+    let lines = text.split(|&b| b == b'\n').map(<[u8]>::trim_ascii);
     lines.map(|line| line.split(|&b| b == b':').collect::<Vec<_>>()).find_map(|fields| match &fields[..] {
-        [first, rest @ ..] if *first == name.as_bytes() => ids(rest),
+        [first, rest @ ..] if *first == name.as_bytes() => Some(ids(rest)),
         _ => None,
     })
 }
 
 /// `password:UID:GID:…`
-fn user(fields: &[&[u8]]) -> Option<(u32, u32)> {
-    Some((field(fields.get(1)?)?, field(fields.get(2)?)?))
+fn user(fields: &[&[u8]]) -> (u32, u32) {
+    (field(fields, 1), field(fields, 2))
 }
 
 /// `password:GID:…`
-fn group(fields: &[&[u8]]) -> Option<u32> {
-    field(fields.get(1)?)
+fn group(fields: &[&[u8]]) -> u32 {
+    field(fields, 1)
 }
 
-fn field(text: &[u8]) -> Option<u32> {
-    std::str::from_utf8(text).ok()?.parse().ok()
+/// What is no number, or isn't there, is 0.
+fn field(fields: &[&[u8]], index: usize) -> u32 {
+    let text = fields.get(index).and_then(|field| std::str::from_utf8(field).ok());
+    text.and_then(|text| text.parse().ok()).unwrap_or_default()
 }
 
 /// The file's bytes; `None` if there is no such file.
@@ -162,23 +171,24 @@ mod tests {
             ("app:app", "7:70"),
             ("app:staff", "7:50"),
             ("app:5", "7:5"),
-            ("app:", "7:8"),
+            ("app:", "7:0"),
             (":staff", "0:50"),
+            (":", "0:0"),
             ("root", "0:0"),
             ("1000", "1000:1000"),
             ("1000:0", "1000:0"),
             ("1000:staff", "1000:50"),
             ("99", "99:99"),
             ("007", "7:7"),
-            ("4294967294", "4294967294:4294967294"),
-            ("worse", "6:6"),
-            ("#no", "0:0 [User(\"#no\")]"),
-            ("bad", "0:0 [User(\"bad\")]"),
-            ("half", "0:0 [User(\"half\")]"),
-            ("neg", "0:0 [User(\"neg\")]"),
+            ("2147483647", "2147483647:2147483647"),
+            ("worse", "0:1"),
+            ("#no", "4:4"),
+            ("bad", "0:0"),
+            ("half", "9:0"),
+            ("neg", "0:2"),
             ("nobody:nogroup", "0:0 [User(\"nobody\"), Group(\"nogroup\")]"),
             ("app:nogroup", "7:8 [Group(\"nogroup\")]"),
-            ("4294967295", "0:0 [User(\"4294967295\")]"),
+            ("2147483648", "0:0 [User(\"2147483648\")]"),
             ("-1", "0:0 [User(\"-1\")]"),
         ] {
             assert_eq!(found(&image, owner), expected, "{owner}");
@@ -187,9 +197,16 @@ mod tests {
 
     #[test]
     fn without_files_nobody_is_known() {
-        for image in ["", "etc", "etc/passwd -> nowhere", "etc -> f\nf"] {
+        for image in ["etc", "etc/passwd -> nowhere", "etc -> f\nf"] {
             assert_eq!(found(&tree(image), "app"), "0:0 [User(\"app\")]", "{image}");
         }
+    }
+
+    #[test]
+    fn an_image_without_a_file_is_not_asked() {
+        assert_eq!(found(&tree(""), "app"), "looking up `app`: nothing is in the image yet");
+        assert_eq!(found(&tree(""), "5:app"), "looking up `app`: nothing is in the image yet");
+        assert_eq!(found(&tree(""), "5:root"), "5:0");
     }
 
     #[test]

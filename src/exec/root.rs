@@ -70,15 +70,27 @@ impl<'a> Root<'a> {
     /// What the step did, without the folders that the base has just so.
     pub(super) fn into_changes(mut self) -> Changes {
         let puts = std::mem::take(&mut self.puts);
-        let puts: BTreeMap<_, _> =
+        let mut puts: BTreeMap<_, _> =
             puts.into_iter().filter(|(path, node)| !self.base_has_folder(path, node)).collect();
+        for folder in self.implied(&puts) {
+            puts.insert(folder, Node::implicit_dir());
+        }
         let is_folder = |path: &ImagePath| puts.get(path).is_some_and(Node::is_dir);
         let opaques = self.cut.iter().filter(|path| is_folder(path)).cloned().collect();
         Changes { puts, opaques, whiteouts: BTreeSet::new() }
     }
 
     fn base_has_folder(&self, path: &ImagePath, node: &Node) -> bool {
-        node.is_dir() && !self.is_cut(path) && self.folder(path).is_some_and(|old| old.meta == node.meta)
+        let implicit = Node::implicit_dir();
+        let old = self.base.get(path).or_else(|| path.is_root().then_some(&implicit));
+        node.is_dir() && !self.is_cut(path) && old.is_some_and(|old| old.is_dir() && old.meta == node.meta)
+    }
+
+    /// Folders on the way to what was put that no layer says anything of: what they are like would be left to
+    /// whoever unpacks them.
+    fn implied(&self, puts: &BTreeMap<ImagePath, Node>) -> BTreeSet<ImagePath> {
+        let folders = puts.keys().flat_map(ImagePath::ancestors);
+        folders.filter(|folder| !puts.contains_key(folder) && !self.base.contains(folder)).collect()
     }
 
     fn is_cut(&self, path: &ImagePath) -> bool {
@@ -106,11 +118,22 @@ mod tests {
         for name in ["a", "b", "new/deep", ""] {
             root.make_dirs(&path(name), &meta()).unwrap();
         }
-        for name in ["a", "b", ""] {
+        for name in ["a", ""] {
             let same = root.folder(&path(name)).unwrap();
             root.put(path(name), same);
         }
         assert_eq!(listing(&root.into_changes()), "/new/ 700\n/new/deep/ 700\n");
+    }
+
+    #[test]
+    fn folders_that_the_base_only_implies_are_said() {
+        let base = tree("a/b/c\nd/ 0700");
+        let mut root = Root::new(&base);
+        root.make_dirs(&path("a/b"), &meta()).unwrap();
+        root.put(path("a/b/f"), file());
+        root.put(path("d/f"), file());
+        assert_eq!(listing(&root.into_changes()), "/a/ 755\n/a/b/ 755\n/a/b/f 644 `new`\n/d/f 644 `new`\n");
+        assert!(Root::new(&base).into_changes().is_empty());
     }
 
     #[test]

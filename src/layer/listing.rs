@@ -56,7 +56,12 @@ pub enum ListingError {
     BadWhiteout(ImagePath),
     #[error("`{path}` is a hard link to `{target}`, which is not in the archive")]
     LinkToNothing { path: ImagePath, target: ImagePath },
+    #[error("the archive holds `{0}…`, a longer name than any file system takes")]
+    NameTooLong(String),
 }
+
+/// Linux's `NAME_MAX`. A whiteout in a layer may be longer, as it never becomes a file.
+const NAME_MAX: usize = 255;
 
 impl Listing {
     pub fn len(&self) -> usize {
@@ -89,6 +94,9 @@ impl Listing {
         let node = |(path, item): (&ImagePath, &Item)| match &item.what {
             What::Link(target) => {
                 Err(ListingError::LinkToNothing { path: path.clone(), target: target.clone() })
+            }
+            _ if path.name().len() > NAME_MAX => {
+                Err(ListingError::NameTooLong(path.name()[..60].escape_ascii().to_string()))
             }
             _ => Ok((path.clone(), nodes.node(item))),
         };

@@ -40,7 +40,9 @@ impl ModeChange {
     pub fn apply(&self, mode: u16, is_dir: bool) -> u16 {
         match &self.0 {
             Form::Absolute(mode) => *mode,
-            Form::Symbolic(clauses) => clauses.iter().fold(mode, |mode, clause| clause.apply(mode, is_dir)),
+            Form::Symbolic(clauses) => {
+                clauses.iter().fold(mode, |now, clause| clause.apply(now, mode, is_dir))
+            }
         }
     }
 
@@ -54,9 +56,10 @@ impl ModeChange {
 }
 
 impl Clause {
-    fn apply(self, mode: u16, is_dir: bool) -> u16 {
+    /// `first` is the mode before all clauses: `X` looks at that, where chmod(1) looks at what it is by now.
+    fn apply(self, mode: u16, first: u16, is_dir: bool) -> u16 {
         let rwx = match self.what {
-            What::Bits { rwx, x_if, .. } => rwx | u16::from(x_if && (is_dir || mode & 0o111 != 0)),
+            What::Bits { rwx, x_if, .. } => rwx | u16::from(x_if && (is_dir || first & 0o111 != 0)),
             What::Of('u') => mode >> 6 & 7,
             What::Of('g') => mode >> 3 & 7,
             What::Of(_) => mode & 7,
@@ -160,6 +163,10 @@ mod tests {
             ("u=rwX,go=rX", 0o600, false, 0o644),
             ("u=rwX,go=rX", 0o700, false, 0o755),
             ("u=rwX,go=rX", 0o600, true, 0o755),
+            ("u=rw,g=r,o-rwx,a+X", 0o755, false, 0o751),
+            ("u=rw,g=r,o-rwx,a+X", 0o640, false, 0o640),
+            ("a+x,o+X", 0o644, false, 0o755),
+            ("u+x,o+X", 0o644, false, 0o744),
             ("a+x", 0o644, false, 0o755),
             ("+x", 0o644, false, 0o755),
             ("go-w", 0o666, false, 0o644),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
-use super::{ImagePath, Inode, Kind, Node};
+use super::{ImagePath, Inode, Kind, Meta, Node};
 
 /// A whole root file system or build context: every path once, in order.
 ///
@@ -91,8 +91,8 @@ impl Tree {
 
     /// Lays a layer over the tree.
     ///
-    /// A hard link gets the node of its target, in this layer or below; one whose target is not there, or is a
-    /// folder, is left out, as there is nothing that it could be a name of. A path below something that is no
+    /// A hard link gets the node of its target, in this layer or below, and gives it its attributes; one whose
+    /// target is not there, or is a folder, is left out, as there is nothing that it could be a name of. A path below something that is no
     /// folder makes a folder of it, as unpackers do.
     pub fn apply(&mut self, changes: &Changes) {
         for folder in &changes.opaques {
@@ -104,13 +104,32 @@ impl Tree {
         let mut links = Vec::new();
         for (path, node) in &changes.puts {
             match &node.kind {
-                Kind::Hardlink(target) => links.push((path, target)),
+                Kind::Hardlink(target) => links.push((path, target, &node.meta)),
                 _ => self.put_with_parents(path, node.clone()),
             }
         }
-        for (path, target) in links {
-            if let Some(node) = self.link_target(target) {
+        let mut changed = BTreeMap::new();
+        for (path, target, meta) in links {
+            if let Some(node) = self.link_target(target, meta) {
+                if let Kind::File { inode: Some(inode), .. } = node.kind {
+                    changed.insert(inode, meta);
+                }
                 self.put_with_parents(path, node);
+            }
+        }
+        self.set_meta(&changed);
+    }
+
+    /// Gives all names of these files the same attributes.
+    fn set_meta(&mut self, changed: &BTreeMap<Inode, &Meta>) {
+        if changed.is_empty() {
+            return;
+        }
+        for node in self.nodes.values_mut() {
+            if let Kind::File { inode: Some(inode), .. } = node.kind
+                && let Some(&meta) = changed.get(&inode)
+            {
+                node.meta.clone_from(meta);
             }
         }
     }
@@ -125,13 +144,14 @@ impl Tree {
     }
 
     /// The node that a hard link to `target` shares, which from now on has an inode.
-    fn link_target(&mut self, target: &ImagePath) -> Option<Node> {
+    fn link_target(&mut self, target: &ImagePath, meta: &Meta) -> Option<Node> {
         let node = self.nodes.get_mut(target)?;
         match &mut node.kind {
             Kind::Dir => return None,
             Kind::File { inode, .. } => _ = inode.get_or_insert_with(Inode::fresh),
             _ => {}
         }
+        node.meta.clone_from(meta);
         Some(node.clone())
     }
 }
@@ -162,7 +182,7 @@ impl Below {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tree::{Content, Meta};
+    use crate::tree::Content;
 
     fn path(text: &str) -> ImagePath {
         ImagePath::new(text.as_bytes()).unwrap()
@@ -221,7 +241,7 @@ mod tests {
     #[test]
     fn hard_links_are_names_of_one_file() {
         let mut tree = tree(&[("base", Some("x")), ("dir", None)]);
-        let link = |to: &str| Node::new(Meta::default(), Kind::Hardlink(path(to)));
+        let link = |to: &str| Node::new(Meta::root_owned(0o600), Kind::Hardlink(path(to)));
         let mut changes = Changes::default();
         changes.puts.extend([
             (path("a"), link("base")),
@@ -235,5 +255,6 @@ mod tests {
             _ => None,
         };
         assert!(inode("a").is_some() && inode("a") == inode("base"));
+        assert_eq!(tree.get(&path("base")).unwrap().meta.mode, 0o600, "the link's attributes are the file's");
     }
 }

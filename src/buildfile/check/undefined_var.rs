@@ -29,6 +29,11 @@ mod tests {
     use crate::buildfile::check::testing::{check, messages};
 
     #[test]
+    fn ports_are_not_looked_at() {
+        assert_eq!(check("FROM scratch\nEXPOSE $P 80\nLABEL a=$P\n"), ["UndefinedVar 3"]);
+    }
+
+    #[test]
     fn it_is_found_with_its_nearest_neighbour() {
         let text = "FROM scratch AS base\nARG DIR_BINARIES=b\nARG foo\nCOPY Dockerfile${foo} .\nCOPY $DIR_ASSETS $DIR_BINARES /\n";
         assert_eq!(check(text), ["UndefinedVar 5", "UndefinedVar 5"]);

@@ -145,11 +145,11 @@ impl World<'_> {
         if name == "scratch" {
             return Ok(Some(TreeRef::Empty));
         }
+        let place = Word { span, ..word.clone() };
+        super::from::check_reference(name, &place)?;
         if self.named(name) == Some(crate::plan::Named::Files) {
             return Ok(Some(TreeRef::Context(ContextName::Named(name.to_owned()))));
         }
-        let place = Word { span, ..word.clone() };
-        super::from::check_reference(name, &place)?;
         let platform = self.platform.clone();
         Ok(self.image(name, &platform, span).map(|image| TreeRef::Image(image.pinned)))
     }

@@ -4,7 +4,13 @@ use super::{
     path,
     stage::{StageBuilder, owner},
 };
-use crate::buildfile::{check, diagnostic::Diagnostic, instruction::Operands, source::Span, syntax::Word};
+use crate::buildfile::{
+    check,
+    diagnostic::Diagnostic,
+    instruction::Operands,
+    source::Span,
+    syntax::{Heredoc, Word},
+};
 use crate::oci::Digest;
 use crate::plan::{
     ContextName, Copy, CopySource, Git, GitAddress, ModeChange, Op, Pin, ResolveError, TreeRef, Unpack, Url,
@@ -95,6 +101,7 @@ impl CopyForm<'_> {
     fn files(&self, cx: &mut StageBuilder<'_, '_>) -> Result<Vec<CopySource>, Diagnostic> {
         let mut files = Vec::new();
         for file in &self.operands.files {
+            self.check_name(file)?;
             // The text is not as it stands in the file, where tabs were taken off it.
             let place = Word { span: file.content.span, ..file.content.clone() };
             let expansion =
@@ -103,6 +110,16 @@ impl CopyForm<'_> {
             files.push(CopySource::Inline { name: file.name.clone(), content: expansion.text.into_bytes() });
         }
         Ok(files)
+    }
+
+    /// A heredoc is a file of that name in a folder where nothing else is.
+    fn check_name(&self, file: &Heredoc) -> Result<(), Diagnostic> {
+        let name = path::clean(file.name.trim_start_matches('/'));
+        if !name.contains('/') && !matches!(name.as_str(), "." | "..") {
+            return Ok(());
+        }
+        let message = format!("`{}` can't be the name of a file", file.name);
+        Err(Diagnostic::error("heredoc", file.span, message).help("give the path with the destination"))
     }
 
     fn source(

@@ -87,16 +87,20 @@ impl World<'_> {
     }
 
     fn ground(&self, base: &str, word: &Word) -> Result<Ground, Diagnostic> {
-        if let Some(index) = self.stage_named(base) {
-            return Ok(Ground::Stage(index));
+        // Stages have lowercase names, and unlike `COPY --from`, this looks for what was written.
+        if let Some(index) = self.names.get(base) {
+            return Ok(Ground::Stage(*index));
         }
         if base == "scratch" {
             return Ok(Ground::Scratch);
         }
+        check_reference(base, word).map_err(|error| match self.stage_named(base) {
+            Some(_) => error.help(format!("the stage's name is `{}`", base.to_lowercase())),
+            None => error,
+        })?;
         if let Some(kind) = self.named(base) {
             return Ok(ground_of(kind, base));
         }
-        check_reference(base, word)?;
         Ok(Ground::Image(base.to_owned()))
     }
 }

@@ -57,18 +57,20 @@ impl World<'_> {
     }
 }
 
-/// The stage to build.
+/// The stage to build, by its name: `--target` takes no numbers.
 pub(super) fn target(world: &mut World<'_>) -> Option<usize> {
     let Some(wanted) = &world.options.target else { return world.stages.len().checked_sub(1) };
-    let by_number = || wanted.parse::<usize>().ok().filter(|index| *index < world.stages.len());
-    let found = world.stage_named(wanted).or_else(by_number);
+    let found = world.stage_named(wanted);
     if found.is_none() {
         let message = format!("target stage `{wanted}` could not be found");
-        let names: Vec<String> = (0..world.stages.len()).map(|index| world.stage_name(index)).collect();
-        let mut error = Diagnostic::error("target", Span::default(), message)
-            .suggest(wanted, names.iter().map(String::as_str));
+        let names: Vec<&str> = world.names.keys().map(String::as_str).collect();
+        let mut error =
+            Diagnostic::error("target", Span::default(), message).suggest(wanted, names.iter().copied());
         if error.help.is_none() {
-            error = error.help(format!("the stages are {}", names.join(", ")));
+            error = error.help(match names.as_slice() {
+                [] => "no stage has a name".to_owned(),
+                names => format!("the named stages are {}", names.join(", ")),
+            });
         }
         world.errors.push(error);
     }

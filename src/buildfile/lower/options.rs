@@ -10,7 +10,7 @@ use crate::oci::{Epoch, Platform};
 pub struct LowerOptions<'a> {
     /// `--build-arg`.
     pub build_args: BTreeMap<String, String>,
-    /// `--target`: a stage's name, or its number from 0. Without one it is the last stage.
+    /// `--target`: a stage's name. Without one it is the last stage.
     pub target: Option<String>,
     /// `--platform`, one of them. Without it the build is for the default platform, and an image made from a base
     /// keeps the base's.

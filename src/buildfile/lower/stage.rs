@@ -158,10 +158,13 @@ impl StageBuilder<'_, '_> {
 
     /// The value of a word, with the variables from before the instruction.
     pub(in crate::buildfile) fn expand(&mut self, word: &Word) -> Result<String, Diagnostic> {
-        Ok(self.expansion(word)?.text)
+        let expansion = self.expansion(word)?;
+        self.report_undefined(&expansion, word);
+        Ok(expansion.text)
     }
 
-    /// The words that a word becomes.
+    /// The words that a word becomes. The main implementation checks no variables here, and with `error=true`
+    /// a finding more would be a build less.
     pub(in crate::buildfile) fn expand_words(&mut self, word: &Word) -> Result<Vec<String>, Diagnostic> {
         Ok(self.expansion(word)?.words)
     }
@@ -169,9 +172,7 @@ impl StageBuilder<'_, '_> {
     fn expansion(&mut self, word: &Word) -> Result<Expansion, Diagnostic> {
         let expander: Expander = self.world.expander();
         let expansion = self.with_lookup(|lookup| expander.expand(word.as_str(), lookup));
-        let expansion = expansion.map_err(|error| error.at(word))?;
-        self.report_undefined(&expansion, word);
-        Ok(expansion)
+        expansion.map_err(|error| error.at(word))
     }
 
     pub(in crate::buildfile) fn with_lookup<T>(&self, use_it: impl FnOnce(&Lookup<'_>) -> T) -> T {

@@ -68,16 +68,16 @@ fn what_is_not_needed_is_not_resolved() {
 
 #[test]
 fn the_target_may_be_any_stage() {
-    let text = "FROM scratch AS a\nENV X=1\nFROM scratch\nFROM missing AS c\n";
+    let text = "FROM scratch AS a\nENV X=1\nFROM scratch AS b-1\nFROM missing AS c\n";
     let by = |target: &str| {
         let options = LowerOptions { target: Some(target.into()), ..LowerOptions::default() };
         try_lower(text, &options, &mut World::default()).map(|(plan, _)| plan.target.0)
     };
-    assert_eq!((by("A").unwrap(), by("1").unwrap()), (0, 1));
+    assert_eq!((by("A").unwrap(), by("b-1").unwrap()), (0, 1));
     let wrong = by("d").unwrap_err();
     assert_eq!(wrong[0].message, "target stage `d` could not be found");
     assert_eq!(wrong[0].help.as_deref(), Some("did you mean `a`?"));
-    assert!(by("7").is_err());
+    assert!(by("0").is_err() && by("7").is_err(), "stages have no numbers here");
 }
 
 #[test]
@@ -97,6 +97,9 @@ fn references_that_make_no_sense() {
     assert_eq!(errors("FROM scratch\nCOPY --from=3 x /\n"), ["2: invalid stage index 3"]);
     assert_eq!(errors("FROM scratch\nCOPY --from=-1 x /\n"), ["2: invalid stage index -1"]);
     assert_eq!(errors("FROM ALPINE:latest\n").len(), 1);
+    assert_eq!(errors("FROM scratch AS Base\nFROM BASE\n").len(), 1, "unlike `--from`, a base is lowercase");
+    assert_eq!(errors("FROM scratch\nCOPY --from=Oth x /\n").len(), 1);
+    assert_eq!(errors("FROM scratch\nCOPY <<a/b /\nx\na/b\n"), ["2: `a/b` can't be the name of a file"]);
     assert_eq!(errors("ARG B\nFROM $B\n"), ["2: base name ($B) should not be blank"]);
     assert_eq!(
         errors("FROM scratch AS builder\nFROM scratch\nCOPY --from=bulder a /\n"),

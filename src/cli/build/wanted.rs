@@ -34,7 +34,7 @@ impl Wanted {
         let request = Request {
             build_args: build_args(&args.build_arg, world)?,
             target: args.target.clone(),
-            platforms: platforms(args, world)?,
+            platforms: platforms(&args.platform, world)?,
             labels: pairs(&args.label, "--label")?.into_iter().collect(),
             annotations,
             index_annotations,
@@ -101,10 +101,10 @@ pub(in crate::cli) fn build_args(
     Ok(args)
 }
 
-fn platforms(args: &Args, world: &World) -> anyhow::Result<Vec<Platform>> {
+pub(in crate::cli) fn platforms(given: &[String], world: &World) -> anyhow::Result<Vec<Platform>> {
     let from_environment: Vec<String> =
         world.environment.get("DOCKER_DEFAULT_PLATFORM").map(Into::into).into_iter().collect();
-    let texts = if args.platform.is_empty() { &from_environment } else { &args.platform };
+    let texts = if given.is_empty() { &from_environment } else { given };
     let mut platforms: Vec<Platform> = Vec::new();
     for text in texts {
         let platform = text.trim().parse().map_err(usage)?;
@@ -115,7 +115,7 @@ fn platforms(args: &Args, world: &World) -> anyhow::Result<Vec<Platform>> {
     Ok(platforms)
 }
 
-fn build_contexts(texts: &[String]) -> anyhow::Result<BTreeMap<String, ContextSpec>> {
+pub(in crate::cli) fn build_contexts(texts: &[String]) -> anyhow::Result<BTreeMap<String, ContextSpec>> {
     let mut contexts = BTreeMap::new();
     for text in texts {
         let Some((name, value)) = text.split_once('=').filter(|(name, _)| !name.is_empty()) else {

@@ -44,7 +44,9 @@ impl Job<'_> {
         let mut copied = 0;
         for named in &selected {
             let real = source.follow(inputs.from, &named.path, &missing)?;
-            if named.is_left_out(&real, inputs.from, &filter) {
+            let is_dir = matches!(inputs.from.kind(&real), Some(Kind::Dir));
+            // Nothing is below a file that a wildcard before the pivot met.
+            if named.is_left_out(is_dir, &filter) || (source.below.is_some() && !is_dir) {
                 continue;
             }
             let content = inputs.from.get(&real).and_then(Node::content);

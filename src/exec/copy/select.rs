@@ -6,7 +6,7 @@ use super::CopyError;
 use super::filter::Filter;
 use crate::exec::resolve_path::{Names as _, ResolveError, resolve};
 use crate::tree::pattern::Glob;
-use crate::tree::{ImagePath, Kind, Tree};
+use crate::tree::{ImagePath, Tree};
 
 /// A source as written: `docs/*.md`, or with `--parents` `src/./lib/**/*.rs`.
 #[derive(Debug)]
@@ -32,8 +32,7 @@ impl Named {
     /// Whether `--exclude` takes away the file itself. It can where a wildcard chose it, as the reference has it
     /// (`COPY --exclude=*.txt hom* /dir/`), though the main implementation forgets to; what is named plainly is
     /// wanted.
-    pub(super) fn is_left_out(&self, real: &ImagePath, tree: &Tree, filter: &Filter) -> bool {
-        let is_dir = matches!(tree.kind(real), Some(Kind::Dir));
+    pub(super) fn is_left_out(&self, is_dir: bool, filter: &Filter) -> bool {
         self.wild.as_ref().is_some_and(|wild| !is_dir && filter.leaves_out(wild))
     }
 }

@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::sync::Arc;
 
 use super::block::{Block, text};
 use super::pax::Pax;
@@ -18,7 +17,6 @@ const ENTRY_MEMORY: u64 = 128;
 pub(super) struct Archive<'a, R> {
     reader: R,
     spool: Spool<'a>,
-    globals: Arc<Pax>,
     memory: Budget,
     buffer: Vec<u8>,
 }
@@ -72,13 +70,7 @@ struct Before {
 impl<'a, R: Read> Archive<'a, R> {
     pub(super) fn new(reader: R, spool: Option<&'a mut File>, memory: u64) -> Self {
         let buffer = vec![0; 64 << 10];
-        Self {
-            reader,
-            spool: Spool::new(spool),
-            globals: Arc::default(),
-            memory: Budget { left: memory, limit: memory },
-            buffer,
-        }
+        Self { reader, spool: Spool::new(spool), memory: Budget { left: memory, limit: memory }, buffer }
     }
 
     /// The next entry. Its body is to be read, by [`Archive::body`] or [`Archive::skip`], before the next call.
@@ -87,11 +79,8 @@ impl<'a, R: Read> Archive<'a, R> {
         while let Some(block) = self.header()? {
             match block.kind() {
                 b'x' | b'X' => before.pax = Some(self.pax(&block)?),
-                b'g' => {
-                    let pax = self.pax(&block)?;
-                    self.memory.charge(pax.memory())?;
-                    Arc::make_mut(&mut self.globals).overlay(pax);
-                }
+                // Global records hold for no entry, as unpackers of images have it: git notes its commit there.
+                b'g' => drop(self.pax(&block)?),
                 b'L' => before.name = Some(self.long(&block)?),
                 b'K' => before.link = Some(self.long(&block)?),
                 // A volume's label, Solaris' ACLs, and old GNU long names that nothing writes any more.
@@ -156,7 +145,7 @@ impl<'a, R: Read> Archive<'a, R> {
     }
 
     fn member(&mut self, block: &Block, before: Before) -> Result<Member, ReadError> {
-        let pax = before.pax.unwrap_or_default().over(&self.globals);
+        let pax = before.pax.unwrap_or_default();
         let said = |long: Option<Vec<u8>>, key| long.or_else(|| pax.get(key).map(<[u8]>::to_vec));
         let mut name = said(before.name, "path").unwrap_or_else(|| block.name());
         let link = said(before.link, "linkpath").unwrap_or_else(|| block.link().to_vec());
@@ -165,7 +154,7 @@ impl<'a, R: Read> Archive<'a, R> {
         self.memory.charge(ENTRY_MEMORY + (name.len() + link.len() + xattrs) as u64)?;
         let body = match block.kind() {
             b'1' => Body::Link(link),
-            b'2' => Body::Symlink(no_nul(link, &name)?),
+            b'2' => Body::Symlink(target(link, &name)?),
             b'3' => device(block, &name).map(|(major, minor)| Body::CharDevice(major, minor))?,
             b'4' => device(block, &name).map(|(major, minor)| Body::BlockDevice(major, minor))?,
             b'5' => Body::Dir { skip: 0 },
@@ -174,13 +163,15 @@ impl<'a, R: Read> Archive<'a, R> {
             b'D' => Body::Dir { skip: size(block, &pax, &name)? },
             // A v7 tar has no type for folders, but a slash.
             0 if name.ends_with(b"/") => Body::Dir { skip: size(block, &pax, &name)? },
-            _ => {
+            // A contiguous file and GNU's sparse one are files, whatever a file system makes of them.
+            b'0' | 0 | b'7' | b'S' => {
                 let data = self.data(block, &pax, &name)?;
                 if data.sparse.is_some() {
                     name = pax.get("GNU.sparse.name").map_or(name, <[u8]>::to_vec);
                 }
                 Body::File(data)
             }
+            kind => return Err(ReadError::Kind { entry: quote(&name), kind: char::from(kind) }),
         };
         Ok(Member { name, meta, mtime, body })
     }
@@ -331,8 +322,13 @@ fn named(name: &[u8], field: &'static str) -> ReadError {
     ReadError::Number { entry: quote(name), field }
 }
 
-fn no_nul(link: Vec<u8>, name: &[u8]) -> Result<Vec<u8>, ReadError> {
-    if link.contains(&0) { Err(ReadError::Pax { entry: quote(name) }) } else { Ok(link) }
+/// A symbolic link may lead anywhere, but no system has one that leads nowhere at all.
+fn target(link: Vec<u8>, name: &[u8]) -> Result<Vec<u8>, ReadError> {
+    match link.contains(&0) {
+        true => Err(ReadError::Pax { entry: quote(name) }),
+        false if link.is_empty() => Err(ReadError::NoTarget { entry: quote(name) }),
+        false => Ok(link),
+    }
 }
 
 /// A PAX record, or else the header's field, checked to be in range.

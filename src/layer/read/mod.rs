@@ -7,12 +7,13 @@
 //!   replaces what was there, with all below it;
 //! - a path through a symbolic link of the same archive stands where the link leads, inside the root;
 //!   one through a file is an error. (A link of a lower layer is another matter: see `Tree::apply`.)
-//! - a hard link is a name of what its target is at that moment; its own attributes are not looked at;
+//! - a hard link is a name of what its target is at that moment, and its own attributes become those of the
+//!   file, under all its names;
 //! - names are cleaned lexically; one that leads out of the root is an error that names the entry, and so is
 //!   such a hard link's target. A symbolic link may say what it likes: it is data;
 //! - an entry for the root itself counts if it is a folder, and is passed over if not;
-//! - entries of unknown types are files, as POSIX has it; folders, links and devices have no body, whatever
-//!   their size says.
+//! - entries of unknown types are errors; folders, links and devices have no body, whatever their size says;
+//! - global PAX headers say nothing of any entry.
 //!
 //! Read are v7, ustar, GNU (long names, base-256 numbers, sparse files) and PAX (with the three GNU ways to
 //! say sparse). Limits: [`MAX_UNPACKED`], [`MAX_METADATA`], [`MAX_SPECIAL`], [`MAX_REGIONS`].
@@ -75,6 +76,10 @@ pub enum ReadError {
     TooManyLinks { entry: String },
     #[error("the archive's entry `{entry}` is a hard link to a folder or to itself")]
     BadLink { entry: String },
+    #[error("the archive's entry `{entry}` is a symbolic link without a target")]
+    NoTarget { entry: String },
+    #[error("the archive's entry `{entry}` is of the unknown type `{}`", .kind.escape_debug())]
+    Kind { entry: String, kind: char },
     #[error("the archive's entry `{entry}` continues one of another volume")]
     MultiVolume { entry: String },
     #[error("the archive has more {what} than the limit of {limit} bytes")]
@@ -141,10 +146,7 @@ fn item(
         Body::Symlink(target) => What::Symlink(target.into()),
         Body::Link(target) => {
             let target = names.resolve(&path(&target, entry)?, entry)?;
-            match names.link(&target, at, entry)? {
-                Some(item) => return Ok(item),
-                None => What::Link(target),
-            }
+            names.link(&target, &member.meta, at, entry)?.unwrap_or(What::Link(target))
         }
         Body::CharDevice(major, minor) => What::CharDevice(major, minor),
         Body::BlockDevice(major, minor) => What::BlockDevice(major, minor),

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::ops::Bound::{Excluded, Included, Unbounded};
 
-use super::{Item, ReadError, What, path, quote};
-use crate::tree::ImagePath;
+use super::{Item, ReadError, Slice, What, path, quote};
+use crate::tree::{ImagePath, Meta};
 
 /// How many symbolic links one path may lead through, as in Linux.
 const MAX_LINKS: usize = 40;
@@ -20,7 +20,8 @@ const MAX_STEPS: usize = 10_000_000;
 #[derive(Default)]
 pub(super) struct Names {
     items: BTreeMap<Vec<u8>, Item>,
-    groups: u32,
+    /// The attributes of each group of names of one file, by its number less one.
+    groups: Vec<Meta>,
     steps: usize,
 }
 
@@ -94,27 +95,31 @@ impl Names {
         path(&bytes, entry)
     }
 
-    /// What a hard link from `from` to `target` is a name of; `None` if the archive doesn't hold it.
+    /// What a hard link from `from` to `target` is a name of; `None` if the archive doesn't hold it. The link's
+    /// attributes become the file's.
     pub(super) fn link(
         &mut self,
         target: &ImagePath,
+        meta: &Meta,
         from: &ImagePath,
         entry: &str,
-    ) -> Result<Option<Item>, ReadError> {
-        let Some(item) = self.items.get_mut(&key(target)) else {
-            return if target == from { Err(bad_link(entry)) } else { Ok(None) };
-        };
+    ) -> Result<Option<What>, ReadError> {
+        if target == from {
+            return Err(bad_link(entry));
+        }
+        let Some(item) = self.items.get_mut(&key(target)) else { return Ok(None) };
         match &mut item.what {
             What::Dir => return Err(bad_link(entry)),
-            What::File(slice) if target != from => {
-                slice.group.get_or_insert_with(|| {
-                    self.groups += 1;
-                    self.groups
+            What::File(slice) => {
+                let group = *slice.group.get_or_insert_with(|| {
+                    self.groups.push(item.meta.clone());
+                    u32::try_from(self.groups.len()).expect("memory is bounded")
                 });
+                set_meta(&mut self.groups[group as usize - 1], meta);
             }
-            _ => {}
+            _ => set_meta(&mut item.meta, meta),
         }
-        Ok(Some(item.clone()))
+        Ok(Some(item.what.clone()))
     }
 
     /// Puts an entry at a resolved path. What is no folder can't be the root.
@@ -139,7 +144,24 @@ impl Names {
     }
 
     pub(super) fn finish(self) -> BTreeMap<ImagePath, Item> {
-        self.items.into_iter().map(|(key, item)| (unkey(&key), item)).collect()
+        let groups = self.groups;
+        let item = |mut item: Item| {
+            if let What::File(Slice { group: Some(group), .. }) = item.what {
+                item.meta.clone_from(&groups[group as usize - 1]);
+            }
+            item
+        };
+        self.items.into_iter().map(|(key, value)| (unkey(&key), item(value))).collect()
+    }
+}
+
+/// What a hard link's header does to the file: it is as if it were chowned and chmodded. Extended attributes are
+/// added to.
+fn set_meta(file: &mut Meta, link: &Meta) {
+    let xattrs = std::mem::take(&mut file.xattrs);
+    *file = link.clone();
+    for (name, value) in xattrs {
+        file.xattrs.entry(name).or_insert(value);
     }
 }
 

@@ -2,7 +2,6 @@
 //! newlines. Where a key comes twice the last counts.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// The records of the headers that apply to an entry.
 #[derive(Debug, Default, Clone)]
@@ -10,8 +9,6 @@ pub(super) struct Pax {
     records: BTreeMap<Vec<u8>, Vec<u8>>,
     /// The regions of GNU's sparse format 0.0, which repeats its two keys.
     pub(super) regions: Vec<Vec<u8>>,
-    /// What holds where these records say nothing.
-    global: Option<Arc<Self>>,
 }
 
 impl Pax {
@@ -31,23 +28,9 @@ impl Pax {
         Some(pax)
     }
 
-    /// Lays later global records over these.
-    pub(super) fn overlay(&mut self, over: Self) {
-        self.records.extend(over.records);
-    }
-
-    /// An entry's own records, over global ones.
-    pub(super) fn over(mut self, global: &Arc<Self>) -> Self {
-        self.global = Some(Arc::clone(global));
-        self
-    }
-
-    /// A record's value; an empty one takes back what was said before.
+    /// A record's value; an empty one is as good as none.
     pub(super) fn get(&self, key: &str) -> Option<&[u8]> {
-        match self.records.get(key.as_bytes()) {
-            Some(value) => Some(&value[..]).filter(|value| !value.is_empty()),
-            None => self.global.as_ref()?.get(key),
-        }
+        self.records.get(key.as_bytes()).map(|value| &value[..]).filter(|value| !value.is_empty())
     }
 
     /// A number; `Err` if the record holds none.
@@ -64,16 +47,11 @@ impl Pax {
     /// the same again.
     pub(super) fn xattrs(&self) -> BTreeMap<Vec<u8>, Vec<u8>> {
         let name = |key: &[u8]| key.strip_prefix(b"SCHILY.xattr.").map(<[u8]>::to_vec);
-        let global = self.global.iter().flat_map(|global| &global.records);
-        global
-            .chain(&self.records)
+        self.records
+            .iter()
             .filter_map(|(key, value)| Some((name(key)?, value.clone())))
             .filter(|(n, _)| !n.is_empty())
             .collect()
-    }
-
-    pub(super) fn memory(&self) -> u64 {
-        self.records.iter().map(|(key, value)| (key.len() + value.len() + 64) as u64).sum()
     }
 }
 

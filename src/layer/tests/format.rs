@@ -123,7 +123,7 @@ fn golden_layers() {
         .collect();
     expect![[r#"
         none 6412288 sha256:bfe7799044b6c08dfeda2cea7852434b879a1dd4c0904fbdac1cf95ce24fcad3
-        gzip 194618 sha256:ca6fbde03588cfc96f8e5a85d368ce158872a1f7a3c9ff6582c7652f69bdd6ef
+        gzip 242506 sha256:08044a047da5fb44a94e880a6a5024693d4063821c492e61e97d5c0e37413956
         gzip:9 96671 sha256:3fe4b7af19695d55720738ab446446899322a8d2aea6b4d85a9882a100adcbfd
         zstd 101181 sha256:3ef7175b390a9ad0b1b1475f42c371a26a0226a51e7934dbcb34851196e604e2"#]]
     .assert_eq(&digests.join("\n"));

@@ -47,10 +47,10 @@ fn its_members_are_in_order_and_say_nothing_of_the_machine() {
     expect![[r#"
         755     0 blobs/
         755     0 blobs/sha256/
-        644   580 blobs/sha256/653b21644d78fc960
+        644   580 blobs/sha256/551aca52a25dde217
         644  2048 blobs/sha256/79c70f5360f310219
         644   258 blobs/sha256/a5e618e1d2a5b3e6d
-        644    96 blobs/sha256/abec8c243ff8a48ba
+        644    99 blobs/sha256/f3cc2267937e4304b
         644   349 index.json
         644    30 oci-layout
     "#]]

@@ -92,6 +92,7 @@ fn an_archive_replaces_what_is_in_its_way() {
             /opt/f 644 `f`
             /to 777 -> bin
         ADD t.tar /d ON d/implied -> /esc; d/opt/; esc/
+            /d/ 755
             /d/bin/ 711 1:1
             /d/bin/sh 4755 2:2 `sh`
             /d/esc/ 755

@@ -121,6 +121,7 @@ fn links_in_the_destination_are_followed_inside() {
         COPY a /d/ ON d/; d/a -> /elsewhere
             /d/a 644 `A`
         COPY a b /usr/bin/ ON opt/real/; usr -> opt/real
+            /opt/ 755
             /opt/real/bin/ 755
             /opt/real/bin/a 644 `A`
             /opt/real/bin/b 755 `B`
@@ -148,6 +149,7 @@ fn what_can_not_replace_what() {
         COPY a /x ON x fifo
             /x 644 `A`
         COPY dir /x ON x/f -> /a
+            /x/ 755
             /x/f 600 1:2 `F`
             /x/sub/ 711 5:6
             /x/sub/g 644 `G`

@@ -30,10 +30,12 @@ fn chown_takes_everything_that_is_made() {
             /n/sub/ 711 5:5
             /n/sub/g 644 5:5 `G`
             /n/to 777 5:5 -> sub
-        COPY --chown=who:cares a /x
+        COPY --chown=who:cares a /x ON etc/
             /x 644 `A`
             warning: the image has no user `who`, so root owns the files
             warning: the image has no group `cares`, so the user's group owns the files
+        COPY --chown=who a /x
+            error: looking up `who`: nothing is in the image yet
     "#]],
     );
 }
@@ -154,7 +156,12 @@ fn parents_keep_the_path_from_the_pivot_on() {
             /out/a.txt 644 `a`
             /out/b.txt 644 `b`
             /out/c.txt 644 `c`
-        COPY --parents x/y/a.txt /out/ ON out/x/ 0777 8:8; out/x/y/ 0777 8:8
+        COPY --parents x*/./y/a.txt top*/./x /out/
+            /out/ 755
+            /out/y/ 700 1:1
+            /out/y/a.txt 644 `a`
+            warning: nothing in the build context matches `top*/./x`
+        COPY --parents x/y/a.txt /out/ ON out/; out/x/ 0777 8:8; out/x/y/ 0777 8:8
             /out/x/ 711 8:8
             /out/x/y/ 700 8:8
             /out/x/y/a.txt 644 `a`
