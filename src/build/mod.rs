@@ -19,7 +19,7 @@ use crate::layer;
 use crate::oci::canonical::CanonicalError;
 use crate::oci::{Epoch, Platform};
 use crate::plan::Plan;
-use crate::store::{Store, StoreError};
+use crate::store::Store;
 use crate::transport::{Sink as _, StoreSink, TransportError};
 use crate::tree::Tree;
 
@@ -70,8 +70,6 @@ pub enum BuildError {
     Outside(#[from] OutsideError),
     #[error(transparent)]
     Exec(#[from] ExecError),
-    #[error(transparent)]
-    Store(#[from] StoreError),
     #[error(transparent)]
     Transport(#[from] TransportError),
     #[error(transparent)]

@@ -49,10 +49,7 @@ impl Opened {
                 let fetched = url::fetch(text, None, outside.store.temp_file()?, &outside.contexts.http)?;
                 packed(outside, fetched.content.open().map_err(ContextError::from)?)
             }
-            ContextSpec::OciLayout(_)
-            | ContextSpec::OciArchive(_)
-            | ContextSpec::DockerArchive(_)
-            | ContextSpec::Image(_) => Err(OutsideError::NoContext),
+            ContextSpec::ImageAt(..) | ContextSpec::Image(_) => Err(OutsideError::NoContext),
         }
     }
 

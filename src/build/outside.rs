@@ -21,10 +21,7 @@ use crate::plan::{
     TreeRef, Url,
 };
 use crate::store::{Store, StoreError};
-use crate::transport::{
-    Choice, DockerArchive, Layout, OciArchive, Source, StoreSource, TransportError, import_documents,
-    import_layers,
-};
+use crate::transport::{Source, StoreSource, TransportError, import_documents, import_layers};
 use crate::tree::pattern::Ignore;
 use crate::tree::{ImagePath, Tree};
 
@@ -243,30 +240,23 @@ impl Outside {
         self.contexts.named.iter().find(|(key, _)| same(key)).map(|(_, spec)| spec)
     }
 
+    /// Where the image is had from; `None` if there is none.
     fn image_source(&self, spec: &ContextSpec) -> Result<Option<Box<dyn Source + '_>>, OutsideError> {
-        let split = Choice::split;
-        Ok(match spec {
-            ContextSpec::OciLayout(text) => {
-                let (path, choice) = split(text);
-                Some(Box::new(Layout::open(&path, &choice)?))
-            }
-            ContextSpec::OciArchive(text) => {
-                let (path, choice) = split(text);
-                Some(Box::new(OciArchive::open(&path, &choice)?))
-            }
-            ContextSpec::DockerArchive(text) => {
-                let (path, choice) = split(text);
-                Some(Box::new(DockerArchive::open(&path, &choice)?))
-            }
+        match spec {
+            ContextSpec::ImageAt(format, text) => Ok(Some(format.open(text)?)),
             ContextSpec::Image(name) => {
                 let root = match name.digest() {
                     Some(digest) => self.store.manifest(digest)?,
                     None => self.store.resolve(name)?,
                 };
-                root.map(|root| Box::new(StoreSource::new(&self.store, root)) as Box<dyn Source>)
+                Ok(root.map(|root| Box::new(StoreSource::new(&self.store, root)) as Box<dyn Source>))
             }
-            _ => None,
-        })
+            ContextSpec::Folder(_)
+            | ContextSpec::Archive(_)
+            | ContextSpec::Stdin
+            | ContextSpec::Git(_)
+            | ContextSpec::Url(_) => Ok(None),
+        }
     }
 
     fn known_image(&self, pinned: &Pinned) -> Result<(Arc<Image>, ContextSpec), OutsideError> {

@@ -1,25 +1,25 @@
-//! `lith build`
+//! `lith build`: what can be typed, and what is done. What the arguments mean is in [`wanted`].
 
-use std::collections::BTreeMap;
+mod wanted;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use lith::build::{self, BuildError, BuildFileChoice, Contexts, Outside, Request, git_environment};
+use lith::build::{self, BuildError, Outside};
 use lith::buildfile::{Diagnostic, render};
-use lith::compression::Compression;
-use lith::context::ContextSpec;
-use lith::context::git::commit_time;
 use lith::exec::{Event, Report};
 use lith::image::Artifact;
-use lith::oci::{Epoch, Platform, Reference};
+use lith::oci::Reference;
 use serde_json::json;
 
 use super::World;
 use super::error::{Hinted, Shown};
 use super::format::print;
-use super::outputs::{Sending, outputs};
 use super::progress::{Mode, Progress};
+use wanted::Wanted;
+
+pub(super) use wanted::{build_args, build_contexts, build_file, platforms};
 
 /// Build an image from a Buildfile and a context
 ///
@@ -64,7 +64,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "STAGE")]
     pub(super) target: Option<String>,
 
-    /// The platform: one makes an image, several (`linux/amd64,linux/arm64`) an index [default: linux/amd64]
+    /// The platform: one makes an image, several (`linux/amd64,linux/arm64`) an index
+    /// [default: DOCKER_DEFAULT_PLATFORM or linux/amd64]
     #[arg(long, value_name = "PLATFORM", value_delimiter = ',')]
     pub(super) platform: Vec<String>,
 
@@ -190,13 +191,13 @@ pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
     let store = world.open_store()?;
     let outside = Outside::new(&store, wanted.contexts);
     let source = outside.source(&wanted.file)?;
-    let colour = world.colour();
-    let show = |diagnostics: &[Diagnostic]| progress.show(&render::render(&source, diagnostics, colour));
+    // Where colours aren't wanted, printing takes them away.
+    let show = |diagnostics: &[Diagnostic]| progress.show(&render::render(&source, diagnostics, true));
     let built = build::build(&source, &wanted.request, &outside, &store, &progress, &show);
     let built = match built {
         Err(BuildError::Buildfile(diagnostics)) => {
             show(&diagnostics);
-            return Err(Shown.into());
+            return Err(Shown { hint: hint(&diagnostics) }.into());
         }
         built => built?,
     };
@@ -218,172 +219,11 @@ pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What the arguments mean.
-struct Wanted {
-    contexts: Contexts,
-    file: BuildFileChoice,
-    request: Request,
-    tags: Vec<Reference>,
-    outputs: Vec<Sending>,
-}
-
-impl Wanted {
-    fn read(args: &Args, world: &World) -> anyhow::Result<Self> {
-        let main = ContextSpec::parse(&args.context).map_err(usage)?;
-        let file = match &args.file {
-            Some(path) if path.as_os_str() == "-" => BuildFileChoice::Stdin,
-            Some(path) => BuildFileChoice::Path(path.clone()),
-            None => BuildFileChoice::LookUp,
-        };
-        let tags =
-            args.tag.iter().map(|tag| super::images::parse_name(tag)).collect::<Result<Vec<_>, _>>()?;
-        let outputs = outputs(args, &tags, world)?;
-        let (annotations, index_annotations) = annotations(args, &outputs)?;
-        let request = Request {
-            build_args: build_args(&args.build_arg, world)?,
-            target: args.target.clone(),
-            platforms: platforms(&args.platform, world)?,
-            labels: pairs(&args.label, "--label")?.into_iter().collect(),
-            annotations,
-            index_annotations,
-            modes: args.shape.context_modes.as_deref().map(str::parse).transpose().map_err(usage)?,
-            epoch: epoch(args, &main, world)?,
-            compression: compression(args, &outputs)?,
-            threads: world.threads(),
-            cache: !args.no_cache,
-            trees: outputs.iter().any(Sending::wants_tree),
-        };
-        let contexts = Contexts {
-            main: Some(main),
-            named: build_contexts(&args.build_context)?,
-            helpers: world.environment.for_helpers(),
-            http: world.environment.http(),
-        };
-        Ok(Self { contexts, file, request, tags, outputs })
-    }
-}
-
-fn usage(error: impl std::fmt::Display) -> Hinted {
-    Hinted::usage(error.to_string())
-}
-
-/// `KEY=VALUE`s.
-fn pairs(texts: &[String], flag: &str) -> anyhow::Result<Vec<(String, String)>> {
-    let pair = |text: &String| match text.split_once('=') {
-        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
-        // docker takes a label without a value.
-        None if flag == "--label" && !text.is_empty() => Ok((text.clone(), String::new())),
-        _ => Err(Hinted::usage(format!("`{flag} {text}`: expected KEY=VALUE")).into()),
-    };
-    texts.iter().map(pair).collect()
-}
-
-/// `NAME=VALUE`, or `NAME` for what the environment has. One that the environment has not is left unset.
-pub(super) fn build_args(texts: &[String], world: &World) -> anyhow::Result<BTreeMap<String, String>> {
-    let mut args = BTreeMap::new();
-    for text in texts {
-        match text.split_once('=') {
-            Some(("", _)) => {
-                return Err(Hinted::usage(format!("`--build-arg {text}`: expected NAME=VALUE")).into());
-            }
-            Some((name, value)) => drop(args.insert(name.to_owned(), value.to_owned())),
-            None => {
-                if let Some(value) = world.environment.get(text) {
-                    args.insert(text.clone(), value.to_owned());
-                }
-            }
-        }
-    }
-    Ok(args)
-}
-
-pub(super) fn platforms(given: &[String], world: &World) -> anyhow::Result<Vec<Platform>> {
-    let from_environment: Vec<String> =
-        world.environment.get("DOCKER_DEFAULT_PLATFORM").map(Into::into).into_iter().collect();
-    let texts = if given.is_empty() { &from_environment } else { given };
-    let mut platforms: Vec<Platform> = Vec::new();
-    for text in texts {
-        let platform = text.trim().parse().map_err(usage)?;
-        if !platforms.contains(&platform) {
-            platforms.push(platform);
-        }
-    }
-    Ok(platforms)
-}
-
-pub(super) fn build_contexts(texts: &[String]) -> anyhow::Result<BTreeMap<String, ContextSpec>> {
-    let mut contexts = BTreeMap::new();
-    for text in texts {
-        let Some((name, value)) = text.split_once('=').filter(|(name, _)| !name.is_empty()) else {
-            return Err(Hinted::usage(format!("`--build-context {text}`: expected NAME=VALUE")).into());
-        };
-        let spec = ContextSpec::parse(value).map_err(usage)?;
-        contexts.insert(name.to_owned(), spec);
-    }
-    Ok(contexts)
-}
-
-fn annotations(
-    args: &Args,
-    outputs: &[Sending],
-) -> anyhow::Result<(BTreeMap<String, String>, BTreeMap<String, String>)> {
-    let (mut manifest, mut index) = (BTreeMap::new(), BTreeMap::new());
-    for (key, value) in pairs(&args.annotation, "--annotation")? {
-        // `manifest,index:KEY=VALUE`; a key may hold a colon itself.
-        let (levels, key) = match key.split_once(':') {
-            Some((levels, key)) if levels.split(',').all(|level| matches!(level, "manifest" | "index")) => {
-                (levels.to_owned(), key.to_owned())
-            }
-            Some((level, _)) if matches!(level, "manifest-descriptor" | "index-descriptor") => {
-                let error =
-                    Hinted::usage(format!("`--annotation {level}:…`: lith annotates manifests and indexes"));
-                return Err(error.hint("use `manifest:` or `index:`").into());
-            }
-            _ => ("manifest".to_owned(), key),
-        };
-        for level in levels.split(',') {
-            let map = if level == "index" { &mut index } else { &mut manifest };
-            map.insert(key.clone(), value.clone());
-        }
-    }
-    manifest.extend(outputs.iter().flat_map(Sending::annotations).cloned());
-    Ok((manifest, index))
-}
-
-fn epoch(args: &Args, main: &ContextSpec, world: &World) -> anyhow::Result<Option<Epoch>> {
-    let read = |text: &str, name: &str| -> anyhow::Result<Option<Epoch>> {
-        Ok(Some(text.parse().map_err(|why| Hinted::usage(format!("{name}: {why}")))?))
-    };
-    match (args.shape.source_date_epoch.as_deref(), world.environment.get("SOURCE_DATE_EPOCH")) {
-        (Some("git"), _) => {
-            let ContextSpec::Folder(folder) = main else {
-                return Err(Hinted::usage("`--source-date-epoch git` needs a folder as the context").into());
-            };
-            let environment = git_environment(&world.environment.for_helpers(), std::env::temp_dir());
-            let seconds = commit_time(folder, &environment)?;
-            Ok(Epoch::from_seconds(seconds))
-        }
-        (Some(text), _) => read(text, "--source-date-epoch"),
-        (None, Some(text)) => read(text, "SOURCE_DATE_EPOCH"),
-        (None, None) => Ok(None),
-    }
-}
-
-/// `--compression`, or what the outputs say, if they agree.
-fn compression(args: &Args, outputs: &[Sending]) -> anyhow::Result<Compression> {
-    if let Some(text) = &args.shape.compression {
-        return Ok(text.parse().map_err(usage)?);
-    }
-    let mut said: Vec<Compression> = outputs.iter().filter_map(Sending::compression).collect();
-    said.dedup();
-    match said[..] {
-        [] => Ok(Compression::default()),
-        [one] => Ok(one),
-        _ => {
-            Err(Hinted::usage("the outputs ask for different compressions, which would be different images")
-                .into())
-        }
-    }
+/// What helps where the Buildfile alone does not say it.
+fn hint(diagnostics: &[Diagnostic]) -> Option<&'static str> {
+    diagnostics.iter().any(|diagnostic| diagnostic.code == "resolve").then_some(
+        "an image comes from the store (`lith copy oci:DIR NAME`) or from `--build-context NAME=oci-layout://DIR`",
+    )
 }
 
 fn write_file(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {

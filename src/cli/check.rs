@@ -1,16 +1,16 @@
 //! `lith check`
 
-use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::ValueEnum;
-use lith::build::{BuildFileChoice, Contexts, Outside};
+use lith::build::{Contexts, Outside};
 use lith::buildfile::{self, Diagnostic, LowerOptions, Source, check, render};
 use lith::context::ContextSpec;
 use serde_json::json;
 
 use super::World;
+use super::build::{build_args, build_contexts, build_file, platforms};
 use super::format::{print, print_json, print_table};
 
 /// Check a Buildfile without building it
@@ -72,22 +72,15 @@ pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
     }
     let contexts = Contexts {
         main: Some(ContextSpec::Folder(args.context.clone())),
-        named: super::build::build_contexts(&args.build_context)?,
+        named: build_contexts(&args.build_context)?,
         ..Contexts::default()
     };
-    let choice = match &args.file {
-        Some(path) if path.as_os_str() == "-" => BuildFileChoice::Stdin,
-        Some(path) => BuildFileChoice::Path(path.clone()),
-        None => BuildFileChoice::LookUp,
-    };
     let outside = Outside::new(&world.open_store()?, contexts);
-    let source = outside.source(&choice)?;
+    let source = outside.source(&build_file(args.file.as_deref()))?;
     let diagnostics = diagnose(&source, args, &outside, world)?;
     match args.format {
-        Format::Text => {
-            let colour = std::io::stdout().is_terminal() && world.environment.get("NO_COLOR").is_none();
-            print(&render::render(&source, &diagnostics, colour))?;
-        }
+        // Where colours aren't wanted, printing takes them away.
+        Format::Text => print(&render::render(&source, &diagnostics, true))?,
         Format::Json => print_json(&check::json(&source, &diagnostics))?,
         Format::Sarif => print_json(&check::sarif(&source, &diagnostics))?,
     }
@@ -104,9 +97,9 @@ fn diagnose(
     let ignore = outside.ignore()?.filter(|ignore| !ignore.has_exceptions());
     let ignored = |path: &str| ignore.as_ref().is_some_and(|ignore| ignore.excludes(path.as_bytes()));
     let options = LowerOptions {
-        build_args: super::build::build_args(&args.build_arg, world)?,
+        build_args: build_args(&args.build_arg, world)?,
         target: args.target.clone(),
-        platform: super::build::platforms(args.platform.as_slice(), world)?.pop(),
+        platform: platforms(args.platform.as_slice(), world)?.pop(),
         ignored: Some(&ignored),
         ..LowerOptions::default()
     };

@@ -6,8 +6,7 @@ use serde_json::json;
 
 use super::World;
 use super::format::{Format, FormatArg, print, print_json};
-use super::images::PlatformArg;
-use super::place::Place;
+use super::place::{Place, PlatformArg};
 
 /// Copy an image between the store, layouts and archives
 ///
@@ -43,7 +42,7 @@ pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
     let source = from.source(&store)?;
     let name = match &from {
         Place::Store(name) => name.parse().ok(),
-        _ => None,
+        Place::At(..) => None,
     };
     let mut sink = to.sink(&store, name.as_ref())?;
     let digest = lith::transport::copy(&*source, &mut *sink, platform.as_ref())?;

@@ -28,6 +28,11 @@ impl Environment {
         absolute("XDG_DATA_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/share")))
     }
 
+    /// The folder for temporary files.
+    pub(crate) fn temp(&self) -> PathBuf {
+        self.get("TMPDIR").unwrap_or("/tmp").into()
+    }
+
     /// How URLs are fetched.
     pub(crate) fn http(&self) -> lith::context::url::Http {
         let either = |upper: &str, lower: &str| self.get(lower).or_else(|| self.get(upper)).map(Into::into);

@@ -46,9 +46,11 @@ impl fmt::Display for Hinted {
 
 impl std::error::Error for Hinted {}
 
-/// What was wrong has been shown already, as diagnostics; only the exit code is left.
+/// What was wrong has been shown already, as diagnostics; a hint and the exit code are left.
 #[derive(Debug)]
-pub(crate) struct Shown;
+pub(crate) struct Shown {
+    pub(crate) hint: Option<&'static str>,
+}
 
 impl fmt::Display for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -60,11 +62,10 @@ impl std::error::Error for Shown {}
 
 /// Prints an error with its causes and hint to stderr, and gives the exit code for it.
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
-    if error.is::<Shown>() {
-        return ExitCode::from(1);
-    }
     let (red, cyan, off) = ("\x1b[1;31m", "\x1b[1;36m", "\x1b[0m");
-    eprintln!("{red}error{off}: {}", escaped_lines(&chain(error)));
+    if !error.is::<Shown>() {
+        eprintln!("{red}error{off}: {}", escaped_lines(&chain(error)));
+    }
     if let Some(hint) = hint(error) {
         eprintln!("{cyan}hint{off}: {}", escaped_lines(&hint));
     }
@@ -95,6 +96,9 @@ fn code(error: &anyhow::Error) -> u8 {
 }
 
 fn hint(error: &anyhow::Error) -> Option<String> {
+    if let Some(Shown { hint }) = error.downcast_ref() {
+        return hint.map(Into::into);
+    }
     error.chain().find_map(|cause| cause.downcast_ref::<Hinted>()?.hint.clone())
 }
 

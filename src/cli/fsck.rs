@@ -26,7 +26,7 @@ pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
     if args.format.format == Format::Json {
         let rows: Vec<_> = problems
             .iter()
-            .map(|p| json!({"path": p.path.to_string_lossy(), "problem": p.what.to_string()}))
+            .map(|p| json!({"path": p.path.to_string_lossy(), "problem": p.what.to_string(), "remedy": p.what.remedy()}))
             .collect();
         print_json(&json!({"problems": rows, "moved": moved}))?;
     } else if problems.is_empty() {
@@ -35,9 +35,11 @@ pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
     if problems.is_empty() {
         return Ok(ExitCode::SUCCESS);
     }
-    let told: Vec<String> =
-        problems.iter().map(|p| format!("\n  {}: {}", p.path.display(), p.what)).collect();
-    let error = Hinted::damaged(format!("the store has {} problems:{}", problems.len(), told.concat()));
+    let told: Vec<String> = problems
+        .iter()
+        .map(|p| format!("\n  {}: {} ({})", p.path.display(), p.what, p.what.remedy()))
+        .collect();
+    let error = Hinted::damaged(format!("the store has problems ({}):{}", problems.len(), told.concat()));
     let hint = if args.repair {
         format!(
             "{moved} blobs were moved to `lith/quarantine`; build or copy the images again that lack them"

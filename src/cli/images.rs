@@ -1,13 +1,12 @@
-//! `lith images`, and how the other subcommands find an image of the store.
+//! `lith images`
 
 use std::process::ExitCode;
 
-use lith::oci::{Descriptor, Digest, Platform, Reference};
+use lith::oci::{Descriptor, Reference};
 use lith::store::Store;
 use serde_json::{Value, json};
 
 use super::World;
-use super::error::Hinted;
 use super::format::{self, Format, FormatArg, print_json, print_table};
 
 /// List the images of the store
@@ -65,44 +64,5 @@ pub(super) fn print_named(name: &Reference, descriptor: &Descriptor, format: For
     match format {
         Format::Json => print_json(&describe(name, descriptor)),
         Format::Text => format::print(&format!("{}\n", descriptor.digest())),
-    }
-}
-
-/// Reads a name for an image of the store. It can't carry a digest: that is the image's own.
-pub(super) fn parse_name(text: &str) -> anyhow::Result<Reference> {
-    let name: Reference = text.parse().map_err(|error| Hinted::usage(format!("{error}")))?;
-    if name.digest().is_some() {
-        let error = Hinted::usage(format!("`{text}` is a name with a digest"));
-        return Err(error.hint("give the name alone, like `app:1.0`").into());
-    }
-    Ok(name)
-}
-
-/// Finds an image of the store by its name, its digest, or both.
-pub(super) fn find(store: &Store, text: &str) -> anyhow::Result<Descriptor> {
-    let missing =
-        || Hinted::new(format!("the store has no image `{text}`")).hint("`lith images` lists what it has");
-    if let Ok(digest) = text.parse::<Digest>() {
-        return Ok(store.manifest(&digest)?.ok_or_else(missing)?);
-    }
-    let name: Reference = text.parse().map_err(|error| Hinted::usage(format!("{error}")))?;
-    match name.digest() {
-        Some(digest) => Ok(store.manifest(digest)?.ok_or_else(missing)?),
-        None => Ok(store.resolve(&name)?.ok_or_else(missing)?),
-    }
-}
-
-/// `--platform`, for subcommands that look at one image of an index.
-#[derive(Debug, clap::Args)]
-pub(super) struct PlatformArg {
-    /// Which image of an index [default: linux/amd64, or the only one]
-    #[arg(long, value_name = "PLATFORM")]
-    platform: Option<String>,
-}
-
-impl PlatformArg {
-    pub(super) fn get(&self) -> anyhow::Result<Option<Platform>> {
-        let parse = |text: &String| text.parse().map_err(|error| Hinted::usage(format!("{error}")));
-        Ok(self.platform.as_ref().map(parse).transpose()?)
     }
 }

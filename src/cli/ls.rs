@@ -10,8 +10,7 @@ use serde_json::{Value, json};
 
 use super::World;
 use super::format::{self, Format, FormatArg, print, print_json};
-use super::images::PlatformArg;
-use super::place::Place;
+use super::place::{Place, PlatformArg};
 
 /// List the files of an image, by layer, with their sizes and who wins
 ///
@@ -19,7 +18,7 @@ use super::place::Place;
 /// the same.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  lith ls app\n  lith ls oci:image\n  lith ls --format json app | jq '.layers[].files[] | select(.hidden_by)'"
+    after_help = "Examples:\n  lith ls app\n  lith ls oci:image\n  lith ls --format json app | jq '.layers[].files[] | select(.hiddenBy)'"
 )]
 pub(crate) struct Args {
     /// The image: a name or digest of the store, or `oci:DIR[:TAG]`, `oci-archive:FILE`, `docker-archive:FILE`
@@ -110,7 +109,7 @@ fn describe_file(path: &ImagePath, node: &Node, hidden_by: Option<&usize>) -> Va
         value["link"] = link.into();
     }
     if let Some(layer) = hidden_by {
-        value["hidden_by"] = (*layer).into();
+        value["hiddenBy"] = (*layer).into();
     }
     value
 }

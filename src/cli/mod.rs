@@ -58,7 +58,7 @@ Exit codes:
   0  done
   1  it failed: the build, a check, or what was asked for is not there
   2  the command line is wrong
-  3  the store is damaged (`lith fsck` says where)";
+  3  `lith fsck` found the store damaged";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -113,12 +113,6 @@ impl World {
     /// How many threads may work. It has no influence on what they make.
     fn threads(&self) -> usize {
         self.threads.or_else(|| std::thread::available_parallelism().ok()).map_or(1, usize::from)
-    }
-
-    /// Whether diagnostics on stderr are coloured (no-color.org, and the conventions of CLICOLOR).
-    fn colour(&self) -> bool {
-        use std::io::IsTerminal as _;
-        std::io::stderr().is_terminal() && self.environment.get("NO_COLOR").is_none()
     }
 
     fn store_path(&self) -> anyhow::Result<PathBuf> {

@@ -1,6 +1,7 @@
 //! Sending what was built where `-t`, `-o`, `--load` and `--push` say.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use lith::build::Built;
 use lith::compression::Compression;
@@ -9,9 +10,8 @@ use lith::oci::Reference;
 use lith::store::Store;
 use lith::transport::{
     Daemon, Destination, DockerArchiveSink, LayoutSink, Name, OciArchiveSink, Output, OutputKind, Sink as _,
-    Split, StoreSink, folder_name, write_folder, write_tar,
+    Split, StoreSink, folder_name, joined, write_folder, write_tar,
 };
-use lith::tree::{ImagePath, Node, Tree};
 
 use super::World;
 use super::build::Args;
@@ -61,7 +61,12 @@ fn sending(output: Output, tags: &[Reference], world: &World) -> anyhow::Result<
         OutputKind::Image { push: false } if names.is_empty() => {
             return Err(Hinted::usage("`type=image` needs a name: `-t NAME` or `name=NAME`").into());
         }
-        _ => None,
+        OutputKind::Image { push: false }
+        | OutputKind::Layout(_)
+        | OutputKind::OciArchive(_)
+        | OutputKind::DockerArchive(_)
+        | OutputKind::Local(_)
+        | OutputKind::Tar(_) => None,
     };
     Ok(Sending { output, names, daemon })
 }
@@ -86,18 +91,19 @@ fn is_stdout(kind: &OutputKind) -> bool {
     )
 }
 
-/// The root file systems as one tree: several, or if `split` says so, each below a folder called as its platform.
-fn one_tree(built: &Built, split: Option<bool>) -> Tree {
-    let folder = |platform| match split.unwrap_or(built.trees.len() > 1) {
-        true => ImagePath::new(folder_name(platform).as_bytes()).expect("a plain name"),
-        false => ImagePath::root(),
+/// Whether each platform's root file system goes into a folder of its own.
+fn is_split<T>(split: &Split<T>, built: &Built) -> bool {
+    split.by_platform.unwrap_or(built.trees.len() > 1)
+}
+
+fn write_as_tar(split: &Split<Destination>, built: &Built) -> anyhow::Result<()> {
+    let tree = match (&built.trees[..], is_split(split, built)) {
+        ([(_, only)], false) => Arc::clone(only),
+        (trees, own_folders) => {
+            Arc::new(joined(trees.iter().map(|(platform, tree)| (platform, &**tree)), own_folders))
+        }
     };
-    let nodes = built.trees.iter().flat_map(|(platform, tree)| {
-        let folder = folder(platform);
-        let top = (!folder.is_root()).then(|| (folder.clone(), Node::implicit_dir()));
-        top.into_iter().chain(tree.iter().map(move |(path, node)| (folder.join(path), node.clone())))
-    });
-    nodes.collect()
+    Ok(write_tar(&tree, built.epoch, &split.to)?)
 }
 
 impl Sending {
@@ -137,9 +143,7 @@ impl Sending {
                 drop(Daemon::new(program, references).with_arguments(arguments).put(artifact, store)?);
             }
             OutputKind::Local(split) => self.write_local(split, built, report)?,
-            OutputKind::Tar(split) => {
-                write_tar(&one_tree(built, split.by_platform), built.epoch, &split.to)?;
-            }
+            OutputKind::Tar(split) => write_as_tar(split, built)?,
         }
         report.report(Event::Output { text: &self.describe() });
         Ok(())
@@ -151,9 +155,9 @@ impl Sending {
         built: &Built,
         report: &dyn Report,
     ) -> anyhow::Result<()> {
-        let by_platform = split.by_platform.unwrap_or(built.trees.len() > 1);
+        let own_folders = is_split(split, built);
         for (platform, tree) in &built.trees {
-            let folder = if by_platform { split.to.join(folder_name(platform)) } else { split.to.clone() };
+            let folder = if own_folders { split.to.join(folder_name(platform)) } else { split.to.clone() };
             for warning in write_folder(tree, &folder)? {
                 report.report(Event::Warning { text: &warning.to_string() });
             }

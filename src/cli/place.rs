@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use lith::image::{Artifact, Image, load_all};
-use lith::oci::{Platform, Reference};
+use lith::oci::{Descriptor, Digest, Platform, Reference};
 use lith::store::Store;
 use lith::transport::{
-    Choice, Destination, DockerArchive, DockerArchiveSink, Layout, LayoutSink, Name, OciArchive,
-    OciArchiveSink, Sink, Source, StoreSink, StoreSource, import_layers,
+    Destination, DockerArchiveSink, ImageFormat, LayoutSink, Name, OciArchiveSink, Sink, Source, StoreSink,
+    StoreSource, import_layers,
 };
 use lith::tree::Changes;
 
@@ -18,9 +18,7 @@ use super::error::Hinted;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Place {
     Store(String),
-    Layout(String),
-    OciArchive(String),
-    DockerArchive(String),
+    At(ImageFormat, String),
 }
 
 /// An image that was read: its documents are verified, its layers wait where they are.
@@ -34,9 +32,9 @@ impl Place {
     pub(super) fn parse(text: &str) -> anyhow::Result<Self> {
         let place = match text.split_once(':') {
             Some(("store", rest)) => Self::Store(rest.to_owned()),
-            Some(("oci" | "oci-layout", rest)) => Self::Layout(path(rest).to_owned()),
-            Some(("oci-archive", rest)) => Self::OciArchive(path(rest).to_owned()),
-            Some(("docker-archive", rest)) => Self::DockerArchive(path(rest).to_owned()),
+            Some(("oci" | "oci-layout", rest)) => Self::At(ImageFormat::OciLayout, path(rest).to_owned()),
+            Some(("oci-archive", rest)) => Self::At(ImageFormat::OciArchive, path(rest).to_owned()),
+            Some(("docker-archive", rest)) => Self::At(ImageFormat::DockerArchive, path(rest).to_owned()),
             Some(("docker" | "registry", _)) => {
                 let error = Hinted::usage(format!(
                     "`{text}` is in a registry, and this version has no registry client"
@@ -59,19 +57,8 @@ impl Place {
 
     pub(super) fn source<'a>(&self, store: &'a Store) -> anyhow::Result<Box<dyn Source + 'a>> {
         Ok(match self {
-            Self::Store(name) => Box::new(StoreSource::new(store, super::images::find(store, name)?)),
-            Self::Layout(text) => {
-                let (path, choice) = Choice::split(text);
-                Box::new(Layout::open(&path, &choice)?)
-            }
-            Self::OciArchive(text) => {
-                let (path, choice) = Choice::split(text);
-                Box::new(OciArchive::open(&path, &choice)?)
-            }
-            Self::DockerArchive(text) => {
-                let (path, choice) = Choice::split(text);
-                Box::new(DockerArchive::open(&path, &choice)?)
-            }
+            Self::Store(name) => Box::new(StoreSource::new(store, find(store, name)?)),
+            Self::At(format, text) => format.open(text)?,
         })
     }
 
@@ -81,18 +68,19 @@ impl Place {
         store: &'a Store,
         name: Option<&Reference>,
     ) -> anyhow::Result<Box<dyn Sink + 'a>> {
-        let (text, tag) = match self {
-            Self::Store(text) => {
-                return Ok(Box::new(StoreSink::new(store, vec![super::images::parse_name(text)?])));
-            }
-            Self::Layout(text) | Self::OciArchive(text) | Self::DockerArchive(text) => split_tag(text),
+        let (format, text) = match self {
+            Self::Store(text) => return Ok(Box::new(StoreSink::new(store, vec![parse_name(text)?]))),
+            Self::At(format, text) => (format, text),
         };
+        let (text, tag) = split_tag(text);
         let names: Vec<Name> = tag.map(|tag| Name::tag(&tag)).into_iter().collect();
         let file = || if text == "-" { Destination::Stdout } else { Destination::File(text.clone().into()) };
-        Ok(match self {
-            Self::Layout(_) => Box::new(LayoutSink::new(text.as_ref(), names)),
-            Self::OciArchive(_) => Box::new(OciArchiveSink::new(file(), names)),
-            _ => Box::new(DockerArchiveSink::new(file(), name.cloned().into_iter().collect())),
+        Ok(match format {
+            ImageFormat::OciLayout => Box::new(LayoutSink::new(text.as_ref(), names)),
+            ImageFormat::OciArchive => Box::new(OciArchiveSink::new(file(), names)),
+            ImageFormat::DockerArchive => {
+                Box::new(DockerArchiveSink::new(file(), name.cloned().into_iter().collect()))
+            }
         })
     }
 }
@@ -140,6 +128,45 @@ impl Found {
     }
 }
 
+/// Reads a name for an image of the store. It can't carry a digest: that is the image's own.
+pub(super) fn parse_name(text: &str) -> anyhow::Result<Reference> {
+    let name: Reference = text.parse().map_err(|error| Hinted::usage(format!("{error}")))?;
+    if name.digest().is_some() {
+        let error = Hinted::usage(format!("`{text}` is a name with a digest"));
+        return Err(error.hint("give the name alone, like `app:1.0`").into());
+    }
+    Ok(name)
+}
+
+/// Finds an image of the store by its name, its digest, or both.
+pub(super) fn find(store: &Store, text: &str) -> anyhow::Result<Descriptor> {
+    let missing =
+        || Hinted::new(format!("the store has no image `{text}`")).hint("`lith images` lists what it has");
+    if let Ok(digest) = text.parse::<Digest>() {
+        return Ok(store.manifest(&digest)?.ok_or_else(missing)?);
+    }
+    let name: Reference = text.parse().map_err(|error| Hinted::usage(format!("{error}")))?;
+    match name.digest() {
+        Some(digest) => Ok(store.manifest(digest)?.ok_or_else(missing)?),
+        None => Ok(store.resolve(&name)?.ok_or_else(missing)?),
+    }
+}
+
+/// `--platform`, for subcommands that look at one image of an index.
+#[derive(Debug, clap::Args)]
+pub(super) struct PlatformArg {
+    /// Which image of an index [default: linux/amd64, or the only one]
+    #[arg(long, value_name = "PLATFORM")]
+    platform: Option<String>,
+}
+
+impl PlatformArg {
+    pub(super) fn get(&self) -> anyhow::Result<Option<Platform>> {
+        let parse = |text: &String| text.parse().map_err(|error| Hinted::usage(format!("{error}")));
+        Ok(self.platform.as_ref().map(parse).transpose()?)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -150,8 +177,8 @@ mod tests {
         assert_eq!(parse("app:1.0"), Place::Store("app:1.0".into()));
         assert_eq!(parse("localhost:5000/app"), Place::Store("localhost:5000/app".into()));
         assert_eq!(parse("store:app"), Place::Store("app".into()));
-        assert_eq!(parse("oci:dir:tag"), Place::Layout("dir:tag".into()));
-        assert_eq!(parse("oci-archive:f.tar"), Place::OciArchive("f.tar".into()));
+        assert_eq!(parse("oci:dir:tag"), Place::At(ImageFormat::OciLayout, "dir:tag".into()));
+        assert_eq!(parse("oci-archive:f.tar"), Place::At(ImageFormat::OciArchive, "f.tar".into()));
         assert!(Place::parse("docker://app").is_err());
         assert_eq!(split_tag("dir:tag"), ("dir".into(), Some("tag".into())));
         assert_eq!(split_tag("a:b/dir"), ("a:b/dir".into(), None));

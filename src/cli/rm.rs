@@ -7,6 +7,7 @@ use serde_json::json;
 use super::World;
 use super::error::Hinted;
 use super::format::{Format, FormatArg, print, print_json};
+use super::place::parse_name;
 
 /// Remove names from the store; what they named goes with the next `lith gc`
 #[derive(Debug, clap::Args)]
@@ -22,8 +23,7 @@ pub(crate) struct Args {
 pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
     let store = world.open_store()?;
     // All names are looked at before the first is removed: half a removal is no help.
-    let names =
-        args.names.iter().map(|name| super::images::parse_name(name)).collect::<Result<Vec<_>, _>>()?;
+    let names = args.names.iter().map(|name| parse_name(name)).collect::<Result<Vec<_>, _>>()?;
     for name in &names {
         if store.resolve(name)?.is_none() {
             let error = Hinted::new(format!("the store has no image `{}`", name.familiar()));

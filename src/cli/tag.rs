@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use super::World;
 use super::format::FormatArg;
+use super::{World, place};
 
 /// Give an image of the store another name
 #[derive(Debug, clap::Args)]
@@ -21,8 +21,8 @@ pub(crate) struct Args {
 
 pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
     let store = world.open_store()?;
-    let descriptor = super::images::find(&store, &args.image)?;
-    let name = super::images::parse_name(&args.name)?;
+    let descriptor = place::find(&store, &args.image)?;
+    let name = place::parse_name(&args.name)?;
     store.tag(&name, &descriptor)?;
     super::images::print_named(&name, &descriptor, args.format.format)?;
     Ok(ExitCode::SUCCESS)

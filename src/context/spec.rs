@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::oci::{ParseReferenceError, Reference};
 use crate::plan::{Git, GitAddress, GitAddressError};
+use crate::transport::ImageFormat;
 
 /// A build context, or a base that is named as one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,12 +18,8 @@ pub enum ContextSpec {
     Git(Git),
     /// A tar or a Buildfile behind an http(s) URL.
     Url(String),
-    /// `oci-layout://DIR[:TAG][@DIGEST]`, without the scheme.
-    OciLayout(String),
-    /// `oci-archive://FILE`
-    OciArchive(String),
-    /// `docker-archive://FILE`
-    DockerArchive(String),
+    /// `oci-layout://DIR[:TAG][@DIGEST]`, `oci-archive://FILE` or `docker-archive://FILE`, without the scheme.
+    ImageAt(ImageFormat, String),
     /// `docker-image://NAME`
     Image(Reference),
 }
@@ -70,9 +67,9 @@ impl ContextSpec {
             rest => Ok(rest.to_owned()),
         };
         match scheme {
-            "oci-layout" => Ok(Self::OciLayout(named()?)),
-            "oci-archive" => Ok(Self::OciArchive(named()?)),
-            "docker-archive" => Ok(Self::DockerArchive(named()?)),
+            "oci-layout" => Ok(Self::ImageAt(ImageFormat::OciLayout, named()?)),
+            "oci-archive" => Ok(Self::ImageAt(ImageFormat::OciArchive, named()?)),
+            "docker-archive" => Ok(Self::ImageAt(ImageFormat::DockerArchive, named()?)),
             "docker-image" => Ok(Self::Image(named()?.parse()?)),
             "http" | "https" => Ok(Self::Url(text.to_owned())),
             scheme if scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') => {
@@ -84,7 +81,7 @@ impl ContextSpec {
 
     /// Whether it is an image, rather than files.
     pub fn is_image(&self) -> bool {
-        matches!(self, Self::OciLayout(_) | Self::OciArchive(_) | Self::DockerArchive(_) | Self::Image(_))
+        matches!(self, Self::ImageAt(..) | Self::Image(_))
     }
 }
 
@@ -121,9 +118,9 @@ mod tests {
             (folder, ContextSpec::Folder(folder.into())),
             (file.to_str().unwrap(), ContextSpec::Archive(file.clone())),
             ("not/there", ContextSpec::Folder("not/there".into())),
-            ("oci-layout://x:1", ContextSpec::OciLayout("x:1".into())),
-            ("oci-archive:///x", ContextSpec::OciArchive("/x".into())),
-            ("docker-archive://x", ContextSpec::DockerArchive("x".into())),
+            ("oci-layout://x:1", ContextSpec::ImageAt(ImageFormat::OciLayout, "x:1".into())),
+            ("oci-archive:///x", ContextSpec::ImageAt(ImageFormat::OciArchive, "/x".into())),
+            ("docker-archive://x", ContextSpec::ImageAt(ImageFormat::DockerArchive, "x".into())),
             ("docker-image://a:1", ContextSpec::Image("a:1".parse().unwrap())),
             ("https://h/x.tar", ContextSpec::Url("https://h/x.tar".into())),
             ("https://h/x.git#v1:sub", git("https://h/x.git", Some("v1"), Some("sub"))),

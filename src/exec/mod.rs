@@ -105,7 +105,7 @@ fn refuse_run(plan: &Plan) -> Result<(), ExecError> {
     for id in plan.needed() {
         for step in &plan.stage(id).steps {
             if let Some(Op::Run(_)) = step.op {
-                let (line, text) = (step.line, step.created_by.clone());
+                let (line, text) = (step.line, step.title().to_owned());
                 return Err(ExecError::Step { line, text, source: Box::new(ExecError::CannotRun) });
             }
         }

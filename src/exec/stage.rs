@@ -68,12 +68,12 @@ impl<'a> Run<'a> {
         let mut state = self.base(id, stage, done)?;
         for (index, step) in stage.steps.iter().enumerate() {
             let name =
-                StepName { stage: &label, number: index + 1, of: stage.steps.len(), text: &step.created_by };
+                StepName { stage: &label, number: index + 1, of: stage.steps.len(), text: step.title() };
             self.report.report(Event::Started { step: name });
             let start = Instant::now();
             let how = self.step(id, step, &mut state, done).map_err(|error| ExecError::Step {
                 line: step.line,
-                text: step.created_by.clone(),
+                text: step.title().to_owned(),
                 source: Box::new(error),
             })?;
             self.report.report(Event::Finished { step: name, how, took: start.elapsed() });

@@ -6,8 +6,8 @@ use std::sync::{Arc, OnceLock};
 
 use super::ExecError;
 use crate::compression;
-use crate::layer::Listing;
 use crate::layer::read::{self, ReadError};
+use crate::layer::{LISTINGS, Listing};
 use crate::store::Store;
 use crate::tree::{Backing, Content, ContentError, Tree};
 
@@ -19,13 +19,14 @@ pub(super) fn tree(store: &Arc<Store>, content: &Content) -> Result<Option<Tree>
         return Ok(None);
     }
     let packed = Packed { store: Arc::clone(store), content: content.clone(), file: OnceLock::new() };
-    let known = content.known_fingerprint().and_then(|f| store.memo::<Listing>("archive", &format!("{f:?}")));
+    let key = |fingerprint| format!("archive {fingerprint:?}");
+    let known = content.known_fingerprint().and_then(|f| store.memo::<Listing>(LISTINGS, &key(f)));
     let listing = match known {
         Some(listing) => listing,
         None => {
             let (listing, file) = packed.unpack()?;
             packed.file.get_or_init(|| file);
-            store.remember("archive", &format!("{:?}", content.fingerprint()?), &listing)?;
+            store.remember(LISTINGS, &key(content.fingerprint()?), &listing)?;
             listing
         }
     };

@@ -22,6 +22,7 @@ use std::io;
 pub use create::create;
 pub use key::key;
 pub use listing::{Listing, ListingError};
+pub(crate) use open::LISTINGS;
 pub use open::{listing, open};
 pub use read::ReadError;
 

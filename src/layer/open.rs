@@ -10,8 +10,9 @@ use crate::oci::{DiffId, HashingReader, MediaType};
 use crate::store::{Store, StoreError};
 use crate::tree::{Backing, Changes};
 
-/// What of listings is remembered, by diff ID. A change to what they hold is another kind.
-const MEMO: &str = "listing-1";
+/// The kind under which listings are remembered, by diff ID here. A change to what they hold, or to how a tar is
+/// read, is another kind: an older lith's reading must not reach a newer one's digest.
+pub(crate) const LISTINGS: &str = "listing-1";
 
 /// What a layer does. Its blob is read, and verified, if it has never been read before; and once more when the
 /// first content is wanted.
@@ -24,7 +25,7 @@ pub fn open(store: &Arc<Store>, layer: &Layer) -> Result<Changes, LayerError> {
 
 /// What is in a layer's tar.
 pub fn listing(store: &Store, layer: &Layer) -> Result<Listing, LayerError> {
-    if let Some(listing) = store.memo(MEMO, &layer.diff_id.to_string()) {
+    if let Some(listing) = store.memo(LISTINGS, &layer.diff_id.to_string()) {
         return Ok(listing);
     }
     let listing = unpack(store, layer, None)?;
@@ -34,7 +35,7 @@ pub fn listing(store: &Store, layer: &Layer) -> Result<Listing, LayerError> {
 
 /// Remembers a listing for as long as the layer's blob is there.
 pub(super) fn remember(store: &Store, layer: &Layer, listing: &Listing) -> Result<(), LayerError> {
-    Ok(store.remember_with(MEMO, &layer.diff_id.to_string(), listing, vec![layer.digest()])?)
+    Ok(store.remember_with(LISTINGS, &layer.diff_id.to_string(), listing, vec![layer.digest()])?)
 }
 
 /// Reads a layer's blob to its end and verifies all: its digest, its size, its framing and its diff ID.

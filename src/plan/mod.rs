@@ -293,6 +293,13 @@ impl Plan {
     }
 }
 
+impl Step {
+    /// The instruction for people: without the mark by which tools know a history of this language.
+    pub fn title(&self) -> &str {
+        self.created_by.strip_suffix(" # buildkit").unwrap_or(&self.created_by)
+    }
+}
+
 impl Stage {
     /// The stages that it refers to, as a base, a source of copies or a mount.
     pub fn stages_used(&self) -> Vec<StageId> {

@@ -7,7 +7,7 @@
 //! the cost of time.
 
 mod blob;
-mod files;
+pub(crate) mod files;
 pub mod fsck;
 pub mod gc;
 mod lock;

@@ -49,12 +49,16 @@ pub fn folder_name(platform: &Platform) -> String {
     platform.to_string().chars().map(safe).collect()
 }
 
-/// The trees of several platforms as one, each in its folder.
-pub fn by_platform<'a>(trees: impl IntoIterator<Item = (&'a Platform, &'a Tree)>) -> Tree {
+/// The trees of several platforms as one: each in a folder of its own, or over each other, the last on top.
+pub fn joined<'a>(trees: impl IntoIterator<Item = (&'a Platform, &'a Tree)>, own_folders: bool) -> Tree {
     let nodes = trees.into_iter().flat_map(|(platform, tree)| {
-        let folder =
-            ImagePath::new(folder_name(platform).as_bytes()).expect("letters, digits, `_`, `.` and `-`");
-        tree.iter().map(move |(path, node)| (folder.join(path), node.clone()))
+        let folder = if own_folders {
+            ImagePath::new(folder_name(platform).as_bytes()).expect("letters, digits, `_`, `.` and `-`")
+        } else {
+            ImagePath::root()
+        };
+        let top = (!folder.is_root()).then(|| (folder.clone(), Node::implicit_dir()));
+        top.into_iter().chain(tree.iter().map(move |(path, node)| (folder.join(path), node.clone())))
     });
     nodes.collect()
 }

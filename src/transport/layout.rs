@@ -8,11 +8,12 @@ use rustix::fs::FlockOperation;
 use serde_json::{Map, Value, json};
 
 use super::copy::each;
-use super::file::{open_regular, pump, read_small, temporary_in, write_small};
+use super::file::{pump, temporary_in, write_small};
 use super::{Sink, Source, TransportError};
 use crate::image::{Artifact, Blobs, MAX_MANIFEST, digest_of, not_found};
 use crate::oci::{Descriptor, Digest, ImageIndex, Reference, canonical};
 use crate::store::Verified;
+use crate::store::files::{open_regular, read_bounded};
 use crate::text::shown;
 
 pub(super) const REF_NAME: &str = "org.opencontainers.image.ref.name";
@@ -144,7 +145,7 @@ pub struct Layout {
 impl Layout {
     pub fn open(folder: &Path, choice: &Choice) -> Result<Self, TransportError> {
         let read = |name: &str| {
-            read_small(&folder.join(name), MAX_MANIFEST).map_err(|error| TransportError::Format {
+            read_bounded(&folder.join(name), MAX_MANIFEST).map_err(|error| TransportError::Format {
                 path: folder.to_owned(),
                 expected: "an image layout",
                 why: format!("`{name}`: {error}"),
@@ -239,7 +240,7 @@ impl LayoutSink {
     /// The new `index.json`: what was there, with the images of our names replaced.
     fn index(&self, artifact: &Artifact) -> Result<Vec<u8>, TransportError> {
         let path = self.folder.join("index.json");
-        let mut index = match read_small(&path, MAX_MANIFEST) {
+        let mut index = match read_bounded(&path, MAX_MANIFEST) {
             Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| self.not_an_index(&shown(&error)))?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => empty_index(),
             Err(error) => return Err(TransportError::io("reading", &path)(error)),

@@ -33,7 +33,7 @@ fn ls_says_who_wins() {
         serde_json::from_str(&world.ok(["ls", "--format", "json", "app:1"])).unwrap();
     let layers = json["layers"].as_array().expect("layers");
     assert_eq!(layers.len(), 3);
-    assert_eq!(layers[0]["files"][0]["hidden_by"], 2, "{json}");
+    assert_eq!(layers[0]["files"][0]["hiddenBy"], 2, "{json}");
 }
 
 #[test]

@@ -170,9 +170,12 @@ fn platforms_have_folders_of_their_own() {
     assert_eq!(folder_name(&Platform::new("..", "/", None)), "..__");
     let one = tree(&[("etc/a", file("1"))]);
     let arm = "linux/arm64".parse().unwrap();
-    let all = by_platform([(&Platform::default(), &one), (&arm, &one)]);
-    let names: Vec<String> = all.iter().map(|(path, _)| path.to_string()).collect();
-    assert_eq!(names, ["linux_amd64/etc/a", "linux_arm64/etc/a"]);
+    let names = |own_folders| -> Vec<String> {
+        let all = joined([(&Platform::default(), &one), (&arm, &one)], own_folders);
+        all.iter().map(|(path, _)| path.to_string()).collect()
+    };
+    assert_eq!(names(true), ["linux_amd64", "linux_amd64/etc/a", "linux_arm64", "linux_arm64/etc/a"]);
+    assert_eq!(names(false), ["etc/a"]);
 }
 
 fn count(folder: &Path) -> usize {
