@@ -9,6 +9,8 @@ use clap_complete::Shell;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  lith completions bash > ~/.local/share/bash-completion/completions/lith")]
 pub(crate) struct Args {
+    /// The shell
+    #[arg(value_name = "SHELL")]
     shell: Shell,
 }
 

@@ -126,3 +126,24 @@ impl World {
         Ok(data.join("lith"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn every_subcommand_and_flag_is_documented() {
+        let mut cli = Cli::command();
+        cli.build();
+        cli.clone().debug_assert();
+        for command in cli.get_subcommands().filter(|command| command.get_name() != "help") {
+            assert!(command.get_about().is_some(), "`{}` says nothing of itself", command.get_name());
+            for arg in command.get_arguments() {
+                let help = arg.get_help().is_some_and(|help| !help.to_string().is_empty());
+                assert!(help, "`{}` says nothing of `{}`", command.get_name(), arg.get_id());
+            }
+        }
+    }
+}
