@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use lith::build::{self, BuildError, BuildFileChoice, Contexts, Outside, Request, git_environment};
+use lith::build::{self, BuildFileChoice, Contexts, Outside, Request, git_environment};
 use lith::buildfile::{Diagnostic, render};
 use lith::compression::Compression;
 use lith::context::ContextSpec;
@@ -194,11 +194,14 @@ pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
     let show = |diagnostics: &[Diagnostic]| progress.show(&render::render(&source, diagnostics, colour));
     let built = build::build(&source, &wanted.request, &outside, &store, &progress, &show);
     let built = match built {
-        Err(BuildError::Buildfile(diagnostics)) => {
-            show(&diagnostics);
-            return Err(Shown.into());
-        }
-        built => built?,
+        Err(error) => match error.diagnostics(&outside) {
+            Some(diagnostics) => {
+                show(&diagnostics);
+                return Err(Shown.into());
+            }
+            None => return Err(error.into()),
+        },
+        Ok(built) => built,
     };
     for output in &wanted.outputs {
         output.write(&built, &store, &progress)?;

@@ -57,7 +57,7 @@ use super::{
     syntax::Buildfile,
 };
 use crate::oci::Platform;
-use crate::plan::{Git, Named, Resolve, ResolveError, ResolvedImage, Url};
+use crate::plan::{Git, Named, Plan, Resolve, ResolveError, ResolvedImage, Url};
 
 /// One check.
 #[derive(Debug, Clone, Copy)]
@@ -121,14 +121,27 @@ pub fn check(
     options: &LowerOptions<'_>,
     resolve: Option<&mut dyn Resolve>,
 ) -> Vec<Diagnostic> {
+    check_planned(parsed, options, resolve).1
+}
+
+/// The same, with the plan as far as there is one: of all stages, unless there is a target. It is for looking at
+/// alone, as images that are not at hand are missing from it.
+pub fn check_planned(
+    parsed: &Parsed,
+    options: &LowerOptions<'_>,
+    resolve: Option<&mut dyn Resolve>,
+) -> (Option<Plan>, Vec<Diagnostic>) {
     let mut nothing = Nothing;
     let resolve = resolve.unwrap_or(&mut nothing);
     let mut diagnostics = parsed.diagnostics.clone();
+    let mut plan = None;
     if !parsed.buildfile.stages.is_empty() {
-        diagnostics.extend(lower::run(&parsed.buildfile, options, resolve, Purpose::Check).1);
+        let (found, more) = lower::run(&parsed.buildfile, options, resolve, Purpose::Check);
+        plan = found;
+        diagnostics.extend(more);
     }
     diagnostics.sort_by_key(|diagnostic| diagnostic.span);
-    diagnostics
+    (plan, diagnostics)
 }
 
 /// Knows no image.

@@ -109,7 +109,7 @@ fn directive(file: &Buildfile, options: &LowerOptions<'_>) -> Result<Option<Chec
     let Some(text) = options.build_args.get(ARGUMENT) else { return Ok(file.directives.check.clone()) };
     let directive = CheckDirective::read(&Word::new(text, Span::default())).map_err(|option| {
         let message = format!("invalid check option `{}` in the build argument `{ARGUMENT}`", option.text);
-        Diagnostic::error("invalid-directive", Span::default(), message)
+        Diagnostic::error("invalid-directive", Span::NONE, message)
     })?;
     Ok(Some(directive))
 }
