@@ -52,12 +52,14 @@ pub(super) use workdir_relative_path::workdir_relative_path;
 
 use super::{
     diagnostic::Diagnostic,
+    directive::CheckDirective,
     lower::{self, LowerOptions, Purpose},
     parse::Parsed,
-    syntax::Buildfile,
+    syntax::{Buildfile, Word},
 };
 use crate::oci::Platform;
 use crate::plan::{Git, Named, Plan, Resolve, ResolveError, ResolvedImage, Url};
+use crate::text::nearest;
 
 /// One check.
 #[derive(Debug, Clone, Copy)]
@@ -102,6 +104,23 @@ pub static RULES: [&Rule; 22] = [
 /// The check of that name.
 pub fn rule(name: &str) -> Option<&'static Rule> {
     RULES.iter().find(|rule| rule.name == name).copied()
+}
+
+/// Warnings about names in a directive that no check has.
+pub(super) fn unknown_names(directive: &CheckDirective) -> Vec<Diagnostic> {
+    let words = directive.skip.iter().chain(&directive.experimental);
+    let unknown = words.filter(|word| word.as_str() != "all" && rule(word.as_str()).is_none());
+    let warn = |word: &Word| {
+        let typed = word.as_str();
+        let warning = Diagnostic::warning("unknown-check", word.span, format!("there is no check `{typed}`"));
+        let names = || RULES.iter().map(|rule| rule.name);
+        let same = names().find(|name| name.eq_ignore_ascii_case(typed));
+        match same.or_else(|| nearest(typed, names())) {
+            Some(name) => warning.help(format!("did you mean `{name}`?")),
+            None => warning.help("`lith check --list` has the names"),
+        }
+    };
+    unknown.map(warn).collect()
 }
 
 /// Runs the checks that need nothing but the tree.
@@ -168,6 +187,13 @@ impl Resolve for Nothing {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn unknown_names_in_a_directive_are_told() {
+        let text = "# check=skip=stagenamecasing,UndefinedVr;experimental=all\nFROM scratch\n";
+        let expected = ["there is no check `stagenamecasing`", "there is no check `UndefinedVr`"];
+        assert_eq!(testing::messages(text), expected);
+    }
 
     #[test]
     fn each_rule_is_documented_and_has_a_name_of_its_own() {

@@ -77,8 +77,12 @@ pub(super) fn run(
     resolve: &mut dyn Resolve,
     purpose: Purpose,
 ) -> (Option<Plan>, Vec<Diagnostic>) {
+    let mut unknown = Vec::new();
     let lints = match directive(file, options) {
-        Ok(directive) => Lints::new(directive),
+        Ok(directive) => {
+            unknown.extend(directive.as_ref().into_iter().flat_map(check::unknown_names));
+            Lints::new(directive)
+        }
         Err(error) => return (None, vec![error]),
     };
     let (mut errors, mut warnings) = (Vec::new(), Vec::new());
@@ -86,6 +90,8 @@ pub(super) fn run(
     match World::new(file, options, resolve, purpose, lints) {
         Ok(mut world) => {
             check::tree(file, &mut world.lints);
+            from::warn_of_unknown(&mut world, &options.target_platform(), Span::NONE);
+            world.warnings.extend(unknown);
             plan = world.lower();
             world.warn_of_unused_arguments();
             let (found, error) = world.lints.finish();
