@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use lith::build::{self, BuildError, BuildFileChoice, Contexts, Outside, Request, git_environment};
-use lith::buildfile::{Diagnostic, render};
+use lith::buildfile::Diagnostic;
 use lith::compression::Compression;
 use lith::context::ContextSpec;
 use lith::context::git::commit_time;
@@ -184,24 +184,29 @@ Examples:
   git archive HEAD | lith build -q -";
 
 pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
-    let wanted = Wanted::read(args, world)?;
     let progress = Progress::new(if args.quiet { Mode::Quiet } else { args.progress });
-    args.later.tell(&progress)?;
+    build(args, world, &progress).map_err(|error| progress.error(error))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn build(args: &Args, world: &World, progress: &Progress) -> anyhow::Result<()> {
+    let wanted = Wanted::read(args, world)?;
+    args.later.tell(progress)?;
     let store = world.open_store()?;
     let outside = Outside::new(&store, wanted.contexts);
     let source = outside.source(&wanted.file)?;
     let colour = world.colour();
-    let show = |diagnostics: &[Diagnostic]| progress.show(&render::render(&source, diagnostics, colour));
-    let built = build::build(&source, &wanted.request, &outside, &store, &progress, &show);
-    let built = match built {
-        Err(BuildError::Buildfile(diagnostics)) => {
+    let show = |diagnostics: &[Diagnostic]| progress.diagnostics(&source, diagnostics, colour);
+    let built = match build::build(&source, &wanted.request, &outside, &store, progress, &show) {
+        Err(BuildError::Buildfile(mut diagnostics)) => {
+            diagnostics.iter_mut().for_each(advise);
             show(&diagnostics);
-            return Err(Shown.into());
+            return Err(Shown::diagnostics().into());
         }
         built => built?,
     };
     for output in &wanted.outputs {
-        output.write(&built, &store, &progress)?;
+        output.write(&built, &store, progress)?;
     }
     let digest = built.artifact.digest();
     if let Some(path) = &args.iidfile {
@@ -210,12 +215,16 @@ pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
     if let Some(path) = &args.metadata_file {
         write_file(path, metadata(&built.artifact, &wanted.tags).as_bytes())?;
     }
-    if wanted.outputs.iter().any(|output| output.is_stdout()) {
-        progress.show(&digest.to_string());
-    } else {
-        print(&format!("{digest}\n"))?;
+    let stdout_is_taken = wanted.outputs.iter().any(Sending::is_stdout);
+    progress.built(&digest, stdout_is_taken);
+    if stdout_is_taken { Ok(()) } else { print(&format!("{digest}\n")) }
+}
+
+/// Adds to an error of the Buildfile which option helps.
+pub(super) fn advise(diagnostic: &mut Diagnostic) {
+    if diagnostic.code == "resolve" && diagnostic.message.starts_with("no image ") {
+        diagnostic.help.get_or_insert_with(|| super::facts::NO_REGISTRY.into());
     }
-    Ok(ExitCode::SUCCESS)
 }
 
 /// What the arguments mean.

@@ -9,6 +9,7 @@ mod completions;
 mod copy;
 mod env;
 mod error;
+mod facts;
 mod format;
 mod fsck;
 mod gc;

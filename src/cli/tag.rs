@@ -24,6 +24,6 @@ pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
     let descriptor = super::images::find(&store, &args.image)?;
     let name = super::images::parse_name(&args.name)?;
     store.tag(&name, &descriptor)?;
-    super::images::print_named(&name, &descriptor, args.format.format)?;
+    super::images::print_named(&store, &name, &descriptor, args.format.format)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -228,3 +228,31 @@ fn a_tar_and_a_lone_build_file_on_stdin_are_contexts() {
     assert_eq!(feed(&tar.into_inner().unwrap()), expected);
     assert!(feed(b"FROM scratch\nLABEL a=b\n").starts_with("sha256:"));
 }
+
+#[test]
+fn progress_as_json_is_json_to_the_end() {
+    let world = world();
+    world.write("odd/Buildfile", "from scratch as A\nCOPY missing /\n");
+    world.write("wrong/Buildfile", "FROM scratch\nCOPPY a b\n");
+    world.write("base/Buildfile", "FROM scratch\nRUN true\n");
+    let last = |args: &str| {
+        let run = world.run(format!("build --progress json {args}").split(' '));
+        let events: Vec<serde_json::Value> =
+            run.stderr.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+        assert!(events.iter().all(|event| event["event"].is_string()), "{}", run.stderr);
+        (run.code, events.last().expect("an event").clone())
+    };
+    let (code, built) = last("--network host app");
+    assert_eq!((code, &built["event"]), (Some(0), &"built".into()));
+    assert_eq!(built["digest"], world.ok(["build", "-q", "app"]));
+    let (code, error) = last("odd");
+    assert_eq!((code, &error["event"]), (Some(1), &"error".into()));
+    assert!(error["message"].as_str().unwrap().contains("`missing`"), "{error}");
+    let (code, diagnostic) = last("wrong");
+    assert_eq!(
+        (code, &diagnostic["event"], &diagnostic["start"]["line"]),
+        (Some(1), &"diagnostic".into(), &2.into())
+    );
+    assert!(last("base").1["hint"].is_string());
+    assert_eq!(last("-o type=ocy,dest=x app").0, Some(2));
+}

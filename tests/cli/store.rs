@@ -86,3 +86,34 @@ fn fsck_finds_a_changed_blob() {
     let error = world.fails(3, ["fsck"]);
     assert!(error.contains(&*blob.file_name().unwrap().to_string_lossy()), "{error}");
 }
+
+#[test]
+fn whoever_meets_a_damaged_blob_says_so() {
+    for (kind, commands) in [
+        ("layer", &["copy app:1 oci:out", "copy app:1 docker-archive:out.tar"][..]),
+        ("manifest", &["copy app:1 oci:out", "inspect app:1", "images", "gc"]),
+    ] {
+        let (world, digest) = built();
+        world.ok(["copy", "app:1", "oci:whole"]);
+        let layer = &Layout::open(&world.path("whole")).image().layers[0].digest;
+        let damaged = if kind == "layer" { layer } else { &digest };
+        let blob = world.path("store/blobs").join(damaged.replace(':', "/"));
+        let mut bytes = std::fs::read(&blob).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        std::fs::remove_file(&blob).unwrap();
+        std::fs::write(&blob, bytes).unwrap();
+        for command in commands {
+            let error = world.fails(3, command.split(' '));
+            assert!(error.contains("lith fsck"), "{kind}, {command}:\n{error}");
+        }
+    }
+}
+
+#[test]
+fn an_image_that_is_nowhere_comes_with_the_way_to_get_it() {
+    let world = World::new();
+    world.write("app/Buildfile", "FROM nosuch\n");
+    let error = world.fails(1, ["build", "app"]);
+    assert!(error.contains("skopeo copy") && error.contains("--build-context"), "{error}");
+    assert!(world.fails(1, ["build", "-f", "absent", "app"]).contains("hint: "));
+}
