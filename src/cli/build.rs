@@ -10,12 +10,12 @@ use lith::buildfile::Diagnostic;
 use lith::compression::Compression;
 use lith::context::ContextSpec;
 use lith::context::git::commit_time;
-use lith::exec::{Event, Report};
 use lith::image::Artifact;
 use lith::oci::{Epoch, Platform, Reference};
 use serde_json::json;
 
 use super::World;
+use super::docker::Docker;
 use super::error::{Hinted, Shown};
 use super::format::print;
 use super::outputs::{Sending, outputs};
@@ -108,7 +108,7 @@ pub(crate) struct Args {
     pub(super) shape: Shape,
 
     #[command(flatten)]
-    pub(super) later: Later,
+    pub(super) docker: Docker,
 }
 
 /// What shapes the image beside the Buildfile: part of the digest's inputs.
@@ -130,44 +130,6 @@ pub(crate) struct Shape {
     pub(super) context_modes: Option<String>,
 }
 
-/// docker's flags for parts that this version of lith does not have: taken, so that command lines carry over, and
-/// said where leaving them out would matter.
-#[derive(Debug, clap::Args)]
-#[command(next_help_heading = "docker's options without effect in this version")]
-pub(crate) struct Later {
-    /// A secret for RUN steps, which this version cannot execute
-    #[arg(long, value_name = "SECRET")]
-    pub(super) secret: Vec<String>,
-
-    /// An SSH agent for RUN steps, which this version cannot execute
-    #[arg(long, value_name = "SSH")]
-    pub(super) ssh: Vec<String>,
-
-    /// Size of /dev/shm for RUN steps, which this version cannot execute
-    #[arg(long, value_name = "BYTES")]
-    pub(super) shm_size: Option<String>,
-
-    /// Limits for RUN steps, which this version cannot execute
-    #[arg(long, value_name = "ULIMIT")]
-    pub(super) ulimit: Vec<String>,
-
-    /// Hosts for RUN steps, which this version cannot execute
-    #[arg(long, value_name = "HOST:IP")]
-    pub(super) add_host: Vec<String>,
-
-    /// Network for RUN steps, which this version cannot execute
-    #[arg(long, value_name = "MODE")]
-    pub(super) network: Option<String>,
-
-    /// Ask the registry for newer bases: this version has no registry client
-    #[arg(long)]
-    pub(super) pull: bool,
-
-    /// Push to a registry: this version has no registry client, and refuses
-    #[arg(long)]
-    pub(super) push: bool,
-}
-
 const OUTPUTS: &str = "\
 Outputs:
   -o type=oci,dest=DIR            an OCI image layout in a folder (`name=NAME[:TAG]` names it there)
@@ -184,6 +146,9 @@ Examples:
   git archive HEAD | lith build -q -";
 
 pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
+    if args.docker.check() {
+        return super::check::run(&super::check::Args::of_build(args), world);
+    }
     let progress = Progress::new(if args.quiet { Mode::Quiet } else { args.progress });
     build(args, world, &progress).map_err(|error| progress.error(error))?;
     Ok(ExitCode::SUCCESS)
@@ -191,7 +156,7 @@ pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
 
 fn build(args: &Args, world: &World, progress: &Progress) -> anyhow::Result<()> {
     let wanted = Wanted::read(args, world)?;
-    args.later.tell(progress)?;
+    args.docker.tell(progress)?;
     let store = world.open_store()?;
     let outside = Outside::new(&store, wanted.contexts);
     let source = outside.source(&wanted.file)?;
@@ -413,31 +378,4 @@ fn metadata(artifact: &Artifact, tags: &[Reference]) -> String {
         value["image.name"] = names.join(",").into();
     }
     format!("{value:#}\n")
-}
-
-impl Later {
-    /// Says which options are taken without effect, and refuses what must not seem done.
-    fn tell(&self, report: &dyn Report) -> anyhow::Result<()> {
-        if self.push {
-            let error = Hinted::usage("`--push`: this version of lith has no registry client");
-            return Err(error.hint("write a layout with `-o type=oci,dest=DIR` and push that: `skopeo copy oci:DIR docker://NAME`").into());
-        }
-        let given = [
-            ("--secret", !self.secret.is_empty()),
-            ("--ssh", !self.ssh.is_empty()),
-            ("--shm-size", self.shm_size.is_some()),
-            ("--ulimit", !self.ulimit.is_empty()),
-            ("--add-host", !self.add_host.is_empty()),
-            ("--network", self.network.is_some()),
-        ];
-        for (flag, _) in given.iter().filter(|(_, given)| *given) {
-            let text = format!("`{flag}` has no effect: this version of lith cannot run steps");
-            report.report(Event::Warning { text: &text });
-        }
-        if self.pull {
-            let text = "`--pull` has no effect: this version of lith has no registry client";
-            report.report(Event::Warning { text });
-        }
-        Ok(())
-    }
 }

@@ -7,6 +7,7 @@ mod build;
 mod check;
 mod completions;
 mod copy;
+mod docker;
 mod env;
 mod error;
 mod facts;

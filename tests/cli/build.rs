@@ -256,3 +256,19 @@ fn progress_as_json_is_json_to_the_end() {
     assert!(last("base").1["hint"].is_string());
     assert_eq!(last("-o type=ocy,dest=x app").0, Some(2));
 }
+
+#[test]
+fn options_that_wrappers_pass_to_docker_are_taken() {
+    let world = world();
+    let digest = world.ok(["build", "-q", "app"]);
+    let silent = "build -q --cache-from type=gha --rm --force-rm=true --builder b -m 1g --cpu-quota 5 -D \
+                  --provenance=false --sbom false --pull=false --allow network.host app";
+    let run = world.run(silent.split_whitespace());
+    assert_eq!((run.stdout.trim(), run.stderr.as_str()), (digest.as_str(), ""));
+    let told = world.run("build -q --provenance=mode=max --cache-to type=gha --squash app".split(' ')).stderr;
+    assert_eq!(told.matches("has no effect").count(), 3, "{told}");
+    assert!(world.fails(2, ["build", "--call", "outline", "app"]).contains("lith check"));
+    world.write("wrong/Buildfile", "FROM scratch\nCOPPY a b\n");
+    let checked = world.run(["build", "--check", "wrong"]);
+    assert!(checked.code == Some(1) && checked.stdout.contains("COPPY"), "{checked:?}");
+}
