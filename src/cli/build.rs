@@ -1,6 +1,7 @@
 //! `lith build`
 
 use std::collections::BTreeMap;
+use std::io::{IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -47,8 +48,9 @@ pub(crate) struct Args {
 
     /// Where the image goes: `type=TYPE,dest=PATH`; may be repeated
     ///
-    /// Types: `oci` (a layout folder), `oci-archive`, `docker` (an archive for `docker load`), `local` (the root file
-    /// system as a folder), `tar` (the root file system as a tar).
+    /// Types: `oci` (a layout folder, or with `tar=true` one file), `oci-archive`, `docker-archive`, `docker` (an
+    /// archive for `docker load`; without `dest` it is loaded), `image` (the store; `name=NAME`), `local` (the root
+    /// file system as a folder), `tar` (the root file system as a tar).
     #[arg(short, long, value_name = "OUTPUT")]
     pub(super) output: Vec<String>,
 
@@ -204,6 +206,7 @@ struct Wanted {
 impl Wanted {
     fn read(args: &Args, world: &World) -> anyhow::Result<Self> {
         let main = ContextSpec::parse(&args.context).map_err(usage)?;
+        refuse_useless(&main)?;
         let file = match &args.file {
             Some(path) if path.as_os_str() == "-" => BuildFileChoice::Stdin,
             Some(path) => BuildFileChoice::Path(path.clone()),
@@ -235,6 +238,36 @@ impl Wanted {
         };
         Ok(Self { contexts, file, request, tags, outputs })
     }
+}
+
+/// What is no context, or would wait for somebody to type one.
+fn refuse_useless(main: &ContextSpec) -> anyhow::Result<()> {
+    match main {
+        ContextSpec::Archive(path) if is_text(path) => {
+            let error = Hinted::usage(format!(
+                "the context `{}` is a file, and no archive; expected a folder, an archive, a URL or `-`",
+                path.display()
+            ));
+            Err(error.hint(format!("a Buildfile is named with `-f {}`", path.display())).into())
+        }
+        ContextSpec::Stdin if std::io::stdin().is_terminal() => {
+            let error = Hinted::usage("the context is to come from stdin, which is a terminal");
+            Err(error.hint("pipe an archive or a Buildfile to it: `lith build - <FILE`").into())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether it is a file that begins with text, as no archive does.
+fn is_text(path: &Path) -> bool {
+    let mut start = Vec::new();
+    let is_file = path.metadata().is_ok_and(|metadata| metadata.is_file());
+    let read = |file: std::fs::File| file.take(512).read_to_end(&mut start);
+    is_file
+        && std::fs::File::open(path).and_then(read).is_ok()
+        && !start.is_empty()
+        && !start.contains(&0)
+        && std::str::from_utf8(&start).map_or_else(|error| error.error_len().is_none(), |_| true)
 }
 
 fn usage(error: impl std::fmt::Display) -> Hinted {

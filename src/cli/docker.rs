@@ -37,6 +37,7 @@ enum Effect {
 use Effect::{Asked, None as Silent, Refuse, Warn};
 use Form::{MaybeValue, Switch, Value};
 
+#[derive(Debug, Clone, Copy)]
 struct DockerOption {
     long: &'static str,
     short: Option<char>,

@@ -1,6 +1,7 @@
 //! Sending what was built where `-t`, `-o`, `--load` and `--push` say.
 
 use std::ffi::OsString;
+use std::io::IsTerminal as _;
 use std::path::Path;
 
 use lith::build::Built;
@@ -43,7 +44,19 @@ pub(super) fn outputs(args: &Args, tags: &[Reference], world: &World) -> anyhow:
     if stdout > 1 {
         return Err(Hinted::usage("only one output can go to standard output").into());
     }
+    if stdout == 1 {
+        refuse_terminal()?;
+    }
     outputs.into_iter().map(|output| sending(output, tags, world)).collect()
+}
+
+/// An archive on a terminal helps nobody.
+pub(super) fn refuse_terminal() -> anyhow::Result<()> {
+    if !std::io::stdout().is_terminal() {
+        return Ok(());
+    }
+    let error = Hinted::usage("an archive is to go to standard output, which is a terminal");
+    Err(error.hint("name a file, or redirect: `>FILE`").into())
 }
 
 fn plain(kind: OutputKind) -> Output {

@@ -89,6 +89,9 @@ impl Place {
         };
         let names: Vec<Name> = tag.map(|tag| Name::tag(&tag)).into_iter().collect();
         let file = || if text == "-" { Destination::Stdout } else { Destination::File(text.clone().into()) };
+        if text == "-" && !matches!(self, Self::Layout(_)) {
+            super::outputs::refuse_terminal()?;
+        }
         Ok(match self {
             Self::Layout(_) => Box::new(LayoutSink::new(text.as_ref(), names)),
             Self::OciArchive(_) => Box::new(OciArchiveSink::new(file(), names)),

@@ -146,7 +146,10 @@ fn key(step: StepName<'_>) -> String {
 
 fn describe(step: StepName<'_>) -> String {
     let text = shown_up_to(100, &step.text.replace('\n', " "));
-    format!("[{} {}/{}] {text}", escaped(step.stage), step.number, step.of)
+    // No stage is called by a number.
+    let number = step.stage.bytes().all(|byte| byte.is_ascii_digit());
+    let stage = if number { format!("stage-{}", step.stage) } else { escaped(step.stage) };
+    format!("[{stage} {}/{}] {text}", step.number, step.of)
 }
 
 fn ending(how: How, took: Duration) -> String {

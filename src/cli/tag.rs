@@ -9,7 +9,7 @@ use super::format::FormatArg;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  lith tag app:1.0 app:stable")]
 pub(crate) struct Args {
-    /// The image: a name, or `NAME@DIGEST`
+    /// The image: a name, or a digest of at least 7 hex digits
     #[arg(value_name = "IMAGE")]
     image: String,
     /// The new name: `NAME[:TAG]`

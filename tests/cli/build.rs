@@ -272,3 +272,11 @@ fn options_that_wrappers_pass_to_docker_are_taken() {
     let checked = world.run(["build", "--check", "wrong"]);
     assert!(checked.code == Some(1) && checked.stdout.contains("COPPY"), "{checked:?}");
 }
+
+#[test]
+fn a_file_as_the_context_is_told_from_an_archive() {
+    let world = world();
+    let error = world.fails(2, ["build", "app/Buildfile"]);
+    assert!(error.contains("-f app/Buildfile"), "{error}");
+    assert!(world.fails(2, ["build", "--threads", "0", "app"]).contains("a number from 1"));
+}

@@ -117,3 +117,20 @@ fn an_image_that_is_nowhere_comes_with_the_way_to_get_it() {
     assert!(error.contains("skopeo copy") && error.contains("--build-context"), "{error}");
     assert!(world.fails(1, ["build", "-f", "absent", "app"]).contains("hint: "));
 }
+
+#[test]
+fn an_image_is_found_by_the_beginning_of_its_digest() {
+    let (world, digest) = built();
+    for end in [7, 12, 40] {
+        let hex = &digest["sha256:".len()..][..end];
+        assert_eq!(world.ok(["tag", hex, "again"]), digest);
+        assert_eq!(world.ok(["tag", &format!("sha256:{hex}"), "again"]), digest);
+    }
+    world.fails(1, ["inspect", "0000000"]);
+    assert!(world.fails(1, ["inspect", "--platform", "linux/arm64", "app:1"]).contains("linux/arm64"));
+    let listed: serde_json::Value = serde_json::from_str(&world.ok(["images", "--format", "json"])).unwrap();
+    assert_eq!(listed[0]["platforms"][0], "linux/amd64");
+    let blobs = std::fs::read_dir(world.path("store/blobs/sha256")).unwrap();
+    let all: u64 = blobs.map(|blob| blob.unwrap().metadata().unwrap().len()).sum();
+    assert_eq!(listed[0]["size"], all, "the store has nothing else");
+}
