@@ -7,15 +7,16 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use lith::build::{self, Outside};
-use lith::buildfile::{Diagnostic, render};
-use lith::exec::{Event, Report};
+use lith::buildfile::Diagnostic;
 use lith::image::Artifact;
 use lith::oci::Reference;
 use serde_json::json;
 
 use super::World;
-use super::error::{Hinted, Shown};
+use super::docker::Docker;
+use super::error::Shown;
 use super::format::print;
+use super::outputs::Sending;
 use super::progress::{Mode, Progress};
 use wanted::Wanted;
 
@@ -47,8 +48,9 @@ pub(crate) struct Args {
 
     /// Where the image goes: `type=TYPE,dest=PATH`; may be repeated
     ///
-    /// Types: `oci` (a layout folder), `oci-archive`, `docker` (an archive for `docker load`), `local` (the root file
-    /// system as a folder), `tar` (the root file system as a tar).
+    /// Types: `oci` (a layout folder, or with `tar=true` one file), `oci-archive`, `docker-archive`, `docker` (an
+    /// archive for `docker load`; without `dest` it is loaded), `image` (the store; `name=NAME`), `local` (the root
+    /// file system as a folder), `tar` (the root file system as a tar).
     #[arg(short, long, value_name = "OUTPUT")]
     pub(super) output: Vec<String>,
 
@@ -109,7 +111,7 @@ pub(crate) struct Args {
     pub(super) shape: Shape,
 
     #[command(flatten)]
-    pub(super) later: Later,
+    pub(super) docker: Docker,
 }
 
 /// What shapes the image beside the Buildfile: part of the digest's inputs.
@@ -131,44 +133,6 @@ pub(crate) struct Shape {
     pub(super) context_modes: Option<String>,
 }
 
-/// docker's flags for parts that this version of lith does not have: taken, so that command lines carry over, and
-/// said where leaving them out would matter.
-#[derive(Debug, clap::Args)]
-#[command(next_help_heading = "docker's options without effect in this version")]
-pub(crate) struct Later {
-    /// A secret for RUN steps, which this version cannot execute
-    #[arg(long, value_name = "SECRET")]
-    pub(super) secret: Vec<String>,
-
-    /// An SSH agent for RUN steps, which this version cannot execute
-    #[arg(long, value_name = "SSH")]
-    pub(super) ssh: Vec<String>,
-
-    /// Size of /dev/shm for RUN steps, which this version cannot execute
-    #[arg(long, value_name = "BYTES")]
-    pub(super) shm_size: Option<String>,
-
-    /// Limits for RUN steps, which this version cannot execute
-    #[arg(long, value_name = "ULIMIT")]
-    pub(super) ulimit: Vec<String>,
-
-    /// Hosts for RUN steps, which this version cannot execute
-    #[arg(long, value_name = "HOST:IP")]
-    pub(super) add_host: Vec<String>,
-
-    /// Network for RUN steps, which this version cannot execute
-    #[arg(long, value_name = "MODE")]
-    pub(super) network: Option<String>,
-
-    /// Ask the registry for newer bases: this version has no registry client
-    #[arg(long)]
-    pub(super) pull: bool,
-
-    /// Push to a registry: this version has no registry client, and refuses
-    #[arg(long)]
-    pub(super) push: bool,
-}
-
 const OUTPUTS: &str = "\
 Outputs:
   -o type=oci,dest=DIR            an OCI image layout in a folder (`name=NAME[:TAG]` names it there)
@@ -185,27 +149,37 @@ Examples:
   git archive HEAD | lith build -q -";
 
 pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
-    let wanted = Wanted::read(args, world)?;
+    if args.docker.check() {
+        return super::check::run(&super::check::Args::of_build(args), world);
+    }
     let progress = Progress::new(if args.quiet { Mode::Quiet } else { args.progress });
-    args.later.tell(&progress)?;
+    build(args, world, &progress).map_err(|error| progress.error(error))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn build(args: &Args, world: &World, progress: &Progress) -> anyhow::Result<()> {
+    let wanted = Wanted::read(args, world)?;
+    args.docker.tell(progress)?;
     let store = world.open_store()?;
     let outside = Outside::new(&store, wanted.contexts);
     let source = outside.source(&wanted.file)?;
-    // Where colours aren't wanted, printing takes them away.
-    let show = |diagnostics: &[Diagnostic]| progress.show(&render::render(&source, diagnostics, true));
-    let built = build::build(&source, &wanted.request, &outside, &store, &progress, &show);
-    let built = match built {
-        Err(error) => match error.diagnostics(&outside) {
-            Some(diagnostics) => {
-                show(&diagnostics);
-                return Err(Shown { hint: hint(&diagnostics) }.into());
-            }
-            None => return Err(error.into()),
-        },
+    let show = |diagnostics: &[Diagnostic]| progress.diagnostics(&source, diagnostics);
+    let built = match build::build(&source, &wanted.request, &outside, &store, progress, &show) {
+        Err(error) => {
+            let diagnostics = error.diagnostics(&outside);
+            let error = anyhow::Error::from(error);
+            // A damaged store has its own exit code, and is no matter of the Buildfile.
+            let Some(mut diagnostics) = diagnostics.filter(|_| !super::facts::is_damage(&error)) else {
+                return Err(error);
+            };
+            diagnostics.iter_mut().for_each(advise);
+            show(&diagnostics);
+            return Err(Shown::diagnostics().into());
+        }
         Ok(built) => built,
     };
     for output in &wanted.outputs {
-        output.write(&built, &store, &progress)?;
+        output.write(&built, &store, progress)?;
     }
     let digest = built.artifact.digest();
     if let Some(path) = &args.iidfile {
@@ -214,19 +188,19 @@ pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
     if let Some(path) = &args.metadata_file {
         write_file(path, metadata(&built.artifact, &wanted.tags).as_bytes())?;
     }
-    if wanted.outputs.iter().any(|output| output.is_stdout()) {
-        progress.show(&digest.to_string());
-    } else {
-        print(&format!("{digest}\n"))?;
-    }
-    Ok(ExitCode::SUCCESS)
+    let stdout_is_taken = wanted.outputs.iter().any(Sending::is_stdout);
+    progress.built(&digest, stdout_is_taken);
+    if stdout_is_taken { Ok(()) } else { print(&format!("{digest}\n")) }
 }
 
-/// What helps where the Buildfile alone does not say it.
-fn hint(diagnostics: &[Diagnostic]) -> Option<&'static str> {
-    diagnostics.iter().any(|diagnostic| diagnostic.code == "resolve").then_some(
-        "an image comes from the store (`lith copy oci:DIR NAME`) or from `--build-context NAME=oci-layout://DIR`",
-    )
+/// Adds to an error of the Buildfile which option helps.
+pub(super) fn advise(diagnostic: &mut Diagnostic) {
+    let help = match diagnostic.code {
+        "resolve" if diagnostic.message.starts_with("no image ") => super::facts::NO_REGISTRY,
+        "run-step" => super::facts::NO_RUN,
+        _ => return,
+    };
+    diagnostic.help.get_or_insert_with(|| help.into());
 }
 
 fn write_file(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
@@ -247,31 +221,4 @@ fn metadata(artifact: &Artifact, tags: &[Reference]) -> String {
         value["image.name"] = names.join(",").into();
     }
     format!("{value:#}\n")
-}
-
-impl Later {
-    /// Says which options are taken without effect, and refuses what must not seem done.
-    fn tell(&self, report: &dyn Report) -> anyhow::Result<()> {
-        if self.push {
-            let error = Hinted::usage("`--push`: this version of lith has no registry client");
-            return Err(error.hint("write a layout with `-o type=oci,dest=DIR` and push that: `skopeo copy oci:DIR docker://NAME`").into());
-        }
-        let given = [
-            ("--secret", !self.secret.is_empty()),
-            ("--ssh", !self.ssh.is_empty()),
-            ("--shm-size", self.shm_size.is_some()),
-            ("--ulimit", !self.ulimit.is_empty()),
-            ("--add-host", !self.add_host.is_empty()),
-            ("--network", self.network.is_some()),
-        ];
-        for (flag, _) in given.iter().filter(|(_, given)| *given) {
-            let text = format!("`{flag}` has no effect: this version of lith cannot run steps");
-            report.report(Event::Warning { text: &text });
-        }
-        if self.pull {
-            let text = "`--pull` has no effect: this version of lith has no registry client";
-            report.report(Event::Warning { text });
-        }
-        Ok(())
-    }
 }

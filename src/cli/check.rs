@@ -55,6 +55,22 @@ pub(crate) struct Args {
     format: Format,
 }
 
+impl Args {
+    /// What `lith build --check` checks.
+    pub(super) fn of_build(args: &super::build::Args) -> Self {
+        Self {
+            context: args.context.clone().into(),
+            file: args.file.clone(),
+            build_arg: args.build_arg.clone(),
+            target: args.target.clone(),
+            platform: args.platform.first().cloned(),
+            build_context: args.build_context.clone(),
+            list: false,
+            format: Format::Text,
+        }
+    }
+}
+
 /// Beside text and JSON, the format that code hosts read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {

@@ -7,6 +7,8 @@ use std::process::ExitCode;
 use anstream::eprintln;
 use lith::text::escaped_lines;
 
+use super::facts;
+
 /// An error of the command line itself, with what to do about it.
 #[derive(Debug)]
 pub(crate) struct Hinted {
@@ -46,10 +48,20 @@ impl fmt::Display for Hinted {
 
 impl std::error::Error for Hinted {}
 
-/// What was wrong has been shown already, as diagnostics; a hint and the exit code are left.
+/// What was wrong has been shown already; only the exit code is left.
 #[derive(Debug)]
-pub(crate) struct Shown {
-    pub(crate) hint: Option<&'static str>,
+pub(crate) struct Shown(u8);
+
+impl Shown {
+    /// As diagnostics of a Buildfile.
+    pub(crate) fn diagnostics() -> Self {
+        Self(1)
+    }
+
+    /// By whoever asked for [`told`].
+    pub(crate) fn error(error: &anyhow::Error) -> Self {
+        Self(code(error))
+    }
 }
 
 impl fmt::Display for Shown {
@@ -62,6 +74,9 @@ impl std::error::Error for Shown {}
 
 /// Prints an error with its causes and hint to stderr, and gives the exit code for it.
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
+    if let Some(Shown(code)) = error.downcast_ref() {
+        return ExitCode::from(*code);
+    }
     let (red, cyan, off) = ("\x1b[1;31m", "\x1b[1;36m", "\x1b[0m");
     if !error.is::<Shown>() {
         eprintln!("{red}error{off}: {}", escaped_lines(&chain(error)));
@@ -70,6 +85,11 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
         eprintln!("{cyan}hint{off}: {}", escaped_lines(&hint));
     }
     ExitCode::from(code(error))
+}
+
+/// The message with its causes, and the hint, for those who show them in a way of their own.
+pub(crate) fn told(error: &anyhow::Error) -> (String, Option<String>) {
+    (chain(error), hint(error))
 }
 
 /// The message and its causes on one line; a cause that its effect has told already is left out.
@@ -87,19 +107,13 @@ fn chain(error: &anyhow::Error) -> String {
 }
 
 fn code(error: &anyhow::Error) -> u8 {
-    for cause in error.chain() {
-        if let Some(hinted) = cause.downcast_ref::<Hinted>() {
-            return hinted.code;
-        }
-    }
-    1
+    let hinted = error.chain().find_map(|cause| cause.downcast_ref::<Hinted>());
+    hinted.map_or_else(|| if facts::is_damage(error) { 3 } else { 1 }, |hinted| hinted.code)
 }
 
 fn hint(error: &anyhow::Error) -> Option<String> {
-    if let Some(Shown { hint }) = error.downcast_ref() {
-        return hint.map(Into::into);
-    }
-    error.chain().find_map(|cause| cause.downcast_ref::<Hinted>()?.hint.clone())
+    let hinted = error.chain().find_map(|cause| cause.downcast_ref::<Hinted>()?.hint.clone());
+    hinted.or_else(|| facts::hint(error))
 }
 
 #[cfg(test)]

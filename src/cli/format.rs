@@ -55,6 +55,11 @@ pub(crate) fn print_table(rows: &[Vec<String>]) -> anyhow::Result<()> {
     print(&text)
 }
 
+/// `1 blob`, `2 blobs`
+pub(crate) fn count(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
 /// A size in the decimal units that docker shows.
 #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
 pub(crate) fn size(bytes: u64) -> String {

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::World;
 use super::error::Hinted;
-use super::format::{Format, FormatArg, print, print_json};
+use super::format::{Format, FormatArg, count, print, print_json};
 
 /// Check the store: recompute every digest, follow every reference
 #[derive(Debug, clap::Args)]
@@ -32,18 +32,20 @@ pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
     } else if problems.is_empty() {
         print("the store is whole\n")?;
     }
+    if !problems.is_empty() && args.format.format == Format::Json {
+        return Ok(ExitCode::from(3));
+    }
     if problems.is_empty() {
         return Ok(ExitCode::SUCCESS);
     }
     let told: Vec<String> = problems
         .iter()
-        .map(|p| format!("\n  {}: {} ({})", p.path.display(), p.what, p.what.remedy()))
+        .map(|p| format!("\n  {}: {}; {}", p.path.display(), p.what, p.what.remedy()))
         .collect();
-    let error = Hinted::damaged(format!("the store has problems ({}):{}", problems.len(), told.concat()));
+    let error =
+        Hinted::damaged(format!("the store has {}:{}", count(problems.len(), "problem"), told.concat()));
     let hint = if args.repair {
-        format!(
-            "{moved} blobs were moved to `lith/quarantine`; build or copy the images again that lack them"
-        )
+        format!("moved to `lith/quarantine`: {moved}; build or copy the images again that lack them")
     } else {
         "`lith fsck --repair` moves damaged blobs away; build or copy the images again that lack them".into()
     };

@@ -6,7 +6,7 @@ use lith::store::gc;
 use serde_json::json;
 
 use super::World;
-use super::format::{self, Format, FormatArg, print, print_json};
+use super::format::{self, Format, FormatArg, count, print, print_json};
 
 /// Remove what no name of the store needs
 ///
@@ -33,13 +33,21 @@ pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
     if args.format.format == Format::Json {
         let blobs: Vec<_> =
             garbage.blobs.iter().map(|(digest, size)| json!({"digest": digest, "size": size})).collect();
-        print_json(&json!({"blobs": blobs, "bytes": bytes, "dryRun": args.dry_run}))?;
+        print_json(
+            &json!({"blobs": blobs, "bytes": bytes, "memos": garbage.memos, "leftovers": garbage.leftovers, "dryRun": args.dry_run}),
+        )?;
         return Ok(ExitCode::SUCCESS);
     }
     for (digest, size) in &garbage.blobs {
         print(&format!("{digest}  {}\n", format::size(*size)))?;
     }
     let verb = if args.dry_run { "would free" } else { "freed" };
-    print(&format!("{verb} {} in {} blobs\n", format::size(bytes), garbage.blobs.len()))?;
+    print(&format!(
+        "{verb} {} in {}, {} and {}\n",
+        format::size(bytes),
+        count(garbage.blobs.len(), "blob"),
+        count(garbage.memos, "cache record"),
+        count(garbage.leftovers, "leftover")
+    ))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::World;
 use super::format::{self, Format, FormatArg, print, print_json};
 use super::place::Place;
+use super::place::PlatformArg;
 
 /// Show what an image is: digest, platform, configuration, layers, history
 ///
@@ -22,12 +23,18 @@ pub(crate) struct Args {
     #[arg(value_name = "IMAGE")]
     image: String,
     #[command(flatten)]
+    platform: PlatformArg,
+    #[command(flatten)]
     format: FormatArg,
 }
 
 pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
     let place = Place::parse(&args.image)?;
-    let artifact = place.read(world)?.artifact;
+    let found = place.read(world)?;
+    let artifact = match args.platform.get()? {
+        Some(platform) => Artifact::Image(found.image(Some(&platform))?.clone()),
+        None => found.artifact,
+    };
     match args.format.format {
         Format::Json => print_json(&describe(&artifact))?,
         Format::Text => print(&text(&artifact))?,

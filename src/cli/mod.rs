@@ -7,8 +7,10 @@ mod build;
 mod check;
 mod completions;
 mod copy;
+mod docker;
 mod env;
 mod error;
+mod facts;
 mod format;
 mod fsck;
 mod gc;
@@ -33,17 +35,21 @@ pub(crate) use error::report;
 /// Build reproducible OCI images: the same inputs give the same digest, on any machine.
 #[derive(Debug, Parser)]
 #[command(name = "lith", version, propagate_version = true, after_help = AFTER_HELP)]
+#[command(arg_required_else_help = true)]
 #[command(max_term_width = 100)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     command: Command,
 
-    /// Where images and the build cache are kept
-    #[arg(long, global = true, value_name = "DIR", env = "LITH_STORE", help_heading = "Global options")]
+    /// Where images and the build cache are kept: LITH_STORE, or [default: $XDG_DATA_HOME/lith, which is
+    /// mostly ~/.local/share/lith]
+    #[arg(long, global = true, value_name = "DIR", env = "LITH_STORE", hide_env = true)]
+    #[arg(help_heading = "Global options")]
     store: Option<PathBuf>,
 
-    /// How many threads may work [default: one for each core]
-    #[arg(long, global = true, value_name = "N", env = "LITH_THREADS", help_heading = "Global options")]
+    /// How many threads may work: LITH_THREADS, or [default: one for each core]
+    #[arg(long, global = true, value_name = "N", env = "LITH_THREADS", hide_env = true)]
+    #[arg(help_heading = "Global options", value_parser = parse_threads)]
     threads: Option<std::num::NonZeroUsize>,
 }
 
@@ -93,6 +99,10 @@ pub(crate) fn run(cli: Cli, environment: Environment) -> anyhow::Result<ExitCode
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),
     }
+}
+
+fn parse_threads(text: &str) -> Result<std::num::NonZeroUsize, String> {
+    text.parse().map_err(|_| "expected a number from 1".into())
 }
 
 /// What every subcommand stands in: the environment, read once, and where the store is.

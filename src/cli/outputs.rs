@@ -1,5 +1,7 @@
 //! Sending what was built where `-t`, `-o`, `--load` and `--push` say.
 
+use std::ffi::OsString;
+use std::io::IsTerminal as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -42,7 +44,19 @@ pub(super) fn outputs(args: &Args, tags: &[Reference], world: &World) -> anyhow:
     if stdout > 1 {
         return Err(Hinted::usage("only one output can go to standard output").into());
     }
+    if stdout == 1 {
+        refuse_terminal()?;
+    }
     outputs.into_iter().map(|output| sending(output, tags, world)).collect()
+}
+
+/// An archive on a terminal helps nobody.
+pub(super) fn refuse_terminal() -> anyhow::Result<()> {
+    if !std::io::stdout().is_terminal() {
+        return Ok(());
+    }
+    let error = Hinted::usage("an archive is to go to standard output, which is a terminal");
+    Err(error.hint("name a file, or redirect: `>FILE`").into())
 }
 
 fn plain(kind: OutputKind) -> Output {
@@ -53,7 +67,7 @@ fn sending(output: Output, tags: &[Reference], world: &World) -> anyhow::Result<
     let mut names = tags.to_vec();
     names.extend(output.names.iter().filter(|name| !tags.contains(name)).cloned());
     let daemon = match &output.kind {
-        OutputKind::Docker { .. } => Some(daemon(world)?),
+        OutputKind::Docker { context } => Some(daemon(context.as_deref(), world)?),
         OutputKind::Image { push: true } => {
             let error = Hinted::usage("pushing an image: this version of lith has no registry client");
             return Err(error.hint("write a layout with `-o type=oci,dest=DIR` and push that: `skopeo copy oci:DIR docker://NAME`").into());
@@ -71,15 +85,26 @@ fn sending(output: Output, tags: &[Reference], world: &World) -> anyhow::Result<
     Ok(Sending { output, names, daemon })
 }
 
-/// docker or podman, whichever is there.
-fn daemon(world: &World) -> anyhow::Result<String> {
+/// docker or podman, whichever works.
+fn daemon(context: Option<&str>, world: &World) -> anyhow::Result<String> {
     let path = world.environment.get("PATH").unwrap_or_default();
     let is_there = |program: &&str| std::env::split_paths(path).any(|folder| folder.join(program).is_file());
-    let found = ["docker", "podman"].into_iter().find(is_there);
-    Ok(found.map(Into::into).ok_or_else(|| {
-        Hinted::new("neither `docker` nor `podman` is there to load the image into")
-            .hint("write an archive with `-o type=docker,dest=FILE` instead")
-    })?)
+    let mut failures = Vec::new();
+    for program in ["docker", "podman"].into_iter().filter(is_there) {
+        match Daemon::new(program, Vec::new()).with_arguments(context_option(context)).probe() {
+            Ok(()) => return Ok(program.into()),
+            Err(error) => failures.push(error.to_string()),
+        }
+    }
+    let message = match failures[..] {
+        [] => "neither `docker` nor `podman` is there to load the image into".into(),
+        _ => format!("the image can't be loaded: {}", failures.join("; ")),
+    };
+    Err(Hinted::new(message).hint("write an archive with `-o type=docker,dest=FILE` instead").into())
+}
+
+fn context_option(context: Option<&str>) -> Vec<OsString> {
+    context.iter().flat_map(|name| ["--context".into(), name.into()]).collect()
 }
 
 fn is_stdout(kind: &OutputKind) -> bool {
@@ -139,7 +164,7 @@ impl Sending {
             }
             OutputKind::Docker { context } => {
                 let program = self.daemon.clone().expect("found when the output was read");
-                let arguments = context.iter().flat_map(|name| ["--context".into(), name.into()]).collect();
+                let arguments = context_option(context.as_deref());
                 drop(Daemon::new(program, references).with_arguments(arguments).put(artifact, store)?);
             }
             OutputKind::Local(split) => self.write_local(split, built, report)?,

@@ -75,6 +75,9 @@ impl Place {
         let (text, tag) = split_tag(text);
         let names: Vec<Name> = tag.map(|tag| Name::tag(&tag)).into_iter().collect();
         let file = || if text == "-" { Destination::Stdout } else { Destination::File(text.clone().into()) };
+        if text == "-" && !matches!(format, ImageFormat::OciLayout) {
+            super::outputs::refuse_terminal()?;
+        }
         Ok(match format {
             ImageFormat::OciLayout => Box::new(LayoutSink::new(text.as_ref(), names)),
             ImageFormat::OciArchive => Box::new(OciArchiveSink::new(file(), names)),
@@ -146,9 +149,31 @@ pub(super) fn find(store: &Store, text: &str) -> anyhow::Result<Descriptor> {
         return Ok(store.manifest(&digest)?.ok_or_else(missing)?);
     }
     let name: Reference = text.parse().map_err(|error| Hinted::usage(format!("{error}")))?;
+    if let Some(image) = short_digest(store, &name, text)? {
+        return Ok(image);
+    }
     match name.digest() {
         Some(digest) => Ok(store.manifest(digest)?.ok_or_else(missing)?),
         None => Ok(store.resolve(&name)?.ok_or_else(missing)?),
+    }
+}
+
+/// The named image whose digest begins so; a name that is just that goes first.
+fn short_digest(store: &Store, name: &Reference, text: &str) -> anyhow::Result<Option<Descriptor>> {
+    let hex = text.strip_prefix("sha256:").unwrap_or(text);
+    let is_short = hex.len() >= 7 && hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    if !is_short || store.resolve(name)?.is_some() {
+        return Ok(None);
+    }
+    let start = format!("sha256:{hex}");
+    let mut found: Vec<Descriptor> = store.tags()?.into_iter().map(|(_, image)| image).collect();
+    found.retain(|image| image.digest().to_string().starts_with(&start));
+    found.sort_by_key(|image| image.digest().to_string());
+    found.dedup_by(|a, b| a.digest() == b.digest());
+    match &found[..] {
+        [] => Ok(None),
+        [only] => Ok(Some(only.clone())),
+        _ => Err(Hinted::new(format!("several images begin with `{text}`")).hint("give more digits").into()),
     }
 }
 

@@ -7,8 +7,12 @@ use std::time::Duration;
 use anstream::eprintln;
 use clap::ValueEnum;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use lith::buildfile::{Diagnostic, Source, check, render};
 use lith::exec::{Event, How, Report, StepName};
+use lith::oci::Digest;
 use lith::text::{escaped, shown_up_to};
+
+use super::error::{Shown, told};
 
 /// `--progress`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -44,11 +48,42 @@ impl Progress {
         Self { mode, live: MultiProgress::new(), running: Mutex::default() }
     }
 
-    /// Shows a text of several lines, as it is.
-    pub(crate) fn show(&self, text: &str) {
-        if !text.is_empty() {
-            self.line(text.trim_end());
+    /// Shows what is wrong with a Buildfile, or could be better.
+    pub(crate) fn diagnostics(&self, source: &Source, diagnostics: &[Diagnostic]) {
+        if self.mode == Mode::Json {
+            self.json_diagnostics(source, diagnostics);
+        } else if !diagnostics.is_empty() {
+            self.line(render::render(source, diagnostics, true).trim_end());
         }
+    }
+
+    fn json_diagnostics(&self, source: &Source, diagnostics: &[Diagnostic]) {
+        let mut report = check::json(source, diagnostics);
+        let items = report["diagnostics"].as_array_mut().map(std::mem::take).unwrap_or_default();
+        for mut item in items {
+            item["event"] = "diagnostic".into();
+            item["file"] = source.name().into();
+            self.line(&item.to_string());
+        }
+    }
+
+    /// Shows the digest of what was built; `on_stderr` if stdout is taken.
+    pub(crate) fn built(&self, digest: &Digest, on_stderr: bool) {
+        if self.mode == Mode::Json {
+            self.line(&serde_json::json!({"event": "built", "digest": digest}).to_string());
+        } else if on_stderr {
+            self.line(&digest.to_string());
+        }
+    }
+
+    /// Shows the error that ends a build, if it isn't for people.
+    pub(crate) fn error(&self, error: anyhow::Error) -> anyhow::Error {
+        if self.mode != Mode::Json || error.is::<Shown>() {
+            return error;
+        }
+        let (message, hint) = told(&error);
+        self.line(&serde_json::json!({"event": "error", "message": message, "hint": hint}).to_string());
+        Shown::error(&error).into()
     }
 
     /// Prints a line above whatever is being redrawn.
@@ -111,7 +146,10 @@ fn key(step: StepName<'_>) -> String {
 
 fn describe(step: StepName<'_>) -> String {
     let text = shown_up_to(100, &step.text.replace('\n', " "));
-    format!("[{} {}/{}] {text}", escaped(step.stage), step.number, step.of)
+    // No stage is called by a number.
+    let number = step.stage.bytes().all(|byte| byte.is_ascii_digit());
+    let stage = if number { format!("stage-{}", step.stage) } else { escaped(step.stage) };
+    format!("[{stage} {}/{}] {text}", step.number, step.of)
 }
 
 fn ending(how: How, took: Duration) -> String {

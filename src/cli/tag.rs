@@ -9,7 +9,7 @@ use super::{World, place};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  lith tag app:1.0 app:stable")]
 pub(crate) struct Args {
-    /// The image: a name, or `NAME@DIGEST`
+    /// The image: a name, or a digest of at least 7 hex digits
     #[arg(value_name = "IMAGE")]
     image: String,
     /// The new name: `NAME[:TAG]`
@@ -24,6 +24,6 @@ pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
     let descriptor = place::find(&store, &args.image)?;
     let name = place::parse_name(&args.name)?;
     store.tag(&name, &descriptor)?;
-    super::images::print_named(&name, &descriptor, args.format.format)?;
+    super::images::print_named(&store, &name, &descriptor, args.format.format)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,7 +1,7 @@
 //! Layers: [`Changes`] → canonical tar → blob, in one pass; and a blob → `Changes`, safely.
 //!
-//! What a layer's bytes are is the image contract, format profile 1: [`entries`] has the order and the
-//! markers, [`tar`] the headers, [`chunk`] the cuts, [`crate::compression`] the encoders. A change to any of them is
+//! What a layer's bytes are is the image contract, format profile 1: `entries` has the order and the
+//! markers, [`tar`] the headers, `chunk` the cuts, [`crate::compression`] the encoders. A change to any of them is
 //! a new profile. Nothing here follows a path on the machine: reading an archive gives a value.
 
 mod chunk;

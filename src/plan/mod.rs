@@ -119,7 +119,7 @@ pub enum ContextName {
     Named(String),
 }
 
-/// One source of a [`Copy`].
+/// One source of a [`struct@Copy`].
 #[derive(Debug, Clone)]
 pub enum CopySource {
     /// A path or glob in [`Copy::from`], expanded.

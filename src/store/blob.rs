@@ -120,13 +120,20 @@ pub struct Verified<R> {
     left: u64,
     digester: Option<Digester>,
     expected: Digest,
+    /// The store's file, if it is one: that its bytes are wrong is damage to the store.
+    file: Option<PathBuf>,
 }
 
 impl<R: Read> Verified<R> {
     pub fn new(inner: R, blob: &Descriptor) -> io::Result<Self> {
         let expected = digest_of(blob)?;
         let digester = Some(Digester::new(expected.algorithm()));
-        Ok(Self { inner, left: blob.size(), digester, expected })
+        Ok(Self { inner, left: blob.size(), digester, expected, file: None })
+    }
+
+    /// A blob of the store: its errors hold a [`StoreError::Damaged`].
+    pub(super) fn in_store(inner: R, blob: &Descriptor, file: PathBuf) -> io::Result<Self> {
+        Ok(Self { file: Some(file), ..Self::new(inner, blob)? })
     }
 
     /// The digest that the bytes are to have.
@@ -144,7 +151,13 @@ impl<R: Read> Verified<R> {
     }
 
     fn invalid(&self, what: impl std::fmt::Display) -> io::Error {
-        io::Error::new(io::ErrorKind::InvalidData, format!("blob `{}`: {what}", self.expected))
+        let kind = io::ErrorKind::InvalidData;
+        match &self.file {
+            Some(path) => {
+                io::Error::new(kind, StoreError::Damaged { path: path.clone(), why: what.to_string() })
+            }
+            None => io::Error::new(kind, format!("blob `{}`: {what}", self.expected)),
+        }
     }
 }
 

@@ -196,7 +196,7 @@ impl Store {
             io::ErrorKind::NotFound => StoreError::Missing(digest),
             _ => StoreError::Io { doing: "opening", path: path.clone(), error },
         })?;
-        Verified::new(file, descriptor).map_err(doing("reading", &path))
+        Verified::in_store(file, descriptor, path.clone()).map_err(doing("reading", &path))
     }
 
     /// A blob's bytes, if they are not more than `limit`.

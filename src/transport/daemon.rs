@@ -2,7 +2,8 @@
 
 use std::ffi::OsString;
 use std::io::{self, BufWriter, Read, Write as _};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
 
 use super::docker_archive::members;
 use super::{Sink, TransportError};
@@ -12,6 +13,9 @@ use crate::text::{escaped, shown};
 
 /// What of a helper's complaints is kept.
 const MAX_COMPLAINT: usize = 4096;
+
+/// How long a program that takes no more may still need to say why, and one that is asked whether it works.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Pipes a docker archive into `PROGRAM load`.
 #[derive(Debug)]
@@ -34,6 +38,22 @@ impl Daemon {
         self
     }
 
+    /// Asks the program whether it reaches its store: `docker` may be there without its daemon.
+    pub fn probe(&self) -> Result<(), TransportError> {
+        let mut child = self.start("version", Stdio::null())?;
+        let errors = child.stderr.take().expect("it is piped");
+        let (ended, complaint) = std::thread::scope(|scope| {
+            let complaint = scope.spawn(|| listen(errors));
+            (wait_a_while(&mut child), complaint.join().unwrap_or_default())
+        });
+        let why = match ended {
+            Ok(status) if status.success() => return Ok(()),
+            Ok(status) => said(complaint, status),
+            Err(error) => shown(&error),
+        };
+        Err(TransportError::NotReady { program: self.program(), why })
+    }
+
     fn program(&self) -> String {
         self.program.display().to_string()
     }
@@ -42,10 +62,10 @@ impl Daemon {
         clippy::disallowed_methods,
         reason = "`docker load` and `podman load` are the named helpers here"
     )]
-    fn start(&self) -> Result<Child, TransportError> {
+    fn start(&self, subcommand: &str, input: Stdio) -> Result<Child, TransportError> {
         let mut command = Command::new(&self.program);
-        command.args(&self.arguments).arg("load");
-        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+        command.args(&self.arguments).arg(subcommand);
+        command.stdin(input).stdout(Stdio::null()).stderr(Stdio::piped());
         command.spawn().map_err(|error| TransportError::NoProgram { program: self.program(), error })
     }
 }
@@ -53,36 +73,63 @@ impl Daemon {
 impl Sink for Daemon {
     fn put(&mut self, artifact: &Artifact, blobs: &dyn Blobs) -> Result<Digest, TransportError> {
         let members = members(artifact, blobs, &self.names)?;
-        let mut child = self.start()?;
+        let mut child = self.start("load", Stdio::piped())?;
         let mut input = BufWriter::with_capacity(128 << 10, child.stdin.take().expect("it is piped"));
         let errors = child.stderr.take().expect("it is piped");
-        let (written, complaint) = std::thread::scope(|scope| {
+        let (written, ended, complaint) = std::thread::scope(|scope| {
             let complaint = scope.spawn(|| listen(errors));
             let written = members.write(blobs, &mut input).and_then(|()| {
                 input.flush().map_err(|error| TransportError::Io { what: "writing to a pipe".into(), error })
             });
-            if written.is_err() {
-                // A cut archive must not be taken for a whole one.
-                let _killed = child.kill();
-            }
-            drop(input);
-            (written, complaint.join().unwrap_or_default())
+            let ended = match &written {
+                Ok(()) => {
+                    drop(input);
+                    child.wait()
+                }
+                // It went away before it had all: it is about to say why.
+                Err(error) if is_broken_pipe(error) => {
+                    let (_closed, _unwritten) = input.into_parts();
+                    wait_a_while(&mut child)
+                }
+                // A cut archive must not be taken for a whole one: it dies before its input ends.
+                Err(_) => {
+                    let _killed = child.kill();
+                    child.wait()
+                }
+            };
+            (written, ended, complaint.join().unwrap_or_default())
         });
-        let waited = |error| TransportError::Daemon { program: self.program(), why: shown(&error) };
-        let status = child.wait().map_err(waited)?;
         let failed = |why| Err(TransportError::Daemon { program: self.program(), why });
-        match written {
-            // It went away before it had all: what it said is why.
-            Err(TransportError::Io { error, .. }) if error.kind() == io::ErrorKind::BrokenPipe => {
-                failed(if complaint.is_empty() { status.to_string() } else { complaint })
-            }
-            Err(error) => Err(error),
-            Ok(()) if !status.success() => {
-                failed(if complaint.is_empty() { status.to_string() } else { complaint })
-            }
-            Ok(()) => Ok(artifact.digest()),
+        match (written, ended) {
+            (Err(error), _) if !is_broken_pipe(&error) => Err(error),
+            (Ok(()), Ok(status)) if status.success() => Ok(artifact.digest()),
+            (_, Ok(status)) => failed(said(complaint, status)),
+            (_, Err(error)) => failed(shown(&error)),
         }
     }
+}
+
+fn is_broken_pipe(error: &TransportError) -> bool {
+    matches!(error, TransportError::Io { error, .. } if error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// Waits for the program's end, and brings it about if that takes too long.
+fn wait_a_while(child: &mut Child) -> io::Result<ExitStatus> {
+    const STEP: Duration = Duration::from_millis(20);
+    let mut waited = Duration::ZERO;
+    while waited < PATIENCE {
+        if let Some(status) = child.try_wait()? {
+            return Ok(status);
+        }
+        std::thread::sleep(STEP);
+        waited += STEP;
+    }
+    let _killed = child.kill();
+    child.wait()
+}
+
+fn said(complaint: String, status: ExitStatus) -> String {
+    if complaint.is_empty() { status.to_string() } else { complaint }
 }
 
 /// The end of what the program says, of which all is read so that it never waits for us.

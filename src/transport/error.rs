@@ -40,6 +40,8 @@ pub enum TransportError {
     DiffId { digest: String, expected: String },
     #[error("the program `{program}` cannot be started: {error}")]
     NoProgram { program: String, error: io::Error },
+    #[error("`{program}` is there, but does not work: {why}")]
+    NotReady { program: String, why: String },
     #[error("`{program} load` failed: {why}")]
     Daemon { program: String, why: String },
 }

@@ -264,7 +264,9 @@ impl LayoutSink {
                 // One byte more than it may have is enough to tell.
                 io::copy(&mut source.take(blob.size().saturating_add(1)), file)?;
                 file.rewind()?;
-                pump(&mut Verified::new(file, blob)?, &mut io::sink())
+                let verified = pump(&mut Verified::new(file, blob)?, &mut io::sink());
+                // If the copy is wrong because its source is, the source says so itself.
+                verified.or_else(|error| pump(&mut *blobs.open(blob)?, &mut io::sink()).and(Err(error)))
             }
             None => pump(&mut *blobs.open(blob)?, file),
         })

@@ -145,7 +145,12 @@ fn a_run_step_is_refused_with_its_place() {
     let world = World::new();
     world.write("app/Buildfile", "FROM scratch\nRUN true\n");
     let error = world.fails(1, ["build", "app"]);
-    assert!(error.contains("line 2") && error.contains("cannot run steps yet"), "{error}");
+    assert!(
+        error.contains("Buildfile:2:1")
+            && error.contains("cannot run steps yet")
+            && error.contains("`--target`"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -304,4 +309,56 @@ fn a_check_tells_what_a_build_would_stop_at() {
         .collect();
     assert_eq!(told, ["error missing-source 5", "warning run-step 6"]);
     assert_eq!(run.code, Some(1));
+}
+
+#[test]
+fn progress_as_json_is_json_to_the_end() {
+    let world = world();
+    world.write("odd/Buildfile", "from scratch as A\nCOPY missing /\n");
+    world.write("wrong/Buildfile", "FROM scratch\nCOPPY a b\n");
+    world.write("base/Buildfile", "FROM scratch\nRUN true\n");
+    let last = |args: &str| {
+        let run = world.run(format!("build --progress json {args}").split(' '));
+        let events: Vec<serde_json::Value> =
+            run.stderr.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+        assert!(events.iter().all(|event| event["event"].is_string()), "{}", run.stderr);
+        (run.code, events.last().expect("an event").clone())
+    };
+    let (code, built) = last("--network host app");
+    assert_eq!((code, &built["event"]), (Some(0), &"built".into()));
+    assert_eq!(built["digest"], world.ok(["build", "-q", "app"]));
+    let (code, error) = last("odd");
+    assert_eq!((code, &error["event"]), (Some(1), &"diagnostic".into()));
+    assert!(error["message"].as_str().unwrap().contains("`missing`"), "{error}");
+    let (code, diagnostic) = last("wrong");
+    assert_eq!(
+        (code, &diagnostic["event"], &diagnostic["start"]["line"]),
+        (Some(1), &"diagnostic".into(), &2.into())
+    );
+    assert!(last("base").1["help"].is_string());
+    assert_eq!(last("-o type=ocy,dest=x app").0, Some(2));
+}
+
+#[test]
+fn options_that_wrappers_pass_to_docker_are_taken() {
+    let world = world();
+    let digest = world.ok(["build", "-q", "app"]);
+    let silent = "build -q --cache-from type=gha --rm --force-rm=true --builder b -m 1g --cpu-quota 5 -D \
+                  --provenance=false --sbom false --pull=false --allow network.host app";
+    let run = world.run(silent.split_whitespace());
+    assert_eq!((run.stdout.trim(), run.stderr.as_str()), (digest.as_str(), ""));
+    let told = world.run("build -q --provenance=mode=max --cache-to type=gha --squash app".split(' ')).stderr;
+    assert_eq!(told.matches("has no effect").count(), 3, "{told}");
+    assert!(world.fails(2, ["build", "--call", "outline", "app"]).contains("lith check"));
+    world.write("wrong/Buildfile", "FROM scratch\nCOPPY a b\n");
+    let checked = world.run(["build", "--check", "wrong"]);
+    assert!(checked.code == Some(1) && checked.stdout.contains("COPPY"), "{checked:?}");
+}
+
+#[test]
+fn a_file_as_the_context_is_told_from_an_archive() {
+    let world = world();
+    let error = world.fails(2, ["build", "app/Buildfile"]);
+    assert!(error.contains("-f app/Buildfile"), "{error}");
+    assert!(world.fails(2, ["build", "--threads", "0", "app"]).contains("a number from 1"));
 }

@@ -1,4 +1,5 @@
 //! The subcommands, one file each as in `src/cli`.
 
 mod build;
+mod load;
 mod store;

@@ -86,3 +86,51 @@ fn fsck_finds_a_changed_blob() {
     let error = world.fails(3, ["fsck"]);
     assert!(error.contains(&*blob.file_name().unwrap().to_string_lossy()), "{error}");
 }
+
+#[test]
+fn whoever_meets_a_damaged_blob_says_so() {
+    for (kind, commands) in [
+        ("layer", &["copy app:1 oci:out", "copy app:1 docker-archive:out.tar"][..]),
+        ("manifest", &["copy app:1 oci:out", "inspect app:1", "images", "gc"]),
+    ] {
+        let (world, digest) = built();
+        world.ok(["copy", "app:1", "oci:whole"]);
+        let layer = &Layout::open(&world.path("whole")).image().layers[0].digest;
+        let damaged = if kind == "layer" { layer } else { &digest };
+        let blob = world.path("store/blobs").join(damaged.replace(':', "/"));
+        let mut bytes = std::fs::read(&blob).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        std::fs::remove_file(&blob).unwrap();
+        std::fs::write(&blob, bytes).unwrap();
+        for command in commands {
+            let error = world.fails(3, command.split(' '));
+            assert!(error.contains("lith fsck"), "{kind}, {command}:\n{error}");
+        }
+    }
+}
+
+#[test]
+fn an_image_that_is_nowhere_comes_with_the_way_to_get_it() {
+    let world = World::new();
+    world.write("app/Buildfile", "FROM nosuch\n");
+    let error = world.fails(1, ["build", "app"]);
+    assert!(error.contains("skopeo copy") && error.contains("--build-context"), "{error}");
+    assert!(world.fails(1, ["build", "-f", "absent", "app"]).contains("hint: "));
+}
+
+#[test]
+fn an_image_is_found_by_the_beginning_of_its_digest() {
+    let (world, digest) = built();
+    for end in [7, 12, 40] {
+        let hex = &digest["sha256:".len()..][..end];
+        assert_eq!(world.ok(["tag", hex, "again"]), digest);
+        assert_eq!(world.ok(["tag", &format!("sha256:{hex}"), "again"]), digest);
+    }
+    world.fails(1, ["inspect", "0000000"]);
+    assert!(world.fails(1, ["inspect", "--platform", "linux/arm64", "app:1"]).contains("linux/arm64"));
+    let listed: serde_json::Value = serde_json::from_str(&world.ok(["images", "--format", "json"])).unwrap();
+    assert_eq!(listed[0]["platforms"][0], "linux/amd64");
+    let blobs = std::fs::read_dir(world.path("store/blobs/sha256")).unwrap();
+    let all: u64 = blobs.map(|blob| blob.unwrap().metadata().unwrap().len()).sum();
+    assert_eq!(listed[0]["size"], all, "the store has nothing else");
+}

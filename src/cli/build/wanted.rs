@@ -1,6 +1,7 @@
 //! What the arguments of `lith build` mean: values of the library, from what was typed and the environment.
 
 use std::collections::BTreeMap;
+use std::io::{IsTerminal as _, Read as _};
 use std::path::Path;
 
 use lith::build::{BuildFileChoice, Contexts, Request, git_environment};
@@ -27,6 +28,7 @@ pub(super) struct Wanted {
 impl Wanted {
     pub(super) fn read(args: &Args, world: &World) -> anyhow::Result<Self> {
         let main = ContextSpec::parse(&args.context).map_err(usage)?;
+        refuse_useless(&main)?;
         let file = build_file(args.file.as_deref());
         let tags = args.tag.iter().map(|tag| parse_name(tag)).collect::<Result<Vec<_>, _>>()?;
         let outputs = outputs(args, &tags, world)?;
@@ -53,6 +55,36 @@ impl Wanted {
         };
         Ok(Self { contexts, file, request, tags, outputs })
     }
+}
+
+/// What is no context, or would wait for somebody to type one.
+fn refuse_useless(main: &ContextSpec) -> anyhow::Result<()> {
+    match main {
+        ContextSpec::Archive(path) if is_text(path) => {
+            let error = Hinted::usage(format!(
+                "the context `{}` is a file, and no archive; expected a folder, an archive, a URL or `-`",
+                path.display()
+            ));
+            Err(error.hint(format!("a Buildfile is named with `-f {}`", path.display())).into())
+        }
+        ContextSpec::Stdin if std::io::stdin().is_terminal() => {
+            let error = Hinted::usage("the context is to come from stdin, which is a terminal");
+            Err(error.hint("pipe an archive or a Buildfile to it: `lith build - <FILE`").into())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether it is a file that begins with text, as no archive does.
+fn is_text(path: &Path) -> bool {
+    let mut start = Vec::new();
+    let is_file = path.metadata().is_ok_and(|metadata| metadata.is_file());
+    let read = |file: std::fs::File| file.take(512).read_to_end(&mut start);
+    is_file
+        && std::fs::File::open(path).and_then(read).is_ok()
+        && !start.is_empty()
+        && !start.contains(&0)
+        && std::str::from_utf8(&start).map_or_else(|error| error.error_len().is_none(), |_| true)
 }
 
 fn usage(error: impl std::fmt::Display) -> Hinted {

@@ -13,7 +13,7 @@
 //! - Links in the destination's path are followed inside the root; no link below the destination is.
 //! - A file replaces a file or link; it never replaces a folder, nor a folder anything but a folder.
 //!
-//! An unpacked archive has rules of its own: see [`archive`].
+//! An unpacked archive has rules of its own: see `archive`.
 
 mod archive;
 mod filter;

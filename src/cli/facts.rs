@@ -1,0 +1,189 @@
+//! What to do about the library's errors. They say of themselves what was found; which option helps is said here.
+
+use std::error::Error;
+use std::io;
+
+use lith::build::{BuildError, OutsideError, SourceError};
+use lith::context::ContextError;
+use lith::exec::ExecError;
+use lith::image::LoadError;
+use lith::layer::{LayerError, ReadError};
+use lith::plan::ResolveError;
+use lith::store::StoreError;
+use lith::transport::TransportError;
+use lith::tree::ContentError;
+
+type Cause = dyn Error + 'static;
+
+/// For an image that neither a context nor the store has.
+pub(super) const NO_REGISTRY: &str = "this version has no registry client: `skopeo copy docker://NAME oci:DIR`, \
+    then `--build-context NAME=oci-layout://DIR`; or name an image of the store (`lith images`)";
+
+pub(super) const NO_RUN: &str =
+    "have what the step makes made outside, and `COPY` it; `--target` builds a stage without it";
+
+const FSCK: &str = "`lith fsck` says what is damaged, and how it can be mended";
+const OTHER_OUTPUT: &str = "write an archive with `-o type=docker,dest=FILE` instead";
+
+/// Whether the store is damaged.
+pub(super) fn is_damage(error: &anyhow::Error) -> bool {
+    causes(error).any(|cause| matches!(cause.downcast_ref(), Some(StoreError::Damaged { .. })))
+}
+
+pub(super) fn hint(error: &anyhow::Error) -> Option<String> {
+    if is_damage(error) {
+        return Some(FSCK.into());
+    }
+    causes(error).find_map(advice).map(Into::into)
+}
+
+fn advice(cause: &Cause) -> Option<&'static str> {
+    if let Some(error) = cause.downcast_ref::<SourceError>() {
+        return match error {
+            SourceError::NotFound { .. } => Some("name the Buildfile with `-f FILE`"),
+            SourceError::Io { error, .. } if error.kind() == io::ErrorKind::NotFound => {
+                Some("`-f FILE` is a path from the folder that lith runs in, not from the context")
+            }
+            _ => None,
+        };
+    }
+    if let Some(error) = cause.downcast_ref::<TransportError>() {
+        return match error {
+            TransportError::OneImage { .. } => {
+                Some("choose one with `--platform`, or write `type=oci` or `type=oci-archive`")
+            }
+            TransportError::Daemon { .. }
+            | TransportError::NoProgram { .. }
+            | TransportError::NotReady { .. } => Some(OTHER_OUTPUT),
+            _ => None,
+        };
+    }
+    match (cause.downcast_ref(), cause.downcast_ref(), cause.downcast_ref()) {
+        (Some(ResolveError::NotFound { .. }), ..) => Some(NO_REGISTRY),
+        (_, Some(ExecError::CannotRun), _) => Some(NO_RUN),
+        (.., Some(LoadError::NoPlatform { .. })) => Some("choose one that is there with `--platform`"),
+        _ => None,
+    }
+}
+
+/// An error with all that led to it. An error that only passes another on is followed by that one, which
+/// [`Error::source`] would leave out.
+fn causes(error: &anyhow::Error) -> impl Iterator<Item = &Cause> {
+    error.chain().flat_map(|cause| std::iter::successors(Some(cause), |cause| inner(*cause)))
+}
+
+fn inner(cause: &Cause) -> Option<&Cause> {
+    build_inner(cause).or_else(|| io_inner(cause))
+}
+
+fn build_inner(cause: &Cause) -> Option<&Cause> {
+    if let Some(error) = cause.downcast_ref::<BuildError>() {
+        return match error {
+            BuildError::Outside(inner) => Some(inner),
+            BuildError::Exec(inner) => Some(inner),
+            BuildError::Transport(inner) => Some(inner),
+            _ => None,
+        };
+    }
+    if let Some(error) = cause.downcast_ref::<OutsideError>() {
+        return match error {
+            OutsideError::Context(inner) => Some(inner),
+            OutsideError::Store(inner) => Some(inner),
+            OutsideError::Transport(inner) => Some(inner),
+            OutsideError::Source(inner) => Some(inner),
+            _ => None,
+        };
+    }
+    match cause.downcast_ref::<ExecError>()? {
+        ExecError::Step { source, .. } => Some(&**source),
+        ExecError::Archive(inner) => Some(inner),
+        ExecError::Layer(inner) => Some(inner),
+        ExecError::Store(inner) => Some(inner),
+        ExecError::Content(inner) => Some(inner),
+        ExecError::Input(inner) => Some(&**inner),
+        _ => None,
+    }
+}
+
+fn io_inner(cause: &Cause) -> Option<&Cause> {
+    if let Some(error) = cause.downcast_ref::<TransportError>() {
+        return match error {
+            TransportError::Load(inner) => Some(inner),
+            TransportError::Store(inner) => Some(inner),
+            TransportError::Layer(inner) => Some(inner),
+            TransportError::Content(inner) => Some(inner),
+            TransportError::Io { error, .. } => within(error),
+            _ => None,
+        };
+    }
+    if let Some(error) = cause.downcast_ref::<LayerError>() {
+        return match error {
+            LayerError::Content(inner) => Some(inner),
+            LayerError::Store(inner) => Some(inner),
+            LayerError::Blob { error, .. } => within(error),
+            LayerError::Read { error, .. } => Some(error),
+            LayerError::Write(error) => within(error),
+            _ => None,
+        };
+    }
+    if let Some(error) = cause.downcast_ref::<ContextError>() {
+        return match error {
+            ContextError::Archive(inner) => Some(inner),
+            ContextError::Content(inner) => Some(inner),
+            ContextError::Io { error, .. } => within(error),
+            _ => None,
+        };
+    }
+    if let Some(error) = cause.downcast_ref::<io::Error>() {
+        return within(error);
+    }
+    match (cause.downcast_ref(), cause.downcast_ref(), cause.downcast_ref(), cause.downcast_ref()) {
+        (Some(LoadError::Read { error, .. }), ..)
+        | (_, Some(ReadError::Io(error)), ..)
+        | (_, _, Some(ContentError::Io { error, .. }), _)
+        | (.., Some(StoreError::Io { error, .. })) => within(error),
+        _ => None,
+    }
+}
+
+/// An I/O error's own cause.
+fn within(error: &io::Error) -> Option<&Cause> {
+    error.get_ref().map(|inner| inner as &Cause)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn damaged() -> StoreError {
+        StoreError::Damaged { path: "blob".into(), why: "its bytes are wrong".into() }
+    }
+
+    #[test]
+    fn damage_is_found_at_any_depth() {
+        let read = io::Error::new(io::ErrorKind::InvalidData, damaged());
+        let layer = LayerError::Store(StoreError::Io { doing: "reading", path: "blob".into(), error: read });
+        let step = ExecError::Step { line: 1, place: 0..4, source: Box::new(layer.into()) };
+        let error = anyhow::Error::from(BuildError::from(step)).context("building");
+        assert!(is_damage(&error));
+        assert_eq!(hint(&error).as_deref(), Some(FSCK));
+        assert!(is_damage(&ExecError::Input(damaged().into()).into()));
+        let foreign = io::Error::new(io::ErrorKind::InvalidData, "a blob of a layout");
+        assert!(!is_damage(&StoreError::Io { doing: "reading", path: "x".into(), error: foreign }.into()));
+    }
+
+    #[test]
+    fn a_hint_names_an_option() {
+        let not_found = SourceError::NotFound { place: "`x`".into() };
+        let no_platform = LoadError::NoPlatform { wanted: "linux/arm64".parse().unwrap(), available: vec![] };
+        let one_image = TransportError::OneImage { sink: "a docker archive", images: 2 };
+        for (error, option) in [
+            (BuildError::Outside(not_found.into()), "-f FILE"),
+            (BuildError::Transport(no_platform.into()), "--platform"),
+            (BuildError::Transport(one_image), "--platform"),
+            (BuildError::Exec(ExecError::CannotRun), "--target"),
+        ] {
+            assert!(hint(&error.into()).unwrap().contains(option), "{option}");
+        }
+    }
+}
