@@ -112,7 +112,15 @@ impl ImagePath {
 
     /// `self/name`, resolved and normalised; fails as [`ImagePath::new`] does.
     pub fn join_bytes(&self, name: &[u8]) -> Result<Self, PathError> {
-        Self::new(&[&self.0, &b"/"[..], name].concat())
+        if name.contains(&b'/') || name.contains(&0) || matches!(name, b"" | b"." | b"..") {
+            return Self::new(&[&self.0, &b"/"[..], name].concat());
+        }
+        // One part of a name needs no look at all that is above it; walks down long paths would take their square.
+        let length = self.0.len() + usize::from(!self.is_root()) + name.len();
+        if length > Self::MAX {
+            return Err(PathError::TooLong(length));
+        }
+        Ok(self.join(&Self(name.into())))
     }
 
     /// What is left of it below `base`: the root for `base` itself, `None` elsewhere.
@@ -221,6 +229,19 @@ mod tests {
         assert_eq!(deep.strip_prefix(&path("a/b/c")), Some(ImagePath::root()));
         assert_eq!(path("ab").strip_prefix(&path("a")), None);
         assert!(!path("ab").starts_with(&path("a")));
+    }
+
+    #[test]
+    fn a_name_joined_is_what_the_whole_would_be() {
+        for folder in ["", "a", "a/b"] {
+            for name in ["", ".", "..", "c", "c/d", "../c", "/c", "...", "c\0", "c/../../.."] {
+                let whole = ImagePath::new(format!("{folder}/{name}").as_bytes());
+                assert_eq!(path(folder).join_bytes(name.as_bytes()), whole, "`{folder}` and `{name}`");
+            }
+        }
+        let (long, part) = (path(&"a/".repeat(ImagePath::MAX / 2)), [b'x'; ImagePath::MAX]);
+        assert_eq!(long.join_bytes(b"b"), Err(PathError::TooLong(ImagePath::MAX + 1)));
+        assert_eq!(ImagePath::root().join_bytes(&part).unwrap().as_bytes().len(), ImagePath::MAX);
     }
 
     #[test]
