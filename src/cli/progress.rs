@@ -4,11 +4,12 @@ use std::io::IsTerminal as _;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use anstream::eprintln;
 use clap::ValueEnum;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use lith::exec::{Event, How, Report, StepName};
 use lith::text::{escaped, shown_up_to};
+
+use super::error::tell;
 
 /// `--progress`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -53,7 +54,7 @@ impl Progress {
 
     /// Prints a line above whatever is being redrawn.
     fn line(&self, line: &str) {
-        if self.mode == Mode::Tty { self.live.suspend(|| eprintln!("{line}")) } else { eprintln!("{line}") }
+        if self.mode == Mode::Tty { self.live.suspend(|| tell(line)) } else { tell(line) }
     }
 
     fn running(&self) -> std::sync::MutexGuard<'_, Vec<(String, ProgressBar)>> {
