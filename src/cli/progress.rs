@@ -10,6 +10,7 @@ use lith::exec::{Event, How, Report, StepName};
 use lith::text::{escaped, shown_up_to};
 
 use super::error::tell;
+use super::format::plain_json;
 
 /// `--progress`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -100,7 +101,7 @@ impl Progress {
 impl Report for Progress {
     fn report(&self, event: Event<'_>) {
         match self.mode {
-            Mode::Json => self.line(&json(&event).to_string()),
+            Mode::Json => self.line(&plain_json(&json(&event).to_string())),
             _ => self.people(&event),
         }
     }

@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::text::escaped;
+
 /// A path inside an image: relative to its root, normal, no `.`, no `..`, no empty part, no NUL. Bytes, since
 /// names need not be UTF-8. The root itself is the empty path.
 ///
@@ -150,9 +152,7 @@ impl ImagePath {
 impl fmt::Display for ImagePath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for chunk in self.0.utf8_chunks() {
-            for c in chunk.valid().chars() {
-                if c.is_control() { write!(f, "{}", c.escape_default())? } else { write!(f, "{c}")? }
-            }
+            f.write_str(&escaped(chunk.valid()))?;
             for byte in chunk.invalid() {
                 write!(f, "\\x{byte:02x}")?;
             }
@@ -247,5 +247,6 @@ mod tests {
     #[test]
     fn what_a_terminal_would_obey_is_escaped() {
         assert_eq!(ImagePath::new(b"a\x1b[2J\xff").unwrap().display(), "/a\\u{1b}[2J\\xff");
+        assert_eq!(path("\u{202e}x").display(), "/\\u{202e}x");
     }
 }
