@@ -5,7 +5,9 @@ use std::fmt;
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use lith::store::StoreError;
 use lith::text::escaped_lines;
+use lith::transport::TransportError;
 
 /// An error of the command line itself, with what to do about it.
 #[derive(Debug)]
@@ -98,14 +100,23 @@ fn code(error: &anyhow::Error) -> u8 {
             return hinted.code;
         }
     }
-    1
+    if is_damage(error) { 3 } else { 1 }
+}
+
+fn is_damage(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        let damage = |store: &StoreError| matches!(store, StoreError::Damaged { .. });
+        cause.downcast_ref().is_some_and(damage)
+            || matches!(cause.downcast_ref(), Some(TransportError::Store(store)) if damage(store))
+    })
 }
 
 fn hint(error: &anyhow::Error) -> Option<String> {
     if let Some(Shown { hint }) = error.downcast_ref() {
         return hint.map(Into::into);
     }
-    error.chain().find_map(|cause| cause.downcast_ref::<Hinted>()?.hint.clone())
+    let told = error.chain().find_map(|cause| cause.downcast_ref::<Hinted>()?.hint.clone());
+    told.or_else(|| is_damage(error).then(|| "`lith fsck` says what is damaged".into()))
 }
 
 #[cfg(test)]

@@ -192,7 +192,8 @@ impl Content {
                 let file =
                     File::options().read(true).custom_flags(flags).open(&**path).map_err(
                         |error| match error.kind() {
-                            io::ErrorKind::NotFound => self.changed(),
+                            // The last is where a folder on the way to it is something else by now.
+                            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => self.changed(),
                             _ if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => {
                                 self.changed()
                             }
@@ -360,6 +361,14 @@ mod tests {
         assert!(matches!(replaced.fingerprint(), Err(ContentError::Changed { .. })));
         std::os::unix::fs::symlink("/etc/passwd", &path).unwrap();
         assert!(matches!(replaced.fingerprint(), Err(ContentError::Changed { .. })));
+
+        let below = dir.path().join("d/f");
+        std::fs::create_dir(dir.path().join("d")).unwrap();
+        std::fs::write(&below, b"hello").unwrap();
+        let below = on_disk(&below);
+        std::fs::remove_dir_all(dir.path().join("d")).unwrap();
+        std::fs::write(dir.path().join("d"), b"").unwrap();
+        assert!(matches!(below.fingerprint(), Err(ContentError::Changed { .. })));
     }
 
     #[test]

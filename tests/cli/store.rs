@@ -88,6 +88,18 @@ fn fsck_finds_a_changed_blob() {
 }
 
 #[test]
+fn a_damaged_index_is_told_by_the_exit_code() {
+    let (world, _) = built();
+    world.write("store/index.json", "{");
+    for args in
+        [&["images"][..], &["gc"], &["rm", "app:1"], &["inspect", "app:1"], &["build", "-t", "x", "app"]]
+    {
+        let error = world.fails(3, args);
+        assert!(error.contains("index.json` is damaged") && error.contains("lith fsck"), "{args:?}: {error}");
+    }
+}
+
+#[test]
 fn strangers_do_not_speak_to_the_terminal() {
     const WORDS: &str = "\u{1b}[31mRED\u{7}\u{9b}2J\u{202e}";
     let world = World::new();
