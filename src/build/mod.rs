@@ -1,6 +1,8 @@
 //! A build, from the first hop to the last: parse, lower, fetch, execute, assemble. The sinks of
 //! [`crate::transport`] take it from there.
 
+mod check;
+mod failure;
 mod opened;
 mod outside;
 mod source;
@@ -8,6 +10,7 @@ mod source;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+pub use check::check;
 pub use outside::{Contexts, Outside, OutsideError, git_environment};
 pub use source::{BuildFileChoice, NAMES, SourceError};
 
@@ -92,13 +95,13 @@ pub fn build(
         plans.push(lower(&file, request, platform, outside, warn)?);
     }
     for plan in &plans {
-        outside.fetch(plan, report)?;
+        outside.fetch(plan, source.name(), report)?;
     }
     let epoch = epoch(&file, request)?;
     let mut images = Vec::new();
     let mut trees = Vec::new();
     for plan in &plans {
-        let (image, tree) = execute(plan, request, epoch, outside, store, report)?;
+        let (image, tree) = execute(plan, request, epoch, outside, store, (source.name(), report))?;
         trees.extend(tree.map(|tree| (image.config.value.platform.clone(), tree)));
         images.push(image);
     }
@@ -168,10 +171,11 @@ fn execute(
     epoch: Epoch,
     outside: &Outside,
     store: &Arc<Store>,
-    report: &dyn Report,
+    (file, report): (&str, &dyn Report),
 ) -> Result<(Image, Option<Arc<Tree>>), BuildError> {
     let layer = layer::Options { compression: request.compression, epoch, threads: request.threads };
-    let options = exec::Options { layer, cache: request.cache, tree: request.trees };
+    let file = file.to_owned();
+    let options = exec::Options { layer, cache: request.cache, tree: request.trees, file };
     let finished = exec::execute(plan, outside, store, &options, report)?;
     let image = image::assemble(Parts {
         config: plan.stage(plan.target).config.clone(),

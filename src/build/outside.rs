@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -18,7 +19,7 @@ use crate::image::{Image, LoadError};
 use crate::oci::{Digest, Pinned, Platform, Reference};
 use crate::plan::{
     Base, ContextName, CopySource, Git, Named, Op, Pin, Plan, Resolve, ResolveError, ResolvedImage, Stage,
-    TreeRef, Url,
+    Step, TreeRef, Url,
 };
 use crate::store::{Store, StoreError};
 use crate::transport::{Source, StoreSource, TransportError, import_documents, import_layers};
@@ -73,6 +74,9 @@ pub enum OutsideError {
     Source(#[from] SourceError),
     #[error("there is no build context")]
     NoContext,
+    /// What a step asks for; the line and the bytes in the Buildfile.
+    #[error("line {line}")]
+    Step { line: usize, place: Range<usize>, source: Box<Self> },
     #[error("`{0}` was not fetched")]
     NotFetched(String),
 }
@@ -118,7 +122,7 @@ impl Outside {
 
     /// Brings what the plan names from elsewhere here: the last use of the network. Folders and archives of this
     /// machine are read when a step asks for them.
-    pub(super) fn fetch(&self, plan: &Plan, report: &dyn Report) -> Result<(), OutsideError> {
+    pub(super) fn fetch(&self, plan: &Plan, file: &str, report: &dyn Report) -> Result<(), OutsideError> {
         for id in plan.needed() {
             let stage = plan.stage(id);
             for pinned in images_of(stage) {
@@ -129,8 +133,8 @@ impl Outside {
                     self.open(name)?;
                 }
             }
-            for op in stage.steps.iter().filter_map(|step| step.op.as_ref()) {
-                self.fetch_sources(op, report)?;
+            for step in &stage.steps {
+                self.fetch_sources(step, file, report)?;
             }
         }
         Ok(())
@@ -143,19 +147,27 @@ impl Outside {
         Ok(import_layers(&image, &*source, &self.store)?)
     }
 
-    fn fetch_sources(&self, op: &Op, report: &dyn Report) -> Result<(), OutsideError> {
-        let Op::Copy(copy) = op else { return Ok(()) };
-        for source in &copy.sources {
-            match source {
-                CopySource::Url(url) => self.fetch_url(url, report)?,
-                CopySource::Git(git) => self.fetch_git(git, report)?,
-                CopySource::Pattern(_) | CopySource::Inline { .. } => {}
-            }
+    fn fetch_sources(&self, step: &Step, file: &str, report: &dyn Report) -> Result<(), OutsideError> {
+        let Some(Op::Copy(copy)) = &step.op else { return Ok(()) };
+        let warn = |text: String| {
+            let text = format!("{file}:{}: {text}", step.place.line);
+            report.report(Event::Warning { text: &text });
+        };
+        for (index, source) in copy.sources.iter().enumerate() {
+            let fetched = match source {
+                CopySource::Url(url) => self.fetch_url(url, &warn),
+                CopySource::Git(git) => self.fetch_git(git, &warn),
+                CopySource::Pattern(_) | CopySource::Inline { .. } => Ok(()),
+            };
+            fetched.map_err(|error| {
+                let place = step.place.sources.get(index).unwrap_or(&step.place.statement).clone();
+                OutsideError::Step { line: step.place.line, place, source: Box::new(error) }
+            })?;
         }
         Ok(())
     }
 
-    fn fetch_url(&self, url: &Url, report: &dyn Report) -> Result<(), OutsideError> {
+    fn fetch_url(&self, url: &Url, warn: &dyn Fn(String)) -> Result<(), OutsideError> {
         if lock(&self.urls).contains_key(url) {
             return Ok(());
         }
@@ -165,28 +177,26 @@ impl Outside {
         };
         let fetched = url::fetch(&url.url, checksum, self.store.temp_file()?, &self.contexts.http)?;
         if checksum.is_none() {
-            let text = format!(
+            warn(format!(
                 "`{}` is not pinned: another build may get another file; add `--checksum={}`",
                 shown(&url.url),
                 fetched.digest
-            );
-            report.report(Event::Warning { text: &text });
+            ));
         }
         lock(&self.urls).insert(url.clone(), Arc::new(fetched.tree()));
         Ok(())
     }
 
-    fn fetch_git(&self, git: &Git, report: &dyn Report) -> Result<(), OutsideError> {
+    fn fetch_git(&self, git: &Git, warn: &dyn Fn(String)) -> Result<(), OutsideError> {
         if lock(&self.repositories).contains_key(git) {
             return Ok(());
         }
         let checkout = git::checkout(git, &self.git_environment())?;
         if git.commit == Pin::Unpinned {
             let (remote, commit) = (shown(&git.remote), checkout.commit());
-            let text = format!(
+            warn(format!(
                 "`{remote}` is not pinned: another build may get another commit; this one got {commit}"
-            );
-            report.report(Event::Warning { text: &text });
+            ));
         }
         let tree = checkout.read(Options { modes: self.modes(), ..Options::default() })?.tree;
         lock(&self.repositories).insert(git.clone(), (Arc::new(tree), checkout));

@@ -39,7 +39,10 @@ fn report(renderer: &Renderer, source: &Source, diagnostic: &Diagnostic) -> Stri
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
-    let mut elements: Vec<Element<'_>> = vec![snippet(source, diagnostic).into()];
+    let mut elements: Vec<Element<'_>> = Vec::new();
+    if !diagnostic.span.is_none() {
+        elements.push(snippet(source, diagnostic).into());
+    }
     elements.extend(diagnostic.help.iter().map(|help| Level::HELP.message(escaped_lines(help)).into()));
     elements.extend(diagnostic.notes.iter().map(|note| Level::NOTE.message(escaped_lines(note)).into()));
     let title = level.primary_title(escaped_lines(&diagnostic.message)).id(diagnostic.code);

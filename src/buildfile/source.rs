@@ -12,6 +12,14 @@ pub struct Span {
 }
 
 impl Span {
+    /// Of what is in no place of the source: a command line's words, say.
+    pub const NONE: Self = Self { start: usize::MAX, end: usize::MAX };
+
+    #[must_use]
+    pub fn is_none(self) -> bool {
+        self == Self::NONE
+    }
+
     #[must_use]
     pub fn new(start: usize, end: usize) -> Self {
         Self { start, end: end.max(start) }

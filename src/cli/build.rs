@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use lith::build::{self, BuildError, Outside};
+use lith::build::{self, Outside};
 use lith::buildfile::{Diagnostic, render};
 use lith::exec::{Event, Report};
 use lith::image::Artifact;
@@ -195,11 +195,14 @@ pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
     let show = |diagnostics: &[Diagnostic]| progress.show(&render::render(&source, diagnostics, true));
     let built = build::build(&source, &wanted.request, &outside, &store, &progress, &show);
     let built = match built {
-        Err(BuildError::Buildfile(diagnostics)) => {
-            show(&diagnostics);
-            return Err(Shown { hint: hint(&diagnostics) }.into());
-        }
-        built => built?,
+        Err(error) => match error.diagnostics(&outside) {
+            Some(diagnostics) => {
+                show(&diagnostics);
+                return Err(Shown { hint: hint(&diagnostics) }.into());
+            }
+            None => return Err(error.into()),
+        },
+        Ok(built) => built,
     };
     for output in &wanted.outputs {
         output.write(&built, &store, &progress)?;

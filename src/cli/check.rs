@@ -103,7 +103,7 @@ fn diagnose(
         ignored: Some(&ignored),
         ..LowerOptions::default()
     };
-    Ok(check::check(&parsed, &options, Some(&mut outside.resolver())))
+    Ok(lith::build::check(&parsed, &options, outside))
 }
 
 fn list(format: Format) -> anyhow::Result<ExitCode> {

@@ -20,13 +20,14 @@ pub use report::{Event, How, Report, Silent, StepName};
 pub use resolve_path::ResolveError;
 pub use stage::Finished;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::image::Image;
 use crate::layer::read::ReadError;
 use crate::layer::{self, LayerError, ListingError};
 use crate::oci::Pinned;
-use crate::plan::{ContextName, Git, Op, Plan, Url};
+use crate::plan::{ContextName, Git, Op, Plan, Step, Url};
 use crate::store::{Store, StoreError};
 use crate::tree::{ContentError, ImagePath, Tree};
 
@@ -59,15 +60,17 @@ pub struct Options {
     pub cache: bool,
     /// Whether the target's whole tree is wanted.
     pub tree: bool,
+    /// What the Buildfile is called, for warnings.
+    pub file: String,
 }
 
 /// Why a plan could not be executed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ExecError {
-    /// Where it happened: the line in the Buildfile and the step's text.
-    #[error("line {line}: {text}")]
-    Step { line: usize, text: String, source: Box<Self> },
+    /// Where it happened: the line and the bytes in the Buildfile.
+    #[error("line {line}")]
+    Step { line: usize, place: Range<usize>, source: Box<Self> },
     #[error("this version of lith cannot run steps yet")]
     CannotRun,
     #[error(transparent)]
@@ -88,6 +91,16 @@ pub enum ExecError {
     Input(#[from] InputError),
 }
 
+impl ExecError {
+    fn of_step(self, step: &Step) -> Self {
+        let pattern = match &self {
+            Self::Copy(error) => error.pattern(),
+            _ => None,
+        };
+        Self::Step { line: step.place.line, place: step.place_of(pattern), source: Box::new(self) }
+    }
+}
+
 /// Builds what the plan's target needs.
 pub fn execute(
     plan: &Plan,
@@ -105,8 +118,7 @@ fn refuse_run(plan: &Plan) -> Result<(), ExecError> {
     for id in plan.needed() {
         for step in &plan.stage(id).steps {
             if let Some(Op::Run(_)) = step.op {
-                let (line, text) = (step.line, step.title().to_owned());
-                return Err(ExecError::Step { line, text, source: Box::new(ExecError::CannotRun) });
+                return Err(ExecError::CannotRun.of_step(step));
             }
         }
     }

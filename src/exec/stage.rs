@@ -1,6 +1,7 @@
 //! Running the steps of a stage: each operation becomes changes, the changes a layer.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -77,14 +78,10 @@ impl<'a> Run<'a> {
         let mut state = self.base(id, stage, done)?;
         for (index, step) in stage.steps.iter().enumerate() {
             let name =
-                StepName { stage: &label, number: index + 1, of: stage.steps.len(), text: step.title() };
+                StepName { stage: &label, number: index + 1, of: stage.steps.len(), text: &step.created_by };
             self.report.report(Event::Started { step: name });
             let start = Instant::now();
-            let how = self.step(id, step, &mut state, done).map_err(|error| ExecError::Step {
-                line: step.line,
-                text: step.title().to_owned(),
-                source: Box::new(error),
-            })?;
+            let how = self.step(id, step, &mut state, done).map_err(|error| error.of_step(step))?;
             self.report.report(Event::Finished { step: name, how, took: start.elapsed() });
         }
         Ok(state)
@@ -151,10 +148,10 @@ impl<'a> Run<'a> {
         };
         let base = state.tree.as_ref().expect("a stage with operations has its tree read");
         let (changes, shape) = match op {
-            Op::Copy(copy) => (self.copy(copy, base, done)?, format!("{copy:?}")),
+            Op::Copy(copy) => (self.copy(copy, step, base, done)?, format!("{copy:?}")),
             Op::Mkdir(mkdir) => {
                 let made = mkdir::changes(mkdir, base)?;
-                self.warn(&made.unknown);
+                self.warn(step, &made.unknown);
                 (made.changes, String::new())
             }
             Op::Run(_) => return Err(ExecError::CannotRun),
@@ -209,6 +206,7 @@ impl<'a> Run<'a> {
     fn copy(
         &self,
         copy: &plan::Copy,
+        step: &Step,
         base: &Tree,
         done: &Results<StageId, Finished>,
     ) -> Result<Changes, ExecError> {
@@ -219,15 +217,17 @@ impl<'a> Run<'a> {
             TreeRef::Context(name) => self.inputs.ignored(name, path),
             TreeRef::Stage(_) | TreeRef::Image(_) | TreeRef::Empty => None,
         };
-        let inputs = CopyInputs { from: &from, others: &others, ignored: &ignored, unpack: &unpack };
+        let stage = copy.from.stage().and_then(|id| self.plan.stage(id).name.as_deref());
+        let inputs = CopyInputs { from: &from, stage, others: &others, ignored: &ignored, unpack: &unpack };
         let copied = copy::changes::<ExecError>(copy, &inputs, base)?;
-        self.warn(&copied.warnings);
+        self.warn(step, &copied.warnings);
         Ok(copied.changes)
     }
 
-    fn warn(&self, warnings: &[impl ToString]) {
+    fn warn(&self, step: &Step, warnings: &[impl Display]) {
         for warning in warnings {
-            self.report.report(Event::Warning { text: &warning.to_string() });
+            let text = format!("{}:{}: {warning}", self.options.file, step.place.line);
+            self.report.report(Event::Warning { text: &text });
         }
     }
 

@@ -69,6 +69,20 @@ impl Platform {
     }
 }
 
+impl Platform {
+    /// The system or architecture that nobody makes images for, with those that there are; `None` if
+    /// both are known. Such a platform is still one: the lists grow.
+    pub fn unknown(&self) -> Option<(&str, &'static [&'static str])> {
+        if !SYSTEMS.contains(&self.os.as_str()) {
+            Some((&self.os, SYSTEMS))
+        } else if !ARCHITECTURES.contains(&self.architecture.as_str()) {
+            Some((&self.architecture, ARCHITECTURES))
+        } else {
+            None
+        }
+    }
+}
+
 impl fmt::Display for Platform {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.os, self.architecture)?;
@@ -187,6 +201,15 @@ mod tests {
         for text in ["", "/", "linux/", "linux/amd64/v1/x", "notanarch", "linux/a b"] {
             assert!(text.parse::<Platform>().is_err(), "`{text}` was taken");
         }
+    }
+
+    #[test]
+    fn unknown_names_are_told() {
+        let unknown =
+            |text: &str| text.parse::<Platform>().unwrap().unknown().map(|(name, _)| name.to_owned());
+        assert_eq!(unknown("linux/amd46").as_deref(), Some("amd46"));
+        assert_eq!(unknown("linus/amd64").as_deref(), Some("linus"));
+        assert_eq!(unknown("linux/arm/v6"), None);
     }
 
     #[test]

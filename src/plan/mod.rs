@@ -14,6 +14,7 @@ pub use mode::{ModeChange, ParseModeError};
 pub use resolve::{Named, Resolve, ResolveError, ResolvedImage};
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use crate::oci::{Digest, ImageConfig, Pinned};
 
@@ -59,8 +60,18 @@ pub struct Step {
     pub op: Option<Op>,
     /// The instruction's text for the image's history, expanded as the language says.
     pub created_by: String,
-    /// The line in the Buildfile, from 1, for progress and errors.
+    pub place: Place,
+}
+
+/// Where a step stands in the Buildfile, for warnings and errors. No part of what it does.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Place {
+    /// From 1.
     pub line: usize,
+    /// The statement, in bytes.
+    pub statement: Range<usize>,
+    /// Each source of a copy that was written as a word, in the order of [`Copy::sources`].
+    pub sources: Vec<Range<usize>>,
 }
 
 /// What a step may do to a root file system.
@@ -293,12 +304,7 @@ impl Plan {
     }
 }
 
-impl Step {
-    /// The instruction for people: without the mark by which tools know a history of this language.
-    pub fn title(&self) -> &str {
-        self.created_by.strip_suffix(" # buildkit").unwrap_or(&self.created_by)
-    }
-}
+impl Step {}
 
 impl Stage {
     /// The stages that it refers to, as a base, a source of copies or a mount.
@@ -315,6 +321,16 @@ impl Stage {
     /// The trees that its steps read.
     pub fn trees_used(&self) -> impl Iterator<Item = &TreeRef> {
         self.steps.iter().filter_map(|step| step.op.as_ref()).flat_map(Op::trees_used)
+    }
+}
+
+impl Step {
+    /// Where the source that is written so stands; the whole statement, if nothing of it is.
+    pub fn place_of(&self, pattern: Option<&str>) -> Range<usize> {
+        let Some(Op::Copy(copy)) = &self.op else { return self.place.statement.clone() };
+        let is_it = |s: &CopySource| matches!(s, CopySource::Pattern(p) if Some(p.as_str()) == pattern);
+        let source = copy.sources.iter().position(is_it).and_then(|index| self.place.sources.get(index));
+        source.unwrap_or(&self.place.statement).clone()
     }
 }
 

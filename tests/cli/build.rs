@@ -256,3 +256,80 @@ fn a_long_chain_of_stages_keeps_its_layers_in_order() {
     let history = shown["images"][0]["config"]["history"].as_array().unwrap();
     assert_eq!(history.len(), 2 * 39, "{history:?}");
 }
+
+#[test]
+fn a_source_that_is_not_there_is_shown_in_its_line() {
+    let world = World::new();
+    world.write("app/a.txt", "a").write("app/.dockerignore", "secret\n").write("app/secret", "s");
+    let fails = |text: &str| {
+        world.write("app/Buildfile", text);
+        world.fails(1, ["build", "app"])
+    };
+    let error = fails("FROM scratch\nCOPY a.txt a.tx /d/\n");
+    for part in [
+        "error[missing-source]: `a.tx` is not in the build context",
+        "app/Buildfile:2:12",
+        "COPY a.txt a.tx /d/",
+        "did you mean `a.txt`?",
+        "the build context is the folder `app`",
+    ] {
+        assert!(error.contains(part), "{part}\n{error}");
+    }
+    assert!(
+        fails("FROM scratch\nCOPY secret /\n")
+            .contains("as `secret` in `.dockerignore`, line 1, leaves it out")
+    );
+    let error = fails("FROM scratch AS base\nCOPY a.txt /\nFROM scratch\nCOPY --from=0 /A.txt /\n");
+    assert!(error.contains("`/A.txt` is not in the stage `base`") && error.contains("`a.txt`?"), "{error}");
+    let error = fails("FROM scratch\nRUN true\n");
+    assert!(error.contains("error[run-step]") && error.contains("Buildfile:2:1"), "{error}");
+}
+
+#[test]
+fn warnings_of_steps_have_their_line() {
+    let world = World::new();
+    world.write("app/Buildfile", "FROM scratch\n\nCOPY nothing* /d/\n");
+    let run = world.run(["build", "-q", "app"]);
+    assert!(
+        run.stderr.contains("app/Buildfile:3: nothing in the build context matches `nothing*`"),
+        "{}",
+        run.stderr
+    );
+}
+
+#[test]
+fn a_target_that_is_not_there_points_at_no_line() {
+    let world = World::new();
+    world.write("app/Buildfile", "FROM scratch AS server\nFROM scratch AS client\nFROM scratch\n");
+    let error = world.fails(1, ["build", "--target", "sever", "--build-arg", "X=1", "app"]);
+    assert!(
+        error.contains("did you mean `server`?") && error.contains("the stages `client`, `server`"),
+        "{error}"
+    );
+    assert!(!error.contains("FROM") && !error.contains("-->"), "{error}");
+}
+
+#[test]
+fn a_check_tells_what_a_build_would_stop_at() {
+    let world = World::new();
+    let text = "FROM scratch AS unused\nRUN a\nFROM scratch\nCOPY f g* /\nCOPY g /\nRUN b\n";
+    world.write("app/Buildfile", text).write("app/f", "");
+    let run = world.run(["check", "--format", "json", "app"]);
+    let found: serde_json::Value = serde_json::from_str(&run.stdout).expect("JSON");
+    let told: Vec<String> = found["diagnostics"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|d| {
+            format!(
+                "{} {} {}",
+                d["severity"].as_str().unwrap(),
+                d["code"].as_str().unwrap(),
+                d["start"]["line"]
+            )
+        })
+        .filter(|d| d.contains('-'))
+        .collect();
+    assert_eq!(told, ["error missing-source 5", "warning run-step 6"]);
+    assert_eq!(run.code, Some(1));
+}

@@ -24,7 +24,7 @@ pub(super) fn plan(plan: &Plan) -> String {
 fn steps(stage: &Stage, out: &mut String) {
     for step in &stage.steps {
         let text = step.created_by.replace('\n', "\\n");
-        writeln!(out, "  line {}: {text}", step.line).expect("to a string");
+        writeln!(out, "  line {}: {text}", step.place.line).expect("to a string");
         let op = match &step.op {
             None => continue,
             Some(Op::Copy(op)) => copy(op),

@@ -99,7 +99,7 @@ mod tests {
         let argument = |value| [("BUILDKIT_DOCKERFILE_CHECK", value)];
         let found = check_with(text, &argument("skip=ConsistentInstructionCasing;error=true"));
         assert_eq!(found, ["check 1", "FromAsCasing 2"]);
-        assert_eq!(check_with(text, &argument("nonsense")), ["invalid-directive 1"]);
+        assert_eq!(check_with(text, &argument("nonsense")), ["invalid-directive 0"]);
     }
 
     #[test]

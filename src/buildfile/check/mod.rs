@@ -52,12 +52,14 @@ pub(super) use workdir_relative_path::workdir_relative_path;
 
 use super::{
     diagnostic::Diagnostic,
+    directive::CheckDirective,
     lower::{self, LowerOptions, Purpose},
     parse::Parsed,
-    syntax::Buildfile,
+    syntax::{Buildfile, Word},
 };
 use crate::oci::Platform;
-use crate::plan::{Git, Named, Resolve, ResolveError, ResolvedImage, Url};
+use crate::plan::{Git, Named, Plan, Resolve, ResolveError, ResolvedImage, Url};
+use crate::text::nearest;
 
 /// One check.
 #[derive(Debug, Clone, Copy)]
@@ -104,6 +106,23 @@ pub fn rule(name: &str) -> Option<&'static Rule> {
     RULES.iter().find(|rule| rule.name == name).copied()
 }
 
+/// Warnings about names in a directive that no check has.
+pub(super) fn unknown_names(directive: &CheckDirective) -> Vec<Diagnostic> {
+    let words = directive.skip.iter().chain(&directive.experimental);
+    let unknown = words.filter(|word| word.as_str() != "all" && rule(word.as_str()).is_none());
+    let warn = |word: &Word| {
+        let typed = word.as_str();
+        let warning = Diagnostic::warning("unknown-check", word.span, format!("there is no check `{typed}`"));
+        let names = || RULES.iter().map(|rule| rule.name);
+        let same = names().find(|name| name.eq_ignore_ascii_case(typed));
+        match same.or_else(|| nearest(typed, names())) {
+            Some(name) => warning.help(format!("did you mean `{name}`?")),
+            None => warning.help("`lith check --list` has the names"),
+        }
+    };
+    unknown.map(warn).collect()
+}
+
 /// Runs the checks that need nothing but the tree.
 pub(super) fn tree(file: &Buildfile, lints: &mut Lints) {
     for check in RULES.iter().filter_map(|rule| rule.tree) {
@@ -121,14 +140,27 @@ pub fn check(
     options: &LowerOptions<'_>,
     resolve: Option<&mut dyn Resolve>,
 ) -> Vec<Diagnostic> {
+    check_planned(parsed, options, resolve).1
+}
+
+/// The same, with the plan as far as there is one: of all stages, unless there is a target. It is for looking at
+/// alone, as images that are not at hand are missing from it.
+pub fn check_planned(
+    parsed: &Parsed,
+    options: &LowerOptions<'_>,
+    resolve: Option<&mut dyn Resolve>,
+) -> (Option<Plan>, Vec<Diagnostic>) {
     let mut nothing = Nothing;
     let resolve = resolve.unwrap_or(&mut nothing);
     let mut diagnostics = parsed.diagnostics.clone();
+    let mut plan = None;
     if !parsed.buildfile.stages.is_empty() {
-        diagnostics.extend(lower::run(&parsed.buildfile, options, resolve, Purpose::Check).1);
+        let (found, more) = lower::run(&parsed.buildfile, options, resolve, Purpose::Check);
+        plan = found;
+        diagnostics.extend(more);
     }
     diagnostics.sort_by_key(|diagnostic| diagnostic.span);
-    diagnostics
+    (plan, diagnostics)
 }
 
 /// Knows no image.
@@ -155,6 +187,13 @@ impl Resolve for Nothing {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn unknown_names_in_a_directive_are_told() {
+        let text = "# check=skip=stagenamecasing,UndefinedVr;experimental=all\nFROM scratch\n";
+        let expected = ["there is no check `stagenamecasing`", "there is no check `UndefinedVr`"];
+        assert_eq!(testing::messages(text), expected);
+    }
 
     #[test]
     fn each_rule_is_documented_and_has_a_name_of_its_own() {

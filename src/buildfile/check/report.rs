@@ -16,9 +16,11 @@ fn item(diagnostic: &Diagnostic, source: &Source) -> Value {
         "severity": diagnostic.severity.as_str(),
         "code": diagnostic.code,
         "message": diagnostic.message,
-        "start": position(source, diagnostic.span.start),
-        "end": position(source, diagnostic.span.end),
     });
+    if !diagnostic.span.is_none() {
+        item["start"] = position(source, diagnostic.span.start);
+        item["end"] = position(source, diagnostic.span.end);
+    }
     if let Some(rule) = rule(diagnostic.code) {
         item["description"] = rule.description.into();
         if let Some(url) = rule.url {
@@ -82,11 +84,11 @@ fn result(diagnostic: &Diagnostic, source: &Source) -> Value {
         "ruleId": diagnostic.code,
         "level": level,
         "message": { "text": text },
-        "locations": [{ "physicalLocation": {
-            "artifactLocation": { "uri": uri(source.name()) },
-            "region": region(source, diagnostic.span),
-        }}],
+        "locations": [{ "physicalLocation": { "artifactLocation": { "uri": uri(source.name()) } } }],
     });
+    if !diagnostic.span.is_none() {
+        result["locations"][0]["physicalLocation"]["region"] = region(source, diagnostic.span);
+    }
     if let Some(index) = RULES.iter().position(|rule| rule.name == diagnostic.code) {
         result["ruleIndex"] = index.into();
     }

@@ -8,8 +8,10 @@ fn found(text: &str, options: &LowerOptions<'_>) -> Vec<(Diagnostic, usize)> {
     let found = run(&parse(&source), options, None);
     found
         .into_iter()
-        .map(|diagnostic| (source.line(diagnostic.span.start), diagnostic))
-        .map(|(l, d)| (d, l))
+        .map(|diagnostic| {
+            let line = if diagnostic.span.is_none() { 0 } else { source.line(diagnostic.span.start) };
+            (diagnostic, line)
+        })
         .collect()
 }
 

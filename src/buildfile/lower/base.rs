@@ -100,12 +100,12 @@ pub(super) fn start(world: &mut World<'_>, index: usize) -> Option<Start> {
                 let unknown = (world.purpose == Purpose::Check).then_some(name)?;
                 return Some(Start { base: Base::Scratch, config, platform, unknown: Some(unknown) });
             };
-            if world.named(&name).is_none() {
-                let found = &image.config.platform;
-                let finding = check::invalid_base_image_platform(word.span, &word.text, &platform, found);
-                if let Some(finding) = finding {
-                    world.lints.add(from.check.as_ref(), finding);
-                }
+            let found = &image.config.platform;
+            let finding = check::invalid_base_image_platform(word.span, &word.text, &platform, found);
+            // Where no platform is asked for, an image keeps the one of the base that the user chose.
+            let asked = world.options.platform.is_some() || world.stages[index].head.platform.is_some();
+            if let Some(finding) = finding.filter(|_| asked || world.named(&name).is_none()) {
+                world.lints.add(from.check.as_ref(), finding);
             }
             let config = ImageConfig { created: None, ..image.config };
             Some(Start { base: Base::Image(image.pinned), config, platform, unknown: None })

@@ -77,7 +77,8 @@ impl CopyForm<'_> {
             unpack: self.unpacking(),
             sources,
         };
-        cx.commit(created_by, Some(Op::Copy(copy)));
+        let places: Vec<Span> = values.sources.iter().map(|(_, span)| *span).collect();
+        cx.commit_sources(created_by, Some(Op::Copy(copy)), &places);
         Ok(())
     }
 

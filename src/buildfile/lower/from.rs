@@ -6,6 +6,7 @@ use crate::buildfile::{
     diagnostic::Diagnostic,
     expansion::Expansion,
     instruction::From,
+    source::Span,
     syntax::{Statement, Word},
 };
 use crate::oci::{Platform, Reference};
@@ -145,10 +146,19 @@ fn platform(world: &mut World<'_>, statement: &Statement<From>, word: &Word) -> 
         .text
         .parse()
         .map_err(|error| suggest(Diagnostic::error("platform", word.span, format!("{error}"))))?;
+    warn_of_unknown(world, &platform, word.span);
     if let Some(finding) = platform_finding(world, &statement.instruction, word, &expansion, &platform) {
         world.lints.add(statement.check.as_ref(), finding);
     }
     Ok(platform)
+}
+
+/// It is taken as it is, but is rarely what was meant.
+pub(super) fn warn_of_unknown(world: &mut World<'_>, platform: &Platform, span: Span) {
+    let Some((name, known)) = platform.unknown() else { return };
+    let message = format!("nothing is known of `{name}` in the platform `{platform}`");
+    let warning = Diagnostic::warning("unknown-platform", span, message);
+    world.warnings.push(warning.suggest(name, known.iter().copied()));
 }
 
 fn platform_finding(

@@ -62,19 +62,24 @@ pub(super) fn target(world: &mut World<'_>) -> Option<usize> {
     let Some(wanted) = &world.options.target else { return world.stages.len().checked_sub(1) };
     let found = world.stage_named(wanted);
     if found.is_none() {
-        let message = format!("target stage `{wanted}` could not be found");
-        let names: Vec<&str> = world.names.keys().map(String::as_str).collect();
-        let mut error =
-            Diagnostic::error("target", Span::default(), message).suggest(wanted, names.iter().copied());
-        if error.help.is_none() {
-            error = error.help(match names.as_slice() {
-                [] => "no stage has a name".to_owned(),
-                names => format!("the named stages are {}", names.join(", ")),
-            });
-        }
+        let error = no_target(world, wanted);
         world.errors.push(error);
     }
     found
+}
+
+fn no_target(world: &World<'_>, wanted: &str) -> Diagnostic {
+    let names: Vec<&str> = world.names.keys().map(String::as_str).collect();
+    let message = format!("target stage `{wanted}` could not be found");
+    let error = Diagnostic::error("target", Span::NONE, message).suggest(wanted, names.iter().copied());
+    let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    let error = error.note(match quoted.as_slice() {
+        [] => "no stage has a name: `FROM … AS name` gives one".to_owned(),
+        [name] => format!("there is the stage {name}"),
+        names => format!("there are the stages {}", names.join(", ")),
+    });
+    let last = world.file.stages.last().is_some_and(|stage| stage.from.instruction.name.is_none());
+    if last { error.note("the last stage has no name; it is built without `--target`") } else { error }
 }
 
 /// Reports a stage that needs itself, and numbers without a stage, in all stages.

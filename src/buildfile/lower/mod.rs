@@ -77,8 +77,12 @@ pub(super) fn run(
     resolve: &mut dyn Resolve,
     purpose: Purpose,
 ) -> (Option<Plan>, Vec<Diagnostic>) {
+    let mut unknown = Vec::new();
     let lints = match directive(file, options) {
-        Ok(directive) => Lints::new(directive),
+        Ok(directive) => {
+            unknown.extend(directive.as_ref().into_iter().flat_map(check::unknown_names));
+            Lints::new(directive)
+        }
         Err(error) => return (None, vec![error]),
     };
     let (mut errors, mut warnings) = (Vec::new(), Vec::new());
@@ -86,6 +90,8 @@ pub(super) fn run(
     match World::new(file, options, resolve, purpose, lints) {
         Ok(mut world) => {
             check::tree(file, &mut world.lints);
+            from::warn_of_unknown(&mut world, &options.target_platform(), Span::NONE);
+            world.warnings.extend(unknown);
             plan = world.lower();
             world.warn_of_unused_arguments();
             let (found, error) = world.lints.finish();
@@ -109,7 +115,7 @@ fn directive(file: &Buildfile, options: &LowerOptions<'_>) -> Result<Option<Chec
     let Some(text) = options.build_args.get(ARGUMENT) else { return Ok(file.directives.check.clone()) };
     let directive = CheckDirective::read(&Word::new(text, Span::default())).map_err(|option| {
         let message = format!("invalid check option `{}` in the build argument `{ARGUMENT}`", option.text);
-        Diagnostic::error("invalid-directive", Span::default(), message)
+        Diagnostic::error("invalid-directive", Span::NONE, message)
     })?;
     Ok(Some(directive))
 }

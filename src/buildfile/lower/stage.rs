@@ -19,7 +19,7 @@ use crate::buildfile::{
     syntax::{Command, Statement, Word},
 };
 use crate::oci::{ImageConfig, Platform};
-use crate::plan::{Op, Owner, Stage, StageId, Step, TreeRef};
+use crate::plan::{Op, Owner, Place, Stage, StageId, Step, TreeRef};
 
 /// What an instruction's `lower` works on.
 pub(in crate::buildfile) struct StageBuilder<'w, 'a> {
@@ -228,7 +228,26 @@ impl StageBuilder<'_, '_> {
 
     /// Adds the instruction's line to the image's history.
     pub(in crate::buildfile) fn commit(&mut self, created_by: String, op: Option<Op>) {
-        self.steps.push(Step { op, created_by, line: self.now.line });
+        self.commit_sources(created_by, op, &[]);
+    }
+
+    /// The same for a copy, with the places of its sources.
+    pub(in crate::buildfile) fn commit_sources(
+        &mut self,
+        created_by: String,
+        op: Option<Op>,
+        sources: &[Span],
+    ) {
+        let place = |span: Span| {
+            let span = self.now.elsewhere.unwrap_or(span);
+            span.start..span.end
+        };
+        let place = Place {
+            line: self.now.line,
+            statement: place(self.now.span),
+            sources: sources.iter().copied().map(place).collect(),
+        };
+        self.steps.push(Step { op, created_by, place });
     }
 
     /// The words that run a shell form.

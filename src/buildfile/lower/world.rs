@@ -123,7 +123,7 @@ impl<'a> World<'a> {
                 continue;
             }
             let message = format!("build argument `{name}` is not consumed: no `ARG` declares it");
-            let mut warning = Diagnostic::warning("unused-build-arg", Span::default(), message);
+            let mut warning = Diagnostic::warning("unused-build-arg", Span::NONE, message);
             if let Some(near) = closest(name, declared.iter().copied()) {
                 warning = warning.help(format!("did you mean `{near}`?"));
             }

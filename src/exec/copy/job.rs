@@ -2,7 +2,7 @@
 
 use super::filter::Filter;
 use super::transfer::Transfer;
-use super::{CopyError, CopyInputs, Origin, Warning, archive, select};
+use super::{CopyError, CopyInputs, Missing, Origin, Warning, archive, select};
 use crate::exec::owner::Ids;
 use crate::exec::resolve_path::{Names as _, resolve};
 use crate::exec::root::Root;
@@ -34,11 +34,10 @@ impl Job<'_> {
     ) -> Result<(), E> {
         let source = select::Source::new(text, self.copy.parents);
         let filter = Filter::new(source.below.as_deref(), &self.copy.exclude).map_err(CopyError::from)?;
-        let from = || Origin(self.copy.from.clone());
-        let missing = |path: &ImagePath| CopyError::NotFound {
-            pattern: text.to_owned(),
-            from: from(),
-            ignored: (inputs.ignored)(path),
+        let from = || Origin::new(self.copy.from.clone(), inputs.stage);
+        let missing = |path: &ImagePath| {
+            let ignored = (inputs.ignored)(path);
+            CopyError::from(Missing::new(text, from(), inputs.from, path, ignored))
         };
         let selected = source.select(inputs.from, &missing)?;
         let mut copied = 0;

@@ -18,6 +18,7 @@
 mod archive;
 mod filter;
 mod job;
+mod missing;
 mod select;
 #[cfg(test)]
 pub(in crate::exec) mod testing;
@@ -25,6 +26,8 @@ mod transfer;
 
 use std::fmt;
 use std::sync::Arc;
+
+pub use self::missing::{DeadLink, Missing, missing_sources};
 
 use self::job::Job;
 use super::owner::{self, OwnerError, Unknown};
@@ -38,6 +41,8 @@ use crate::tree::{Changes, Content, ImagePath, PathError, Tree};
 pub struct CopyInputs<'a, E> {
     /// The tree of [`plan::Copy::from`].
     pub from: &'a Tree,
+    /// What people call that tree, if it is a stage with a name.
+    pub stage: Option<&'a str>,
     /// For each of [`plan::Copy::sources`] its tree, if it is a URL (one file, in the root) or git.
     pub others: &'a [Option<Arc<Tree>>],
     /// What of the ignore file took this path away from `from`.
@@ -73,13 +78,8 @@ pub enum Warning {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CopyError {
-    #[error("`{}` is not in {from}{}", .pattern.escape_debug(), left_out(.ignored.as_deref()))]
-    NotFound {
-        pattern: String,
-        from: Origin,
-        /// The ignore file's pattern that takes it away, and where that stands.
-        ignored: Option<String>,
-    },
+    #[error(transparent)]
+    NotFound(Box<Missing>),
     #[error("`{}` can't be copied to `{}`: that is a folder", .path.display(), .dest.display())]
     OverFolder { path: ImagePath, dest: ImagePath },
     #[error("the folder `{}` can't be copied to `{}`: that is no folder", .path.display(), .dest.display())]
@@ -100,20 +100,50 @@ pub enum CopyError {
     NoFiles(usize),
 }
 
-fn left_out(ignored: Option<&str>) -> String {
-    ignored.map_or_else(String::new, |pattern| format!(", as {pattern} leaves it out"))
+impl From<Missing> for CopyError {
+    fn from(missing: Missing) -> Self {
+        Self::NotFound(Box::new(missing))
+    }
+}
+
+impl CopyError {
+    /// The source that it is about, as in the plan.
+    pub fn pattern(&self) -> Option<&str> {
+        match self {
+            Self::NotFound(missing) => Some(&missing.pattern),
+            Self::Source { pattern, .. } | Self::Path { pattern, .. } => Some(pattern),
+            _ => None,
+        }
+    }
 }
 
 /// The tree that patterns select from, in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Origin(TreeRef);
+pub struct Origin {
+    tree: TreeRef,
+    /// Of a stage, if it has one.
+    name: Option<String>,
+}
+
+impl Origin {
+    pub(super) fn new(tree: TreeRef, name: Option<&str>) -> Self {
+        Self { tree, name: name.map(str::to_owned) }
+    }
+
+    pub fn tree(&self) -> &TreeRef {
+        &self.tree
+    }
+}
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
+        match &self.tree {
             TreeRef::Context(ContextName::Main) => write!(f, "the build context"),
             TreeRef::Context(ContextName::Named(name)) => write!(f, "the context `{name}`"),
-            TreeRef::Stage(id) => write!(f, "stage {}", id.0),
+            TreeRef::Stage(id) => match &self.name {
+                Some(name) => write!(f, "the stage `{name}`"),
+                None => write!(f, "stage {}", id.0),
+            },
             TreeRef::Image(image) => write!(f, "the image `{}`", image.name),
             TreeRef::Empty => write!(f, "`scratch`"),
         }

@@ -87,7 +87,7 @@ impl Source {
     ) -> Result<ImagePath, CopyError> {
         match resolve(tree, &ImagePath::root(), path) {
             Ok(real) if tree.kind(&real).is_some() => Ok(real),
-            Ok(real) => Err(missing(if *path == real { path } else { &real })),
+            Ok(_) => Err(missing(path)),
             Err(ResolveError::NotAFolder(_)) => Err(missing(path)),
             Err(source) => Err(CopyError::Source { pattern: self.text.clone(), source }),
         }

@@ -83,7 +83,11 @@ fn run(copy: &plan::Copy, base: &Tree, from: &Tree) -> Result<Copied, CopyError>
     let other = Arc::new(from.clone());
     let others = vec![Some(other); copy.sources.len()];
     let ignored = |path: &ImagePath| (path.name() == b"ignored").then(|| "`ignored` in the list".to_owned());
-    changes(copy, &CopyInputs { from, others: &others, ignored: &ignored, unpack: &unpack }, base)
+    changes(
+        copy,
+        &CopyInputs { from, stage: None, others: &others, ignored: &ignored, unpack: &unpack },
+        base,
+    )
 }
 
 fn shown(base: &str, from: &str, line: &str) -> String {

@@ -1,0 +1,83 @@
+//! Failures of steps as diagnostics: where in the Buildfile, what was wanted and found, and what may have been meant.
+
+use std::error::Error;
+use std::ops::Range;
+
+use super::{BuildError, Outside, OutsideError};
+use crate::buildfile::{Diagnostic, Span};
+use crate::context::{ContextSpec, shown};
+use crate::exec::ExecError;
+use crate::exec::copy::{CopyError, Missing};
+use crate::plan::TreeRef;
+use crate::text::escaped;
+
+impl BuildError {
+    /// The diagnostics that say it, where something of the Buildfile is what failed.
+    pub fn diagnostics(&self, outside: &Outside) -> Option<Vec<Diagnostic>> {
+        match self {
+            Self::Buildfile(diagnostics) => Some(diagnostics.clone()),
+            Self::Exec(ExecError::Step { place, source, .. }) => Some(vec![step(place, source, outside)]),
+            Self::Outside(OutsideError::Step { place, source, .. }) => {
+                Some(vec![Diagnostic::error("source", span(place), causes(&**source))])
+            }
+            _ => None,
+        }
+    }
+}
+
+fn step(place: &Range<usize>, error: &ExecError, outside: &Outside) -> Diagnostic {
+    let span = span(place);
+    match error {
+        ExecError::Copy(CopyError::NotFound(missing)) => missing_source(span, missing, outside),
+        ExecError::CannotRun => {
+            Diagnostic::error("run-step", span, error.to_string()).label("the target needs this step")
+        }
+        error => Diagnostic::error("step", span, causes(error)),
+    }
+}
+
+/// A source of a copy that isn't there.
+pub(super) fn missing_source(span: Span, missing: &Missing, outside: &Outside) -> Diagnostic {
+    let mut error = Diagnostic::error("missing-source", span, missing.to_string());
+    if let Some(near) = &missing.near {
+        error = error.help(format!("did you mean `{}`?", escaped(near)));
+    } else if missing.ignored.is_some() {
+        error = error.help("a line `!…` after the pattern takes it back");
+    }
+    error.notes.extend(missing.link_note());
+    match whereabouts(missing.from.tree(), outside) {
+        Some(place) => error.note(format!("{} is {place}", missing.from)),
+        None => error,
+    }
+}
+
+/// What stands behind a context, in words.
+fn whereabouts(tree: &TreeRef, outside: &Outside) -> Option<String> {
+    let TreeRef::Context(name) = tree else { return None };
+    Some(match outside.spec(name).ok()? {
+        ContextSpec::Folder(path) => format!("the folder `{}`", path.display()),
+        ContextSpec::Archive(path) => format!("the archive `{}`", path.display()),
+        ContextSpec::Stdin => "the archive on standard input".to_owned(),
+        ContextSpec::Url(url) => format!("`{}`", shown(url)),
+        ContextSpec::Git(git) => format!("the repository `{}`", shown(&git.remote)),
+        _ => return None,
+    })
+}
+
+fn span(place: &Range<usize>) -> Span {
+    Span::new(place.start, place.end)
+}
+
+/// The message and its causes on one line; a cause that its effect has told already is left out.
+fn causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.ends_with(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = error.source();
+    }
+    text
+}
