@@ -13,17 +13,23 @@ use crate::text::escaped_lines;
 /// Bytes of a line that are shown; the place is shown without its line if it is beyond.
 const MAX_LINE: usize = 16 << 10;
 
-/// One report for each diagnostic, blank lines between them. With colour, ANSI escape codes are in it.
+/// More reports than this hide the first, which is the one to begin with.
+const MAX_REPORTS: usize = 200;
+
+/// One report for each of the first diagnostics, blank lines between them. With colour, ANSI escape codes are in it.
 #[must_use]
 pub fn render(source: &Source, diagnostics: &[Diagnostic], colour: bool) -> String {
     let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
     let mut text = String::new();
-    for diagnostic in diagnostics {
+    for diagnostic in diagnostics.iter().take(MAX_REPORTS) {
         if !text.is_empty() {
             text.push('\n');
         }
         text.push_str(&report(&renderer, source, diagnostic));
         text.push('\n');
+    }
+    if let Some(more) = diagnostics.len().checked_sub(MAX_REPORTS).filter(|more| *more > 0) {
+        text.push_str(&format!("\n{more} more like these are not shown\n"));
     }
     text
 }
@@ -90,6 +96,13 @@ mod tests {
               = help: a duration is written like `1m30s` or `500ms`
         "#]]
         .assert_eq(&rendered("FROM a\n\nCPOY a b\nHEALTHCHECK \\\n  --interval=5 \\\n  CMD x\n"));
+    }
+
+    #[test]
+    fn too_many_are_counted() {
+        let text = rendered(&format!("FROM a\n{}", "CPOY a b\n".repeat(100_000)));
+        assert_eq!(text.matches("unknown instruction").count(), MAX_REPORTS);
+        assert!(text.ends_with("\n99800 more like these are not shown\n"), "{}", text.len());
     }
 
     #[test]

@@ -2,9 +2,9 @@
 //! one place that turns them into sentences for people.
 
 use std::fmt;
+use std::io::Write as _;
 use std::process::ExitCode;
 
-use anstream::eprintln;
 use lith::text::escaped_lines;
 
 use super::facts;
@@ -79,10 +79,10 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     }
     let (red, cyan, off) = ("\x1b[1;31m", "\x1b[1;36m", "\x1b[0m");
     if !error.is::<Shown>() {
-        eprintln!("{red}error{off}: {}", escaped_lines(&chain(error)));
+        tell(&format!("{red}error{off}: {}", escaped_lines(&chain(error))));
     }
     if let Some(hint) = hint(error) {
-        eprintln!("{cyan}hint{off}: {}", escaped_lines(&hint));
+        tell(&format!("{cyan}hint{off}: {}", escaped_lines(&hint)));
     }
     ExitCode::from(code(error))
 }
@@ -90,6 +90,12 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
 /// The message with its causes, and the hint, for those who show them in a way of their own.
 pub(crate) fn told(error: &anyhow::Error) -> (String, Option<String>) {
     (chain(error), hint(error))
+}
+
+/// A line to stderr. If nobody can read it (a full disk, a closed pipe), the work is worth no less.
+pub(crate) fn tell(line: &str) {
+    let mut stderr = anstream::stderr().lock();
+    drop(writeln!(stderr, "{line}"));
 }
 
 /// The message and its causes on one line; a cause that its effect has told already is left out.

@@ -1,6 +1,7 @@
 //! `--format`, and how data is laid out for people.
 
 use clap::ValueEnum;
+use lith::text::escaped;
 use serde_json::Value;
 
 /// What data is printed as.
@@ -32,18 +33,33 @@ pub(crate) fn print(text: &str) -> anyhow::Result<()> {
 
 /// Prints a JSON document.
 pub(crate) fn print_json(value: &Value) -> anyhow::Result<()> {
-    print(&format!("{}\n", serde_json::to_string_pretty(value)?))
+    print(&format!("{}\n", plain_json(&serde_json::to_string_pretty(value)?)))
 }
 
-/// Prints rows with their columns aligned; the first row is the heading.
+/// The same document without characters that a terminal obeys: JSON lets those above ASCII stand as they are, and
+/// has a way to write them that every reader knows.
+pub(crate) fn plain_json(json: &str) -> String {
+    let mut plain = String::with_capacity(json.len());
+    for c in json.chars() {
+        match escaped(c.encode_utf8(&mut [0; 4])) {
+            same if c == '\n' || same.chars().eq([c]) => plain.push(c),
+            _ => plain.push_str(&format!("\\u{:04x}", u32::from(c))),
+        }
+    }
+    plain
+}
+
+/// Prints rows with their columns aligned; the first row is the heading. What the cells say may be a stranger's.
 pub(crate) fn print_table(rows: &[Vec<String>]) -> anyhow::Result<()> {
+    let rows: Vec<Vec<String>> =
+        rows.iter().map(|row| row.iter().map(|cell| escaped(cell)).collect()).collect();
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
         rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
     };
     let widths: Vec<usize> = (0..columns).map(width).collect();
     let mut text = String::new();
-    for row in rows {
+    for row in &rows {
         let line: Vec<String> = row
             .iter()
             .zip(&widths)
@@ -80,6 +96,17 @@ pub(crate) fn size(bytes: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn json_says_the_same_and_nothing_to_the_terminal() {
+        let value = serde_json::json!({"é\u{9b}2J": "\u{1b}[31m\u{7f}\u{202e}\"\\ 😀\n"});
+        let text = super::plain_json(&serde_json::to_string_pretty(&value).unwrap());
+        assert!(
+            text.contains("é\\u009b2J") && text.contains("\\u001b[31m\\u007f\\u202e\\\"\\\\ 😀\\n"),
+            "{text}"
+        );
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
+    }
+
     #[test]
     fn sizes_have_three_digits() {
         for (bytes, expected) in [

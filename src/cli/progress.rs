@@ -4,7 +4,6 @@ use std::io::IsTerminal as _;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use anstream::eprintln;
 use clap::ValueEnum;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use lith::buildfile::{Diagnostic, Source, check, render};
@@ -12,7 +11,8 @@ use lith::exec::{Event, How, Report, StepName};
 use lith::oci::Digest;
 use lith::text::{escaped, shown_up_to};
 
-use super::error::{Shown, told};
+use super::error::{Shown, tell, told};
+use super::format::plain_json;
 
 /// `--progress`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -88,7 +88,7 @@ impl Progress {
 
     /// Prints a line above whatever is being redrawn.
     fn line(&self, line: &str) {
-        if self.mode == Mode::Tty { self.live.suspend(|| eprintln!("{line}")) } else { eprintln!("{line}") }
+        if self.mode == Mode::Tty { self.live.suspend(|| tell(line)) } else { tell(line) }
     }
 
     fn running(&self) -> std::sync::MutexGuard<'_, Vec<(String, ProgressBar)>> {
@@ -134,7 +134,7 @@ impl Progress {
 impl Report for Progress {
     fn report(&self, event: Event<'_>) {
         match self.mode {
-            Mode::Json => self.line(&json(&event).to_string()),
+            Mode::Json => self.line(&plain_json(&json(&event).to_string())),
             _ => self.people(&event),
         }
     }

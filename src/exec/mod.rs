@@ -108,7 +108,7 @@ pub fn execute(
     store: &Arc<Store>,
     options: &Options,
     report: &dyn Report,
-) -> Result<Arc<Finished>, ExecError> {
+) -> Result<Finished, ExecError> {
     refuse_run(plan)?;
     stage::Run::new(plan, inputs, store, options, report).target()
 }

@@ -21,7 +21,7 @@ pub struct Finished {
     /// The whole root file system, if anything asked for it. Shared until a step changes it: stages that stand
     /// on this one, or copy from it, make no copy of what they only read.
     pub tree: Option<Arc<Tree>>,
-    /// Base first. Only of stages that the target stands on.
+    /// Base first. Of other stages than the target, without those of the stage that it stands on.
     pub layers: Vec<Layer>,
     pub history: Vec<History>,
 }
@@ -55,12 +55,21 @@ impl<'a> Run<'a> {
     }
 
     /// Runs what the target needs, independent stages side by side.
-    pub(super) fn target(&self) -> Result<Arc<Finished>, ExecError> {
+    pub(super) fn target(&self) -> Result<Finished, ExecError> {
         let needs = |id| self.plan.stage(id).stages_used();
         let results = schedule::run(self.plan.needed(), self.options.layer.threads, needs, |id, done| {
             self.stage(id, done)
         })?;
-        Ok(Arc::clone(&results[&self.plan.target]))
+        // Put together once, at the end: if each stage held all that it stands on, a long chain of stages would take
+        // memory by the square of its length.
+        let mut below: Vec<StageId> = chain(self.plan, self.plan.target).collect();
+        below.reverse();
+        let stages = || below.iter().map(|id| &results[id]);
+        Ok(Finished {
+            tree: results[&self.plan.target].tree.clone(),
+            layers: stages().flat_map(|stage| stage.layers.iter().cloned()).collect(),
+            history: stages().flat_map(|stage| stage.history.iter().cloned()).collect(),
+        })
     }
 
     fn stage(&self, id: StageId, done: &Results<StageId, Finished>) -> Result<Finished, ExecError> {
@@ -89,10 +98,7 @@ impl<'a> Run<'a> {
         match &stage.base {
             Base::Scratch => state.tree = read.then(Arc::default),
             Base::Stage(base) => {
-                let base = &done[base];
-                state.tree = base.tree.clone().filter(|_| read);
-                state.layers.clone_from(&base.layers);
-                state.history.clone_from(&base.history);
+                state.tree = done[base].tree.clone().filter(|_| read);
             }
             Base::Image(pinned) => {
                 let image = self.inputs.image(pinned)?;

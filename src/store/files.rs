@@ -92,6 +92,11 @@ pub(super) fn sorted_entries(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
+/// As [`sorted_entries`], of a folder whose contents may be removed: a link to one has nothing of ours in it.
+pub(super) fn own_entries(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    if folder.is_symlink() { Ok(Vec::new()) } else { sorted_entries(folder) }
+}
+
 /// Removes a file, or a folder with all that is in it. It may be gone already.
 pub(super) fn remove(path: &Path) -> io::Result<()> {
     let is_folder = path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir());

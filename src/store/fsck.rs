@@ -10,7 +10,8 @@ use std::sync::{Mutex, PoisonError};
 use serde_json::Value;
 
 use super::blob::hash_file;
-use super::{MAX_DOCUMENT, Store, StoreError, doing, make_folder, sorted_entries, stat_cache};
+use super::files::remove;
+use super::{MAX_DOCUMENT, Store, StoreError, doing, make_folder, own_entries, stat_cache};
 use crate::oci::{Descriptor, Digest};
 use crate::parallel;
 
@@ -29,6 +30,8 @@ pub enum What {
     WrongDigest { found: Digest },
     /// A file among the blobs whose name is no digest.
     NotABlob,
+    /// Something else than a file stands where a blob should be.
+    NotAFile,
     /// A blob that can't be read.
     Unreadable(String),
     /// A blob that `by` refers to is not there, or is of another size.
@@ -43,7 +46,9 @@ impl What {
     /// What to do about it.
     pub fn remedy(&self) -> &'static str {
         match self {
-            Self::WrongDigest { .. } => "put it aside, then build or fetch again the images that need it",
+            Self::WrongDigest { .. } | Self::NotAFile => {
+                "put it aside, then build or fetch again the images that need it"
+            }
             Self::NotABlob => "put it aside, if no other tool is just writing it",
             Self::Unreadable(_) => "check the disk and the permissions",
             Self::Missing { .. } => "build or fetch the image again, or remove its name",
@@ -58,6 +63,7 @@ impl fmt::Display for What {
         match self {
             Self::WrongDigest { found } => write!(f, "its bytes have the digest `{found}`"),
             Self::NotABlob => write!(f, "its name is no digest"),
+            Self::NotAFile => write!(f, "it is not a regular file"),
             Self::Unreadable(error) => write!(f, "it can't be read: {error}"),
             Self::Missing { digest, by } => {
                 write!(f, "`{digest}`, which {by} needs, is missing or of another size")
@@ -91,14 +97,18 @@ pub fn check(store: &Store, threads: usize) -> Result<Vec<Problem>, StoreError> 
 pub fn quarantine(store: &Store, problems: &[Problem]) -> Result<usize, StoreError> {
     let folder = store.private("quarantine");
     let bad = |problem: &&Problem| {
-        matches!(problem.what, What::WrongDigest { .. } | What::NotABlob | What::DamagedMemo)
+        use What::{DamagedMemo, NotABlob, NotAFile, WrongDigest};
+        matches!(problem.what, WrongDigest { .. } | NotAFile | NotABlob | DamagedMemo)
             && problem.path.starts_with(store.root())
     };
     let mut moved = 0;
     for problem in problems.iter().filter(bad) {
         make_folder(&folder).map_err(doing("making", &folder))?;
         let name = problem.path.file_name().expect("a file in a folder");
-        match fs::rename(&problem.path, folder.join(name)) {
+        let aside = folder.join(name);
+        // A folder that was put aside before would stay in the way.
+        remove(&aside).map_err(doing("removing", &aside))?;
+        match fs::rename(&problem.path, aside) {
             // Somebody else was faster.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             result => {
@@ -112,6 +122,9 @@ pub fn quarantine(store: &Store, problems: &[Problem]) -> Result<usize, StoreErr
 
 fn check_blob(path: &Path, expected: Option<&Digest>) -> Option<What> {
     let Some(expected) = expected else { return Some(What::NotABlob) };
+    if !path.metadata().is_ok_and(|metadata| metadata.is_file()) && path.symlink_metadata().is_ok() {
+        return Some(What::NotAFile);
+    }
     match hash_file(path, expected.algorithm()) {
         Ok(found) if found == *expected => None,
         Ok(found) => Some(What::WrongDigest { found }),
@@ -122,7 +135,7 @@ fn check_blob(path: &Path, expected: Option<&Digest>) -> Option<What> {
 fn damaged_memos(store: &Store) -> Result<Vec<PathBuf>, StoreError> {
     let memos = store.memo_entries()?.into_iter().filter(|(_, needs)| needs.is_none());
     let folder = store.private("stat");
-    let caches = sorted_entries(&folder).map_err(doing("reading", &folder))?.into_iter();
+    let caches = own_entries(&folder).map_err(doing("reading", &folder))?.into_iter();
     let caches = caches.filter(|path| stat_cache::context_of(path).is_none());
     Ok(memos.map(|(path, _)| path).chain(caches).collect())
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::files::remove;
 use super::lock::Lock;
-use super::{MAX_DOCUMENT, Store, StoreError, doing, open_regular, read_bounded, sorted_entries, stat_cache};
+use super::{MAX_DOCUMENT, Store, StoreError, doing, open_regular, own_entries, read_bounded, stat_cache};
 use crate::oci::{Digest, Digester};
 
 /// Larger than any registry takes.
@@ -90,7 +90,7 @@ fn find(store: &Store, options: &Options) -> Result<Found, StoreError> {
 }
 
 fn leftovers(store: &Store) -> Result<Vec<PathBuf>, StoreError> {
-    let list = |folder: &Path| sorted_entries(folder).map_err(doing("reading", folder));
+    let list = |folder: &Path| own_entries(folder).map_err(doing("reading", folder));
     let mut found = list(&store.private("quarantine"))?;
     let is_old = |path: &PathBuf| {
         stat_cache::context_of(path).is_none_or(|context| context.symlink_metadata().is_err())

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::files::make_folders;
-use super::{Store, StoreError, doing, named_temp, read_bounded, sorted_entries};
+use super::{Store, StoreError, doing, named_temp, own_entries, read_bounded};
 use crate::oci::Digest;
 
 /// The first bytes of an entry. Another number is another format, and is not read.
@@ -58,7 +58,7 @@ impl Store {
     pub(super) fn memo_entries(&self) -> Result<Vec<(PathBuf, Needs)>, StoreError> {
         let mut found = Vec::new();
         let root = self.private("memo");
-        let list = |folder: &Path| sorted_entries(folder).map_err(doing("reading", folder));
+        let list = |folder: &Path| own_entries(folder).map_err(doing("reading", folder));
         for kind in list(&root)? {
             for shard in list(&kind)? {
                 for path in list(&shard)? {

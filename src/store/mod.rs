@@ -22,7 +22,10 @@ use std::path::{Path, PathBuf};
 pub use blob::{BlobWriter, Verified, digest_of};
 
 use crate::oci::{Descriptor, Digest, MediaType};
-use files::{is_read_only, make_folder, named_temp, open_regular, read_bounded, sorted_entries, sync_folder};
+use files::{
+    is_read_only, make_folder, named_temp, open_regular, own_entries, read_bounded, sorted_entries,
+    sync_folder,
+};
 use lock::Lock;
 
 /// An open store. While one is open, nothing is taken out of it.
@@ -241,7 +244,7 @@ impl Store {
 
     fn sweep(&self) {
         let folder = self.private("tmp");
-        for path in sorted_entries(&folder).unwrap_or_default() {
+        for path in own_entries(&folder).unwrap_or_default() {
             // What can't be removed now is no worse than what was there before.
             drop(files::remove(&path));
         }

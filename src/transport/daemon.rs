@@ -92,9 +92,12 @@ impl Sink for Daemon {
                     wait_a_while(&mut child)
                 }
                 // A cut archive must not be taken for a whole one: it dies before its input ends.
+                // What it has started itself may still wait for input, and hold on to its standard error.
                 Err(_) => {
                     let _killed = child.kill();
-                    child.wait()
+                    let ended = child.wait();
+                    let (_closed, _unwritten) = input.into_parts();
+                    ended
                 }
             };
             (written, ended, complaint.join().unwrap_or_default())

@@ -87,6 +87,8 @@ pub enum ContentError {
     Io { what: String, error: io::Error },
     #[error("`{what}` changed while it was being read")]
     Changed { what: String },
+    #[error("`{what}` gives more than the {size} bytes that its file system says it has")]
+    Unbounded { what: String, size: u64 },
 }
 
 impl Content {
@@ -190,7 +192,8 @@ impl Content {
                 let file =
                     File::options().read(true).custom_flags(flags).open(&**path).map_err(
                         |error| match error.kind() {
-                            io::ErrorKind::NotFound => self.changed(),
+                            // The last is where a folder on the way to it is something else by now.
+                            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => self.changed(),
                             _ if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => {
                                 self.changed()
                             }
@@ -253,8 +256,11 @@ impl Reading<'_> {
 
     /// Makes sure that the whole content was read and is what it was when it was first seen: of that size,
     /// stat and, where one is known, fingerprint. Sets the fingerprint.
-    pub fn finish(self) -> Result<(), ContentError> {
+    pub fn finish(mut self) -> Result<(), ContentError> {
         self.reader.check_unchanged(self.content)?;
+        if self.left == 0 {
+            self.reader.check_end(self.content)?;
+        }
         let found = Fingerprint(*self.hash.finalize().as_bytes());
         if self.left > 0 || *self.content.0.fingerprint.get_or_init(|| found) != found {
             return Err(self.content.changed());
@@ -305,6 +311,16 @@ impl Reader<'_> {
         let now = Stat::from(&file.metadata().map_err(|error| content.io(error))?);
         if now == *seen { Ok(()) } else { Err(content.changed()) }
     }
+
+    /// File systems like `/proc` have files of no size that hold something: taking them for empty would be wrong.
+    fn check_end(&mut self, content: &Content) -> Result<(), ContentError> {
+        let Self::File { file, .. } = self else { return Ok(()) };
+        match rustix::io::retry_on_intr(|| rustix::io::read(&*file, &mut [0; 1])) {
+            Ok(0) => Ok(()),
+            Ok(_) => Err(ContentError::Unbounded { what: content.what(), size: content.size() }),
+            Err(error) => Err(content.io(error.into())),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -345,6 +361,21 @@ mod tests {
         assert!(matches!(replaced.fingerprint(), Err(ContentError::Changed { .. })));
         std::os::unix::fs::symlink("/etc/passwd", &path).unwrap();
         assert!(matches!(replaced.fingerprint(), Err(ContentError::Changed { .. })));
+
+        let below = dir.path().join("d/f");
+        std::fs::create_dir(dir.path().join("d")).unwrap();
+        std::fs::write(&below, b"hello").unwrap();
+        let below = on_disk(&below);
+        std::fs::remove_dir_all(dir.path().join("d")).unwrap();
+        std::fs::write(dir.path().join("d"), b"").unwrap();
+        assert!(matches!(below.fingerprint(), Err(ContentError::Changed { .. })));
+    }
+
+    #[test]
+    fn a_file_that_holds_more_than_its_size_is_an_error() {
+        let status = on_disk(std::path::Path::new("/proc/self/status"));
+        assert_eq!(status.size(), 0);
+        assert!(matches!(status.fingerprint(), Err(ContentError::Unbounded { size: 0, .. })));
     }
 
     #[test]

@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::text::escaped;
+
 /// A path inside an image: relative to its root, normal, no `.`, no `..`, no empty part, no NUL. Bytes, since
 /// names need not be UTF-8. The root itself is the empty path.
 ///
@@ -112,7 +114,15 @@ impl ImagePath {
 
     /// `self/name`, resolved and normalised; fails as [`ImagePath::new`] does.
     pub fn join_bytes(&self, name: &[u8]) -> Result<Self, PathError> {
-        Self::new(&[&self.0, &b"/"[..], name].concat())
+        if name.contains(&b'/') || name.contains(&0) || matches!(name, b"" | b"." | b"..") {
+            return Self::new(&[&self.0, &b"/"[..], name].concat());
+        }
+        // One part of a name needs no look at all that is above it; walks down long paths would take their square.
+        let length = self.0.len() + usize::from(!self.is_root()) + name.len();
+        if length > Self::MAX {
+            return Err(PathError::TooLong(length));
+        }
+        Ok(self.join(&Self(name.into())))
     }
 
     /// What is left of it below `base`: the root for `base` itself, `None` elsewhere.
@@ -142,9 +152,7 @@ impl ImagePath {
 impl fmt::Display for ImagePath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for chunk in self.0.utf8_chunks() {
-            for c in chunk.valid().chars() {
-                if c.is_control() { write!(f, "{}", c.escape_default())? } else { write!(f, "{c}")? }
-            }
+            f.write_str(&escaped(chunk.valid()))?;
             for byte in chunk.invalid() {
                 write!(f, "\\x{byte:02x}")?;
             }
@@ -224,7 +232,21 @@ mod tests {
     }
 
     #[test]
+    fn a_name_joined_is_what_the_whole_would_be() {
+        for folder in ["", "a", "a/b"] {
+            for name in ["", ".", "..", "c", "c/d", "../c", "/c", "...", "c\0", "c/../../.."] {
+                let whole = ImagePath::new(format!("{folder}/{name}").as_bytes());
+                assert_eq!(path(folder).join_bytes(name.as_bytes()), whole, "`{folder}` and `{name}`");
+            }
+        }
+        let (long, part) = (path(&"a/".repeat(ImagePath::MAX / 2)), [b'x'; ImagePath::MAX]);
+        assert_eq!(long.join_bytes(b"b"), Err(PathError::TooLong(ImagePath::MAX + 1)));
+        assert_eq!(ImagePath::root().join_bytes(&part).unwrap().as_bytes().len(), ImagePath::MAX);
+    }
+
+    #[test]
     fn what_a_terminal_would_obey_is_escaped() {
         assert_eq!(ImagePath::new(b"a\x1b[2J\xff").unwrap().display(), "/a\\u{1b}[2J\\xff");
+        assert_eq!(path("\u{202e}x").display(), "/\\u{202e}x");
     }
 }

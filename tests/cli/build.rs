@@ -235,6 +235,34 @@ fn a_tar_and_a_lone_build_file_on_stdin_are_contexts() {
 }
 
 #[test]
+fn nobody_needs_to_read_what_is_said() {
+    let world = world();
+    let full = || std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let run = |args: &[&str]| world.command(args).stderr(full()).output().unwrap();
+    let built = run(&["build", "--progress=plain", "app"]);
+    assert!(built.status.success() && built.stdout.starts_with(b"sha256:"), "{built:?}");
+    assert_eq!(run(&["build", "nowhere"]).status.code(), Some(1));
+}
+
+#[test]
+fn a_long_chain_of_stages_keeps_its_layers_in_order() {
+    let world = World::new();
+    let mut text = "FROM scratch AS s0\n".to_owned();
+    for n in 1..40 {
+        text += &format!("FROM s{} AS s{n}\nLABEL n={n}\nCOPY <<E /f{n:02}\n{n}\nE\n", n - 1);
+    }
+    world.write("app/Buildfile", text);
+    world.ok(["build", "-q", "-t", "app", "app"]);
+    let listed = world.ok(["ls", "app"]);
+    let files: Vec<&str> = listed.split_whitespace().filter(|word| word.starts_with("/f")).collect();
+    assert_eq!(files, (1..40).map(|n| format!("/f{n:02}")).collect::<Vec<_>>(), "{listed}");
+    let shown: serde_json::Value =
+        serde_json::from_str(&world.ok(["inspect", "--format", "json", "app"])).unwrap();
+    let history = shown["images"][0]["config"]["history"].as_array().unwrap();
+    assert_eq!(history.len(), 2 * 39, "{history:?}");
+}
+
+#[test]
 fn a_source_that_is_not_there_is_shown_in_its_line() {
     let world = World::new();
     world.write("app/a.txt", "a").write("app/.dockerignore", "secret\n").write("app/secret", "s");

@@ -134,3 +134,69 @@ fn an_image_is_found_by_the_beginning_of_its_digest() {
     let all: u64 = blobs.map(|blob| blob.unwrap().metadata().unwrap().len()).sum();
     assert_eq!(listed[0]["size"], all, "the store has nothing else");
 }
+
+#[test]
+fn a_damaged_index_is_told_by_the_exit_code() {
+    let (world, _) = built();
+    world.write("store/index.json", "{");
+    for args in
+        [&["images"][..], &["gc"], &["rm", "app:1"], &["inspect", "app:1"], &["build", "-t", "x", "app"]]
+    {
+        let error = world.fails(3, args);
+        assert!(error.contains("index.json` is damaged") && error.contains("lith fsck"), "{args:?}: {error}");
+    }
+}
+
+#[test]
+fn strangers_do_not_speak_to_the_terminal() {
+    const WORDS: &str = "\u{1b}[31mRED\u{7}\u{9b}2J\u{202e}";
+    let world = World::new();
+    world.write(&format!("app/{WORDS}"), "x");
+    world.write("app/Buildfile", format!("FROM scratch\nCOPY RED* \u{1b}* /\nLABEL x=\"{WORDS}\"\n"));
+    // As on a terminal: nothing is taken away by the printing.
+    let run = |args: &[&str]| {
+        let found = crate::support::Run::of(world.command(args).env("CLICOLOR_FORCE", "1"));
+        let said = found.stdout + &found.stderr;
+        let own = |text: &str| {
+            text.replace("\u{1b}[1;31m", "").replace("\u{1b}[1;33m", "").replace("\u{1b}[0m", "")
+        };
+        let bad = own(&said).chars().any(|c| (c.is_control() && c != '\n') || c == '\u{202e}');
+        assert!(!bad, "{args:?}: {said:?}");
+    };
+    run(&["build", "--progress=plain", "-t", "app", "-o", "type=oci,dest=out", "app"]);
+    // An image whose platform is made of such words, as no lith would make it.
+    foreign_platform(&world, "out", WORDS);
+    run(&["copy", "oci:out", "foreign"]);
+    for args in
+        [&["images"][..], &["inspect", "app"], &["inspect", "foreign"], &["ls", "app"], &["ls", "foreign"]]
+    {
+        run(args);
+        run(&[args, &["--format", "json"]].concat());
+    }
+    assert!(world.ok(["images"]).contains("\\u{1b}[31mRED\\u{7}\\u{9b}2J\\u{202e}/amd64"));
+    run(&["build", "--progress=json", "--no-cache", "-t", "app", "app"]);
+}
+
+/// Changes the operating system of the one image of a layout, and all digests with it.
+fn foreign_platform(world: &World, layout: &str, os: &str) {
+    use sha2::Digest as _;
+    let read = |path: String| serde_json::from_slice(&std::fs::read(world.path(&path)).unwrap()).unwrap();
+    let blob = |digest: &serde_json::Value| {
+        format!("{layout}/blobs/{}", digest.as_str().unwrap().replacen(':', "/", 1))
+    };
+    let put = |descriptor: &mut serde_json::Value, document: &serde_json::Value| {
+        let bytes = document.to_string();
+        let hex: String = sha2::Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        world.write(&format!("{layout}/blobs/sha256/{hex}"), &bytes);
+        descriptor["digest"] = format!("sha256:{hex}").into();
+        descriptor["size"] = bytes.len().into();
+    };
+    let mut index: serde_json::Value = read(format!("{layout}/index.json"));
+    let mut manifest: serde_json::Value = read(blob(&index["manifests"][0]["digest"]));
+    let mut config: serde_json::Value = read(blob(&manifest["config"]["digest"]));
+    config["os"] = os.into();
+    put(&mut manifest["config"], &config);
+    put(&mut index["manifests"][0], &manifest);
+    index["manifests"][0].as_object_mut().unwrap().remove("platform");
+    world.write(&format!("{layout}/index.json"), index.to_string());
+}

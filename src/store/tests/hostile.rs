@@ -96,7 +96,8 @@ fn what_is_no_file_is_not_waited_for() {
     rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, 0o644.into(), 0).unwrap();
     assert!(!store.has(&Digest::of(b"hello")));
     assert!(store.open_blob(&descriptor(b"hello")).is_err());
-    assert!(!fsck::check(&store, 1).unwrap().is_empty());
+    let problems = fsck::check(&store, 1).unwrap();
+    assert!(problems.iter().all(|problem| problem.what == fsck::What::NotAFile), "{problems:?}");
     let root = store.root().to_owned();
     drop(store);
     gc::collect(&root, &gc::Options::default()).unwrap();
@@ -115,4 +116,44 @@ fn stray_files_among_the_blobs_are_told_of() {
     assert!(problems.iter().all(|problem| problem.what == fsck::What::NotABlob), "{problems:?}");
     assert_eq!(fsck::quarantine(&store, &problems).unwrap(), 2);
     assert!(fsck::check(&store, 1).unwrap().is_empty());
+}
+
+#[test]
+fn what_is_no_file_is_put_aside() {
+    let (_dir, store) = store();
+    let path = store.blob_path(&Digest::of(b"hello"));
+    let aside = store.private("quarantine").join(path.file_name().unwrap());
+    // Twice, as the first one put aside must not be in the way of the second.
+    for _ in 0..2 {
+        fs::create_dir(&path).unwrap();
+        fs::write(path.join("f"), b"").unwrap();
+        assert!(store.put(b"hello").is_err());
+        let problems = fsck::check(&store, 1).unwrap();
+        assert!(matches!(&problems[..], [fsck::Problem { what: fsck::What::NotAFile, .. }]), "{problems:?}");
+        assert_eq!(fsck::quarantine(&store, &problems).unwrap(), 1);
+        assert!(fsck::check(&store, 1).unwrap().is_empty() && aside.join("f").exists());
+    }
+    std::os::unix::fs::symlink("/nowhere", &path).unwrap();
+    let problems = fsck::check(&store, 1).unwrap();
+    assert_eq!((problems.len(), fsck::quarantine(&store, &problems).unwrap()), (1, 1));
+    store.put(b"hello").unwrap();
+    assert!(fsck::check(&store, 1).unwrap().is_empty());
+}
+
+#[test]
+fn nothing_is_removed_through_a_link() {
+    let (dir, store) = store();
+    let outside = dir.path().join("outside");
+    fs::create_dir_all(outside.join("a/b")).unwrap();
+    fs::write(outside.join("a/b/precious"), b"x").unwrap();
+    let root = store.root().to_owned();
+    drop(store);
+    for name in ["memo/layer/00", "memo/layer", "memo", "stat", "quarantine", "tmp"] {
+        let link = root.join("lith").join(name);
+        drop(fs::remove_dir_all(&link));
+        fs::create_dir_all(link.parent().unwrap()).unwrap();
+        std::os::unix::fs::symlink(&outside, &link).unwrap();
+        gc::collect(&root, &gc::Options::default()).unwrap();
+        assert!(outside.join("a/b/precious").exists(), "{name}");
+    }
 }
