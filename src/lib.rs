@@ -8,6 +8,8 @@ mod parallel;
 
 pub mod text;
 
+pub mod http;
+
 pub mod oci;
 
 pub mod compression;
@@ -27,6 +29,8 @@ pub mod buildfile;
 pub mod transport;
 
 pub mod context;
+
+pub mod sandbox;
 
 pub mod exec;
 

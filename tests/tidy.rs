@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use lith::buildfile::{self, LowerOptions, Source, check};
 
 /// The modules of the library, in the order of ARCHITECTURE.md: each may import those before it.
-const ORDER: [&str; 14] = [
+const ORDER: [&str; 16] = [
     "parallel",
     "text",
+    "http",
     "oci",
     "compression",
     "tree",
@@ -18,6 +19,7 @@ const ORDER: [&str; 14] = [
     "buildfile",
     "transport",
     "context",
+    "sandbox",
     "exec",
     "build",
 ];

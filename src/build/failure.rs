@@ -5,9 +5,10 @@ use std::ops::Range;
 
 use super::{BuildError, Outside, OutsideError};
 use crate::buildfile::{Diagnostic, Span};
-use crate::context::{ContextSpec, shown};
+use crate::context::ContextSpec;
 use crate::exec::ExecError;
 use crate::exec::copy::{CopyError, Missing};
+use crate::http::shown;
 use crate::plan::TreeRef;
 use crate::text::escaped;
 

@@ -46,7 +46,8 @@ impl Opened {
                 packed(outside, File::open(path).map_err(io)?)
             }
             ContextSpec::Url(text) => {
-                let fetched = url::fetch(text, None, outside.store.temp_file()?, &outside.contexts.http)?;
+                let fetched =
+                    url::fetch(text, None, outside.store.temp_file()?, url::LIMIT, &outside.contexts.http)?;
                 packed(outside, fetched.content.open().map_err(ContextError::from)?)
             }
             ContextSpec::ImageAt(..) | ContextSpec::Image(_) => Err(OutsideError::NoContext),

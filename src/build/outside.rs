@@ -11,10 +11,10 @@ use super::opened::Opened;
 use super::source::SourceError;
 use crate::buildfile::{Buildfile, directive};
 use crate::context::git::{self, Checkout, GitError};
-use crate::context::shown;
-use crate::context::url::{self, Http, UrlError};
+use crate::context::url::{self, UrlError};
 use crate::context::{ContextError, ContextSpec, Modes, Options, ignore_file};
 use crate::exec::{Event, InputError, Inputs, Report};
+use crate::http::{Http, shown};
 use crate::image::{Image, LoadError};
 use crate::oci::{Digest, Pinned, Platform, Reference};
 use crate::plan::{
@@ -175,7 +175,8 @@ impl Outside {
             Pin::Pinned(digest) => Some(digest),
             Pin::Unpinned => None,
         };
-        let fetched = url::fetch(&url.url, checksum, self.store.temp_file()?, &self.contexts.http)?;
+        let fetched =
+            url::fetch(&url.url, checksum, self.store.temp_file()?, url::LIMIT, &self.contexts.http)?;
         if checksum.is_none() {
             warn(format!(
                 "`{}` is not pinned: another build may get another file; add `--checksum={}`",

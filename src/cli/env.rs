@@ -34,14 +34,14 @@ impl Environment {
     }
 
     /// How URLs are fetched.
-    pub(crate) fn http(&self) -> lith::context::url::Http {
+    pub(crate) fn http(&self) -> lith::http::Http {
         let either = |upper: &str, lower: &str| self.get(lower).or_else(|| self.get(upper)).map(Into::into);
-        lith::context::url::Http {
+        lith::http::Http {
             // Upper case is left out, as a request's header could set it where programs run behind a web server.
             http_proxy: self.get("http_proxy").map(Into::into),
             https_proxy: either("HTTPS_PROXY", "https_proxy"),
             no_proxy: either("NO_PROXY", "no_proxy"),
-            ..lith::context::url::Http::default()
+            ..lith::http::Http::default()
         }
     }
 

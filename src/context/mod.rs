@@ -6,7 +6,6 @@
 //! read: contents stay on disk until a layer wants them. The network is asked by [`git`] and [`url`] alone.
 
 pub mod archive;
-mod credentials;
 pub mod folder;
 pub mod git;
 pub mod ignore_file;
@@ -15,7 +14,6 @@ mod modes;
 mod spec;
 pub mod url;
 
-pub use credentials::shown;
 pub use folder::{Known, Needed, Options};
 pub use modes::{Modes, ParseModesError};
 pub use spec::{ContextSpec, ParseContextError};

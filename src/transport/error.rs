@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::registry::RegistryError;
 use crate::image::LoadError;
 use crate::layer::LayerError;
 use crate::store::StoreError;
@@ -20,6 +21,8 @@ pub enum TransportError {
     Layer(#[from] LayerError),
     #[error(transparent)]
     Content(#[from] ContentError),
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
     #[error("{what}: {error}")]
     Io { what: String, error: io::Error },
     #[error("`{path}` is not {expected}: {why}", path = path.display())]

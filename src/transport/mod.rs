@@ -1,5 +1,5 @@
 //! The ways in and out of lith for an image: layout, archives, store, folder, daemon, each a [`Source`], a [`Sink`]
-//! or both. (The registry is one too, in its own folder.)
+//! or both.
 //!
 //! Nothing here decides a byte of an image: what comes in is verified against the digest that names it, what goes
 //! out is what the digest names. Only the packing around it is made here, and it is deterministic as well.
@@ -14,6 +14,7 @@ mod layout;
 mod location;
 mod oci_archive;
 mod output;
+pub mod registry;
 mod store;
 mod tar;
 mod tarball;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::GitError;
-use crate::context::credentials::shown;
+use crate::http::shown;
 use crate::plan::{Git, Pin};
 use crate::text::shown_up_to;
 

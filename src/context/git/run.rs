@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::{Environment, GitError};
-use crate::context::credentials::{Credentials, shown, split};
+use crate::http::{Credentials, shown, split};
 use crate::plan::Git;
 use crate::text::shown_up_to;
 

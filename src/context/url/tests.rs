@@ -82,11 +82,11 @@ fn redirect(stream: &mut TcpStream, to: &str) -> Option<()> {
 }
 
 fn http() -> Http {
-    Http { limit: 50_000, patience: Duration::from_millis(300), ..Http::default() }
+    Http { patience: Duration::from_millis(300), ..Http::default() }
 }
 
 fn get(url: &str) -> Result<Fetched, UrlError> {
-    fetch(url, None, tempfile::tempfile().unwrap(), &http())
+    fetch(url, None, tempfile::tempfile().unwrap(), 50_000, &http())
 }
 
 fn text(fetched: &Fetched) -> String {
@@ -108,7 +108,8 @@ fn a_file_arrives_with_its_name_and_digest() {
 #[test]
 fn a_checksum_is_kept() {
     let url = serve() + "/hello";
-    let fetch = |checksum: &Digest| fetch(&url, Some(checksum), tempfile::tempfile().unwrap(), &http());
+    let fetch =
+        |checksum: &Digest| fetch(&url, Some(checksum), tempfile::tempfile().unwrap(), 50_000, &http());
     assert!(fetch(&Digest::of(b"hello")).is_ok());
     assert!(matches!(fetch(&Digest::of(b"other")), Err(UrlError::Checksum { .. })));
     let mut sha512 = Digester::new(Algorithm::Sha512);
@@ -134,7 +135,7 @@ fn servers_that_misbehave_are_errors() {
     }
     assert!(get(&format!("{base}/file")).is_err(), "a file of this machine is no answer");
     assert!(error("/truncated").to_string().ends_with("the connection was closed before the end"));
-    assert!(matches!(get("file:///etc/passwd"), Err(UrlError::Scheme { .. })));
+    assert!(matches!(get("file:///etc/passwd"), Err(UrlError::Http(HttpError::Scheme { .. }))));
     assert!(get("http://127.0.0.1:1/").is_err());
 }
 
@@ -154,13 +155,13 @@ fn proxies_are_those_that_were_given() {
     let with = |no_proxy: Option<&str>| {
         let no_proxy = no_proxy.map(Into::into);
         let http = Http { http_proxy: Some(proxy.clone()), no_proxy, ..http() };
-        fetch(&format!("{proxy}/hello"), None, tempfile::tempfile().unwrap(), &http).map(|f| text(&f))
+        fetch(&format!("{proxy}/hello"), None, tempfile::tempfile().unwrap(), 50_000, &http).map(|f| text(&f))
     };
     assert_eq!(with(None).unwrap(), "proxied");
     assert_eq!(with(Some("example.org, 127.0.0.1")).unwrap(), "hello");
     let http = Http { http_proxy: Some("::".into()), ..http() };
-    let error = fetch("http://h/", None, tempfile::tempfile().unwrap(), &http);
-    assert!(matches!(error, Err(UrlError::Proxy { .. })));
+    let error = fetch("http://h/", None, tempfile::tempfile().unwrap(), 50_000, &http);
+    assert!(matches!(error, Err(UrlError::Http(HttpError::Proxy { .. }))));
 }
 
 #[test]
