@@ -125,6 +125,14 @@ impl World {
         self.threads.or_else(|| std::thread::available_parallelism().ok()).map_or(1, usize::from)
     }
 
+    /// The way to registries.
+    #[expect(dead_code, reason = "the verbs come next")]
+    fn registries(&self) -> anyhow::Result<lith::transport::registry::Registries> {
+        use lith::transport::registry::{NoKeychain, Registries, Settings};
+        let settings = Settings { http: self.environment.http(), ..Settings::default() };
+        Ok(Registries::new(settings, std::sync::Arc::new(NoKeychain)))
+    }
+
     fn store_path(&self) -> anyhow::Result<PathBuf> {
         if let Some(path) = &self.store {
             return Ok(path.clone());

@@ -3,6 +3,7 @@
 //! What a registry says is believed only as far as a digest bears it out. Credentials go to the host they were made
 //! for and appear nowhere else. A transfer that breaks goes on from where it was.
 
+mod call;
 mod error;
 mod keychain;
 mod pull;
