@@ -1,5 +1,7 @@
 //! From a source to a sink, and into the store.
 
+use std::io::Write as _;
+
 use super::{Sink, Source, TransportError};
 use crate::image::{Artifact, Blobs, Image, load, load_all};
 use crate::oci::{Descriptor, Digest, Platform};
@@ -33,24 +35,35 @@ pub fn import_documents(
     platform: &Platform,
 ) -> Result<Image, TransportError> {
     let image = load(source, source.root(), platform)?;
-    put_blob(store, source, &image.config.descriptor)?;
-    put_blob(store, source, &image.manifest.descriptor)?;
+    import_bytes(store, &image.config.descriptor, &image.config.bytes)?;
+    import_bytes(store, &image.manifest.descriptor, &image.manifest.bytes)?;
     Ok(image)
 }
 
 /// Brings those layers of an image that the store hasn't got into it.
 pub fn import_layers(image: &Image, blobs: &dyn Blobs, store: &Store) -> Result<(), TransportError> {
-    each(&image.layers, |layer| put_blob(store, blobs, &layer.descriptor))
+    each(&image.layers, |layer| import_blob(store, blobs, &layer.descriptor))
 }
 
 /// Brings one blob into the store, verified on its way, unless it is there.
-pub(super) fn put_blob(store: &Store, blobs: &dyn Blobs, blob: &Descriptor) -> Result<(), TransportError> {
+pub fn import_blob(store: &Store, blobs: &dyn Blobs, blob: &Descriptor) -> Result<(), TransportError> {
     let failed = |error| TransportError::Io { what: format!("copying blob `{}`", blob.digest()), error };
     if store.has(&digest_of(blob).map_err(failed)?) {
         return Ok(());
     }
     let mut writer = store.writer()?;
     super::file::pump(&mut *blobs.open(blob).map_err(failed)?, &mut writer).map_err(failed)?;
+    Ok(writer.finish_expecting(blob)?)
+}
+
+/// Brings a document that was read into the store.
+pub(super) fn import_bytes(store: &Store, blob: &Descriptor, bytes: &[u8]) -> Result<(), TransportError> {
+    let failed = |error| TransportError::Io { what: "writing to the store".into(), error };
+    if store.has(&digest_of(blob).map_err(failed)?) {
+        return Ok(());
+    }
+    let mut writer = store.writer()?;
+    writer.write_all(bytes).map_err(failed)?;
     Ok(writer.finish_expecting(blob)?)
 }
 

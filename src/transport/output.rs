@@ -38,8 +38,10 @@ pub enum OutputKind {
     Local(Split<PathBuf>),
     /// The root file system as a tar.
     Tar(Split<Destination>),
-    /// Into lith's store, and to the registry that the name says if `push`.
+    /// Into lith's store and, if `push`, to the registry that each name says.
     Image { push: bool },
+    /// To the registry that each name says, and not into the store.
+    Registry,
 }
 
 /// A destination of files, and whether each platform gets a folder of its own in it. Where nothing is said, several
@@ -277,7 +279,8 @@ impl Fields {
             "local" => OutputKind::Local(Split { to: folder()?, by_platform }),
             "tar" if dest.is_none() => OutputKind::Tar(Split { to: Destination::Stdout, by_platform }),
             "tar" => OutputKind::Tar(Split { to: file("FILE")?, by_platform }),
-            "registry" => OutputKind::Image { push: self.take_bool("push")?.unwrap_or(true) },
+            "registry" if self.take_bool("push")? != Some(false) => OutputKind::Registry,
+            "registry" => OutputKind::Image { push: false },
             _ => OutputKind::Image { push: self.take_bool("push")?.unwrap_or(false) },
         })
     }
@@ -358,7 +361,8 @@ mod tests {
             ("type=oci,\"dest=a,\"\"b\"\"\"", OutputKind::Layout("a,\"b\"".into())),
             ("type=image,name=a,push=true", OutputKind::Image { push: true }),
             ("type=image", OutputKind::Image { push: false }),
-            ("type=registry,name=r.io/a", OutputKind::Image { push: true }),
+            ("type=registry,name=r.io/a", OutputKind::Registry),
+            ("type=registry,name=r.io/a,push=false", OutputKind::Image { push: false }),
         ] {
             assert_eq!(kind(text), expected, "{text}");
         }

@@ -21,6 +21,11 @@ impl<'a> RegistrySource<'a> {
         let root = registries.resolve(name)?;
         Ok(root.map(|root| Self { registries, repository: name.into(), root }))
     }
+
+    /// The image of that descriptor, which nobody is asked for before it is opened.
+    pub fn at(registries: &'a Registries, repository: Repository, root: Descriptor) -> Self {
+        Self { registries, repository, root }
+    }
 }
 
 impl Blobs for RegistrySource<'_> {
