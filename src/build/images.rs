@@ -18,7 +18,7 @@ use crate::plan::{Base, Plan, ResolveError, ResolvedImage, Stage, TreeRef};
 use crate::store::Store;
 use crate::transport::registry::{Registries, RegistrySource, Repository};
 use crate::transport::{
-    ImageFormat, Source, StoreSource, TransportError, Watched, import_documents, import_layers,
+    ImageFormat, Source, StoreSource, TransportError, Watched, import_documents, import_layers, put_blob,
 };
 
 /// An image that planning has found.
@@ -214,10 +214,21 @@ impl Blobs for Cached<'_> {
         let is_here = self.store.has(&digest_of(blob)?);
         if !is_here && is_index(blob) {
             // Manifests and configs are put there by those who read them; of an index only one image is.
-            crate::transport::import_blob(self.store, &self.source, blob).map_err(io::Error::other)?;
+            put_blob(self.store, &self.source, blob).map_err(io::Error::other)?;
             return Blobs::open(self.store, blob);
         }
         if is_here { Blobs::open(self.store, blob) } else { self.source.open(blob) }
+    }
+
+    fn open_unverified(&self, blob: &Descriptor) -> io::Result<Box<dyn Read + '_>> {
+        if self.store.has(&digest_of(blob)?) || is_index(blob) {
+            return self.open(blob);
+        }
+        self.source.open_unverified(blob)
+    }
+
+    fn origins(&self, blob: &Descriptor) -> Vec<Repository> {
+        self.source.origins(blob)
     }
 
     fn file(&self, blob: &Descriptor) -> Option<File> {
@@ -265,6 +276,22 @@ impl Blobs for BuiltBlobs<'_> {
             return Blobs::open(self.store, blob);
         }
         self.base(&digest).ok_or_else(|| not_found(&digest))?.open(blob)
+    }
+
+    fn open_unverified(&self, blob: &Descriptor) -> io::Result<Box<dyn Read + '_>> {
+        let digest = digest_of(blob)?;
+        match self.base(&digest) {
+            Some(base) if !self.store.has(&digest) => base.open_unverified(blob),
+            _ => self.open(blob),
+        }
+    }
+
+    fn origins(&self, blob: &Descriptor) -> Vec<Repository> {
+        let Ok(digest) = digest_of(blob) else { return Vec::new() };
+        let mut origins = self.base(&digest).map(|base| base.origins(blob)).unwrap_or_default();
+        origins.extend(self.store.origins(blob));
+        origins.dedup();
+        origins
     }
 
     fn file(&self, blob: &Descriptor) -> Option<File> {

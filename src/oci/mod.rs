@@ -10,6 +10,7 @@ mod digest;
 mod epoch;
 pub mod platform;
 mod reference;
+mod repository;
 
 pub use config::{Healthcheck, History, ImageConfig, RootFs, RuntimeConfig};
 pub use digest::{Algorithm, DiffId, Digest, Digester, HashingReader, ParseDigestError};
@@ -17,3 +18,4 @@ pub use epoch::Epoch;
 pub use oci_spec::image::{Descriptor, ImageIndex, ImageManifest, MediaType};
 pub use platform::Platform;
 pub use reference::{ParseReferenceError, Pinned, Reference};
+pub use repository::Repository;

@@ -3,10 +3,10 @@
 use std::fs::File;
 use std::io::{self, Read};
 
-use super::copy::{each, import_blob, import_bytes};
+use super::copy::{each, put_blob, put_bytes};
 use super::{Sink, Source, TransportError};
 use crate::image::{Artifact, Blobs};
-use crate::oci::{Descriptor, Digest, Reference};
+use crate::oci::{Descriptor, Digest, Reference, Repository};
 use crate::store::Store;
 
 /// An image in the store.
@@ -30,6 +30,10 @@ impl<'a> StoreSource<'a> {
 impl Blobs for StoreSource<'_> {
     fn open(&self, blob: &Descriptor) -> io::Result<Box<dyn Read + '_>> {
         Blobs::open(self.store, blob)
+    }
+
+    fn origins(&self, blob: &Descriptor) -> Vec<Repository> {
+        self.store.origins(blob)
     }
 
     fn file(&self, blob: &Descriptor) -> Option<File> {
@@ -58,13 +62,13 @@ impl<'a> StoreSink<'a> {
     /// Puts the documents alone: of an image that is on its way to somewhere else, and whose blobs are not all here.
     /// It has no name then.
     pub fn put_documents(&self, artifact: &Artifact) -> Result<(), TransportError> {
-        artifact.documents().into_iter().try_for_each(|(descriptor, bytes)| import_bytes(self.store, descriptor, bytes))
+        artifact.documents().into_iter().try_for_each(|(blob, bytes)| put_bytes(self.store, blob, bytes))
     }
 }
 
 impl Sink for StoreSink<'_> {
     fn put(&mut self, artifact: &Artifact, blobs: &dyn Blobs) -> Result<Digest, TransportError> {
-        each(&artifact.contents(), |blob| import_blob(self.store, blobs, blob))?;
+        each(&artifact.contents(), |blob| put_blob(self.store, blobs, blob))?;
         self.put_documents(artifact)?;
         for name in &self.names {
             self.store.tag(name, artifact.descriptor())?;

@@ -6,7 +6,7 @@ use std::io::{self, Read};
 
 use super::Source;
 use crate::image::Blobs;
-use crate::oci::Descriptor;
+use crate::oci::{Descriptor, Repository};
 
 /// Is told of each blob that moves, from several threads at once.
 pub trait Watch: Sync {
@@ -44,6 +44,11 @@ impl<'a, T: Blobs + ?Sized> Watched<'a, T> {
     pub fn new(blobs: &'a T, watch: &'a dyn Watch) -> Self {
         Self { blobs, watch }
     }
+
+    fn count<'r>(&'r self, reader: Box<dyn Read + 'r>, blob: &Descriptor) -> Box<dyn Read + 'r> {
+        self.watch.began(blob);
+        Box::new(Counted { reader, blob: blob.clone(), left: blob.size(), watch: self.watch })
+    }
 }
 
 impl<T: ?Sized> fmt::Debug for Watched<'_, T> {
@@ -54,9 +59,15 @@ impl<T: ?Sized> fmt::Debug for Watched<'_, T> {
 
 impl<T: Blobs + ?Sized> Blobs for Watched<'_, T> {
     fn open(&self, blob: &Descriptor) -> io::Result<Box<dyn Read + '_>> {
-        let reader = self.blobs.open(blob)?;
-        self.watch.began(blob);
-        Ok(Box::new(Counted { reader, blob: blob.clone(), left: blob.size(), watch: self.watch }))
+        Ok(self.count(self.blobs.open(blob)?, blob))
+    }
+
+    fn open_unverified(&self, blob: &Descriptor) -> io::Result<Box<dyn Read + '_>> {
+        Ok(self.count(self.blobs.open_unverified(blob)?, blob))
+    }
+
+    fn origins(&self, blob: &Descriptor) -> Vec<Repository> {
+        self.blobs.origins(blob)
     }
 
     fn file(&self, blob: &Descriptor) -> Option<File> {

@@ -8,18 +8,17 @@ mod error;
 mod keychain;
 mod pull;
 mod push;
-mod repository;
 mod settings;
 
 pub use error::RegistryError;
 pub use keychain::{Credential, Keychain, KeychainError, NoKeychain};
 pub use pull::RegistrySource;
 pub use push::{MovePolicy, PushOptions, RegistrySink};
-pub use repository::Repository;
 pub use settings::{HostSettings, Settings};
 
 use std::sync::Arc;
 
+pub use crate::oci::Repository;
 use crate::oci::{Descriptor, Digest, Reference};
 
 /// The way to all registries. It keeps connections and tokens, so one is made and shared.
