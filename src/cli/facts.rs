@@ -15,9 +15,9 @@ use lith::tree::ContentError;
 
 type Cause = dyn Error + 'static;
 
-/// For an image that neither a context nor the store has.
-pub(super) const NO_REGISTRY: &str = "this version has no registry client: `skopeo copy docker://NAME oci:DIR`, \
-    then `--build-context NAME=oci-layout://DIR`; or name an image of the store (`lith images`)";
+/// For an image that neither a context, the store nor a registry has.
+pub(super) const NO_IMAGE: &str = "`lith images` lists the store's images, and `lith tags REGISTRY/NAME` a registry's; \
+    `--build-context NAME=oci-layout://DIR` puts a layout in its place";
 
 pub(super) const NO_RUN: &str =
     "have what the step makes made outside, and `COPY` it; `--target` builds a stage without it";
@@ -59,7 +59,7 @@ fn advice(cause: &Cause) -> Option<&'static str> {
         };
     }
     match (cause.downcast_ref(), cause.downcast_ref(), cause.downcast_ref()) {
-        (Some(ResolveError::NotFound { .. }), ..) => Some(NO_REGISTRY),
+        (Some(ResolveError::NotFound { .. } | ResolveError::NotInRegistry { .. }), ..) => Some(NO_IMAGE),
         (_, Some(ExecError::CannotRun), _) => Some(NO_RUN),
         (.., Some(LoadError::NoPlatform { .. })) => Some("choose one that is there with `--platform`"),
         _ => None,

@@ -7,6 +7,8 @@ mod build;
 mod check;
 mod completions;
 mod copy;
+mod daemon;
+mod digest;
 mod docker;
 mod env;
 mod error;
@@ -21,12 +23,19 @@ mod man;
 mod outputs;
 mod place;
 mod progress;
+mod pull;
+mod push;
+mod pushing;
+mod reach;
+mod referrers;
 mod rm;
 mod tag;
+mod tags;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
 pub(crate) use env::Environment;
@@ -58,6 +67,7 @@ Examples:
   lith build -t app .                        build ./Buildfile (or Dockerfile) and keep it as `app`
   lith build -o type=oci,dest=image .        write an OCI layout to the folder `image`
   IMAGE=$(lith build -q .)                   the digest alone is on stdout
+  lith build -t r.example/app:1.0 --push .   push it, under that name
   lith ls app                                the files of an image, by layer
 
 Exit codes:
@@ -76,6 +86,11 @@ enum Command {
     Tag(tag::Args),
     Rm(rm::Args),
     Copy(copy::Args),
+    Pull(pull::Args),
+    Push(push::Args),
+    Tags(tags::Args),
+    Digest(digest::Args),
+    Referrers(referrers::Args),
     Gc(gc::Args),
     Fsck(fsck::Args),
     Completions(completions::Args),
@@ -94,6 +109,11 @@ pub(crate) fn run(cli: Cli, environment: Environment) -> anyhow::Result<ExitCode
         Command::Tag(args) => tag::run(&args, &world),
         Command::Rm(args) => rm::run(&args, &world),
         Command::Copy(args) => copy::run(&args, &world),
+        Command::Pull(args) => pull::run(&args, &world),
+        Command::Push(args) => push::run(&args, &world),
+        Command::Tags(args) => tags::run(&args, &world),
+        Command::Digest(args) => digest::run(&args, &world),
+        Command::Referrers(args) => referrers::run(&args, &world),
         Command::Gc(args) => gc::run(&args, &world),
         Command::Fsck(args) => fsck::run(&args, &world),
         Command::Completions(args) => completions::run(&args),
@@ -125,12 +145,29 @@ impl World {
         self.threads.or_else(|| std::thread::available_parallelism().ok()).map_or(1, usize::from)
     }
 
+    /// Opens the store if there is one: who only looks must not make it. In its place stands an empty one, which is
+    /// gone afterwards.
+    fn look_at_store(&self) -> anyhow::Result<Seen> {
+        if self.store_path()?.symlink_metadata().is_ok() {
+            return Ok(Seen { store: self.open_store()?, _folder: None });
+        }
+        let folder = tempfile::tempdir_in(self.environment.temp()).context("making a temporary folder")?;
+        let store = lith::store::Store::open(&folder.path().join("store"))?;
+        Ok(Seen { store: std::sync::Arc::new(store), _folder: Some(folder) })
+    }
+
     /// The way to registries.
-    #[expect(dead_code, reason = "the verbs come next")]
     fn registries(&self) -> anyhow::Result<lith::transport::registry::Registries> {
         use lith::transport::registry::{NoKeychain, Registries, Settings};
         let settings = Settings { http: self.environment.http(), ..Settings::default() };
         Ok(Registries::new(settings, std::sync::Arc::new(NoKeychain)))
+    }
+
+    /// How to push: `any` tag may move to another digest, or those alone that are known to.
+    fn push_options(&self, store: &lith::store::Store, any: bool) -> lith::transport::registry::PushOptions {
+        use lith::transport::registry::{MovePolicy, PushOptions};
+        let moving = MovePolicy { any, tags: vec!["latest".into()] };
+        PushOptions { moving, uploads: Some(store.uploads_folder()) }
     }
 
     fn store_path(&self) -> anyhow::Result<PathBuf> {
@@ -142,6 +179,21 @@ impl World {
                 .hint("name one with `--store DIR` or LITH_STORE")
         })?;
         Ok(data.join("lith"))
+    }
+}
+
+/// A store to look at.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    store: std::sync::Arc<lith::store::Store>,
+    _folder: Option<tempfile::TempDir>,
+}
+
+impl std::ops::Deref for Seen {
+    type Target = std::sync::Arc<lith::store::Store>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.store
     }
 }
 

@@ -9,7 +9,7 @@ use crate::image::Blobs;
 use crate::oci::{Descriptor, Repository};
 
 /// Is told of each blob that moves, from several threads at once.
-pub trait Watch: Sync {
+pub trait Watch: fmt::Debug + Sync {
     /// Its bytes are about to move.
     fn began(&self, blob: &Descriptor);
 
@@ -111,7 +111,7 @@ mod tests {
     use crate::image::{Memory, descriptor};
     use crate::oci::MediaType;
 
-    #[derive(Default)]
+    #[derive(Debug, Default)]
     struct Heard(Mutex<Vec<String>>);
 
     impl Heard {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::{Registries, RegistryError, Repository};
 use crate::image::{Artifact, Blobs};
 use crate::oci::Digest;
-use crate::transport::{Sink, TransportError};
+use crate::transport::{Sink, TransportError, Watch};
 
 /// How to push.
 #[derive(Debug, Clone, Default)]
@@ -31,6 +31,7 @@ pub struct RegistrySink<'a> {
     repository: Repository,
     tags: Vec<String>,
     options: PushOptions,
+    watch: Option<&'a dyn Watch>,
 }
 
 impl<'a> RegistrySink<'a> {
@@ -40,13 +41,19 @@ impl<'a> RegistrySink<'a> {
         tags: Vec<String>,
         options: PushOptions,
     ) -> Self {
-        Self { registries, repository, tags, options }
+        Self { registries, repository, tags, options, watch: None }
+    }
+
+    /// Tells of each blob on its way.
+    #[must_use]
+    pub fn watched(self, watch: &'a dyn Watch) -> Self {
+        Self { watch: Some(watch), ..self }
     }
 }
 
 impl Sink for RegistrySink<'_> {
     fn put(&mut self, _: &Artifact, _: &dyn Blobs) -> Result<Digest, TransportError> {
-        let _ = (&self.tags, &self.options);
+        let _ = (&self.tags, &self.options, self.watch);
         Err(RegistryError::unbuilt(&self.repository, self.registries).into())
     }
 }
