@@ -3,7 +3,10 @@
 //! What a registry says is believed only as far as a digest bears it out. Credentials go to the host they were made
 //! for and appear nowhere else. A transfer that breaks goes on from where it was.
 
+mod answer;
 mod call;
+mod client;
+mod complaint;
 mod error;
 mod keychain;
 mod pull;
@@ -11,6 +14,7 @@ mod push;
 mod repository;
 mod settings;
 
+pub use complaint::Complaint;
 pub use error::RegistryError;
 pub use keychain::{Credential, Keychain, KeychainError, NoKeychain};
 pub use pull::RegistrySource;
