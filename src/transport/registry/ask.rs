@@ -1,14 +1,16 @@
-//! Requests in the words of the distribution specification, and what the headers of their answers say.
+//! Requests in the words of the distribution specification, and what is common to their answers.
 
 use std::io::{self, Read as _};
 
 use ureq::http::Method;
 
-use super::call::{Access, Answer, Body, Call, To};
-use super::{RegistryError, Repository, location};
+use super::answer::Answer;
+use super::call::{Body, Call, To};
+use super::{RegistryError, Repository};
+use crate::http::Url;
 use crate::oci::Digest;
 
-/// Documents that lith reads: what a manifest or an index may come as.
+/// What lith reads as a manifest or an index.
 pub(super) const MANIFESTS: [&str; 4] = [
     "application/vnd.oci.image.index.v1+json",
     "application/vnd.oci.image.manifest.v1+json",
@@ -18,18 +20,23 @@ pub(super) const MANIFESTS: [&str; 4] = [
 
 impl<'a> Call<'a> {
     /// A request below `/v2/NAME/`.
-    pub(super) fn new(method: Method, repository: &'a Repository, path: impl Into<String>) -> Self {
-        Self::to(method, repository, To::Path(path.into()))
+    pub(super) fn at(
+        method: Method,
+        repository: &'a Repository,
+        path: impl Into<String>,
+        doing: impl Into<String>,
+    ) -> Self {
+        Self::new(method, repository, To::Path(path.into()), doing)
     }
 
     /// A request to where an earlier answer said to go on.
-    pub(super) fn following(method: Method, repository: &'a Repository, url: impl Into<String>) -> Self {
-        Self::to(method, repository, To::Location(url.into()))
-    }
-
-    fn to(method: Method, repository: &'a Repository, to: To) -> Self {
-        let (access, headers) = (Access::default(), Vec::new());
-        Self { method, repository, to, access, headers, body: Body::Empty, expected: &[] }
+    pub(super) fn following(
+        method: Method,
+        repository: &'a Repository,
+        url: &Url,
+        doing: impl Into<String>,
+    ) -> Self {
+        Self::new(method, repository, To::Location(url.text()), doing)
     }
 
     pub(super) fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
@@ -58,17 +65,13 @@ impl<'a> Call<'a> {
 }
 
 impl Answer {
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name)?.to_str().ok().map(str::trim)
-    }
-
     /// The digest of what was asked for or has been stored, as the registry knows it.
     pub(super) fn digest(&self) -> Option<Digest> {
-        self.header("docker-content-digest")?.parse().ok()
+        self.header("docker-content-digest")?.trim().parse().ok()
     }
 
     pub(super) fn length(&self) -> Option<u64> {
-        self.header("content-length")?.parse().ok()
+        self.header("content-length")?.trim().parse().ok()
     }
 
     /// Without its parameters.
@@ -77,25 +80,53 @@ impl Answer {
         Some(value.split(';').next().unwrap_or(value).trim().to_ascii_lowercase())
     }
 
-    /// Where to go on, as an absolute URL.
-    pub(super) fn location(&self) -> Option<String> {
-        location::join(&self.url, self.header("location")?)
+    /// The whole body, if it has no more than `limit` bytes.
+    pub(super) fn bytes(
+        mut self,
+        doing: &str,
+        repository: &Repository,
+        limit: u64,
+    ) -> Result<Vec<u8>, RegistryError> {
+        let (doing, host) = (doing.to_owned(), repository.registry.clone());
+        match self.read(limit) {
+            Ok(Some(bytes)) => Ok(bytes),
+            Ok(None) => Err(RegistryError::TooLarge { doing, host, limit }),
+            Err(error) => Err(RegistryError::Answer { doing, host, error }),
+        }
     }
 
-    /// The whole body, if it has no more than `limit` bytes.
-    pub(super) fn bytes(self, what: &str, limit: u64) -> Result<Vec<u8>, RegistryError> {
-        let mut bytes = Vec::new();
-        let read = self.body.take(limit + 1).read_to_end(&mut bytes);
-        read.map_err(|error| RegistryError::Body { what: what.to_owned(), error })?;
-        if bytes.len() as u64 > limit {
-            return Err(RegistryError::TooLarge { what: what.to_owned(), limit });
-        }
-        Ok(bytes)
+    /// Reads the body that nobody needs, if it is short, so that the connection can be used again.
+    pub(super) fn drain(self) {
+        const SHORT: u64 = 64 << 10;
+        drop(io::copy(&mut self.body.take(SHORT), &mut io::sink()));
     }
 }
 
-/// The body of an answer that nobody needs is read so that its connection can be used again, if it is short.
-pub(super) fn drain(answer: Answer) {
-    const SHORT: u64 = 64 << 10;
-    drop(io::copy(&mut answer.body.take(SHORT), &mut io::sink()));
+impl RegistryError {
+    /// The answer is not what the specification has.
+    pub(super) fn protocol(doing: &str, repository: &Repository, why: impl Into<String>) -> Self {
+        Self::Protocol { doing: doing.to_owned(), host: repository.registry.clone(), why: why.into() }
+    }
+
+    pub(super) fn absent(doing: &str, repository: &Repository) -> Self {
+        Self::Absent { doing: doing.to_owned(), host: repository.registry.clone() }
+    }
+
+    pub(super) fn lost(doing: &str, repository: &Repository, why: impl Into<String>) -> Self {
+        Self::Lost { doing: doing.to_owned(), host: repository.registry.clone(), why: why.into() }
+    }
+}
+
+/// Digests of two algorithms may well be of the same bytes.
+pub(super) fn expect_digest(
+    doing: &str,
+    repository: &Repository,
+    expected: &Digest,
+    found: &Digest,
+) -> Result<(), RegistryError> {
+    if found.algorithm() != expected.algorithm() || found == expected {
+        return Ok(());
+    }
+    let (expected, found, host) = (expected.clone(), found.clone(), repository.registry.clone());
+    Err(RegistryError::OtherDigest { doing: doing.to_owned(), host, expected, found })
 }

@@ -2,7 +2,6 @@
 
 use ureq::http::Method;
 
-use super::ask::drain;
 use super::call::Call;
 use super::{Registries, RegistryError, Repository};
 use crate::oci::Reference;
@@ -15,15 +14,16 @@ impl Registries {
         let repository = Repository::from(name);
         let digest = name.digest().map(ToString::to_string);
         let path = format!("manifests/{}", digest.as_deref().or(name.tag()).unwrap_or("latest"));
+        let doing = format!("deleting `{name}`");
         let mut call = Call::new(Method::DELETE, &repository, path).expecting(&[400, 404, 405, 501]);
         call.access.delete = true;
         let answer = self.call(call)?;
-        let (what, status) = (name.to_string(), answer.status);
-        drain(answer);
+        let (status, host) = (answer.status, repository.registry.clone());
+        answer.drain();
         match status {
-            404 => Err(RegistryError::Absent { what }),
+            404 => Err(RegistryError::Absent { doing, host }),
             // distribution-spec, "Deleting tags": 400 or 405 where deletion is disabled or not implemented.
-            400 | 405 | 501 => Err(RegistryError::Undeletable { what }),
+            400 | 405 | 501 => Err(RegistryError::Undeletable { doing, host }),
             _ => Ok(()),
         }
     }

@@ -2,9 +2,10 @@
 
 use ureq::http::Method;
 
-use super::ask::drain;
-use super::call::{Answer, Call};
-use super::{Registries, RegistryError, Repository, location};
+use super::answer::Answer;
+use super::call::Call;
+use super::{Registries, RegistryError, Repository, ranges};
+use crate::http::Url;
 
 /// What a page may take in memory.
 const MAX_PAGE: u64 = 8 << 20;
@@ -25,33 +26,34 @@ impl Registries {
         &self,
         repository: &Repository,
         path: &str,
+        doing: &str,
         accept: &'static str,
         mut take: impl FnMut(Page) -> Result<(), RegistryError>,
     ) -> Result<bool, RegistryError> {
-        let what = format!("{repository}: {}", path.split('?').next().unwrap_or(path));
-        let first = Call::new(Method::GET, repository, path).header("accept", accept);
+        let first = Call::at(Method::GET, repository, path, doing).header("accept", accept);
         let mut answer = self.call(first.expecting(&[404]))?;
         if answer.status == 404 {
-            drain(answer);
+            answer.drain();
             return Ok(false);
         }
         let mut total = 0;
         for _ in 0..MAX_PAGES {
             let next = next(&answer);
             let filtered = answer.header("oci-filters-applied").is_some_and(|f| f.contains("artifactType"));
-            let bytes = answer.bytes(&what, MAX_PAGE)?;
+            let bytes = answer.bytes(doing, repository, MAX_PAGE)?;
             total += bytes.len() as u64;
             if total > MAX_LIST {
-                return Err(RegistryError::TooLarge { what, limit: MAX_LIST });
+                let (doing, host) = (doing.to_owned(), repository.registry.clone());
+                return Err(RegistryError::TooLarge { doing, host, limit: MAX_LIST });
             }
             take(Page { bytes, filtered })?;
             let Some(next) = next else { return Ok(true) };
-            answer = self.call(Call::following(Method::GET, repository, next).header("accept", accept))?;
+            answer = self.call(Call::following(Method::GET, repository, &next, doing).header("accept", accept))?;
         }
-        Err(RegistryError::Endless { what })
+        Err(RegistryError::Endless { doing: doing.to_owned(), host: repository.registry.clone() })
     }
 }
 
-fn next(answer: &Answer) -> Option<String> {
-    location::join(&answer.url, location::link(answer.header("link")?, "next")?)
+fn next(answer: &Answer) -> Option<Url> {
+    answer.url.join(ranges::link(answer.header("link")?, "next")?)
 }

@@ -3,21 +3,25 @@
 //! What a registry says is believed only as far as a digest bears it out. Credentials go to the host they were made
 //! for and appear nowhere else. A transfer that breaks goes on from where it was.
 
+mod answer;
 mod ask;
 mod call;
+mod client;
+mod complaint;
 mod delete;
 mod error;
 mod keychain;
 mod listing;
-mod location;
 mod pull;
 mod push;
+mod ranges;
 mod referrers;
 mod resolve;
 mod settings;
 mod tags;
 mod tries;
 
+pub use complaint::Complaint;
 pub use error::RegistryError;
 pub use keychain::{Credential, Keychain, KeychainError, NoKeychain};
 pub use pull::RegistrySource;

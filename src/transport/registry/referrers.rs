@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use oci_spec::image::{ImageIndex, ImageIndexBuilder};
 use ureq::http::Method;
 
-use super::ask::drain;
 use super::call::{Body, Call};
-use super::{Registries, RegistryError, Repository, location};
+use super::{Registries, RegistryError, Repository};
+use crate::http::encode;
 use crate::image::MAX_MANIFEST;
 use crate::oci::{Descriptor, Digest, MediaType, canonical};
 use crate::text::shown;
@@ -26,12 +26,12 @@ impl Registries {
     ) -> Result<Vec<Descriptor>, RegistryError> {
         let mut path = format!("referrers/{digest}");
         if let Some(artifact_type) = artifact_type {
-            path = location::with_parameter(&path, "artifactType", artifact_type);
+            path += &format!("?artifactType={}", encode(artifact_type));
         }
         let mut found = Vec::new();
-        let what = format!("{repository}: referrers/{digest}");
-        let listed = self.pages(repository, &path, INDEX, |page| {
-            let mut entries = parse(&what, &page.bytes)?;
+        let doing = format!("listing the referrers of `{repository}@{digest}`");
+        let listed = self.pages(repository, &path, &doing, INDEX, |page| {
+            let mut entries = parse(&doing, repository, &page.bytes)?;
             if !page.filtered {
                 entries.retain(|entry| fits(entry, artifact_type));
             }
@@ -48,15 +48,16 @@ impl Registries {
     /// What the tag lists that stands in for the referrers API where a registry has none.
     fn fallback(&self, repository: &Repository, subject: &Digest) -> Result<Vec<Descriptor>, RegistryError> {
         let tag = fallback_tag(subject);
-        let call = Call::new(Method::GET, repository, format!("manifests/{tag}")).header("accept", INDEX);
+        let doing = format!("reading the referrers in `{repository}:{tag}`");
+        let path = format!("manifests/{tag}");
+        let call = Call::at(Method::GET, repository, path, &doing).header("accept", INDEX);
         let answer = self.call(call.expecting(&[404]))?;
         if answer.status == 404 {
-            drain(answer);
+            answer.drain();
             return Ok(Vec::new());
         }
-        let what = format!("{repository}:{tag}");
-        let bytes = answer.bytes(&what, MAX_MANIFEST)?;
-        parse(&what, &bytes)
+        let bytes = answer.bytes(&doing, repository, MAX_MANIFEST)?;
+        parse(&doing, repository, &bytes)
     }
 
     /// Adds a manifest to the list of its subject's referrers, in a registry that doesn't keep it by itself. The list
@@ -68,7 +69,7 @@ impl Registries {
         referrer: &Descriptor,
     ) -> Result<(), RegistryError> {
         let tag = fallback_tag(subject);
-        let what = format!("{repository}:{tag}");
+        let doing = format!("adding to the referrers in `{repository}:{tag}`");
         for _ in 0..WRITES {
             let mut entries = self.fallback(repository, subject)?;
             if entries.iter().any(|entry| entry.digest() == referrer.digest()) {
@@ -77,15 +78,15 @@ impl Registries {
             entries.push(referrer.clone());
             let bytes = index(once(entries));
             let path = format!("manifests/{tag}");
-            let call = Call::new(Method::PUT, repository, path).pushing().body(INDEX, Body::Bytes(&bytes));
-            drain(self.call(call)?);
+            let call = Call::at(Method::PUT, repository, path, &doing).pushing().body(INDEX, Body::Bytes(&bytes));
+            self.call(call)?.drain();
         }
         // The last write may be there; if it isn't, somebody writes without end.
         let entries = self.fallback(repository, subject)?;
         if entries.iter().any(|entry| entry.digest() == referrer.digest()) {
             return Ok(());
         }
-        Err(RegistryError::UploadLost { what, why: "what is added to it does not stay".into() })
+        Err(RegistryError::lost(&doing, repository, "what is added does not stay"))
     }
 }
 
@@ -108,8 +109,8 @@ fn once(entries: Vec<Descriptor>) -> Vec<Descriptor> {
     entries
 }
 
-fn parse(what: &str, bytes: &[u8]) -> Result<Vec<Descriptor>, RegistryError> {
-    let malformed = |why: String| RegistryError::Malformed { what: what.to_owned(), why };
+fn parse(doing: &str, repository: &Repository, bytes: &[u8]) -> Result<Vec<Descriptor>, RegistryError> {
+    let malformed = |why: String| RegistryError::protocol(doing, repository, why);
     let index: ImageIndex = serde_json::from_slice(bytes).map_err(|error| malformed(shown(&error)))?;
     for entry in index.manifests() {
         Digest::try_from(entry.digest()).map_err(|error| malformed(error.to_string()))?;

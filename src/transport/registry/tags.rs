@@ -17,16 +17,15 @@ struct Tags {
 impl Registries {
     /// The tags of a repository, sorted.
     pub fn tags(&self, repository: &Repository) -> Result<Vec<String>, RegistryError> {
+        let doing = format!("listing the tags of `{repository}`");
         let mut found = BTreeSet::new();
-        let listed = self.pages(repository, "tags/list", "application/json", |page| {
-            let page: Tags = serde_json::from_slice(&page.bytes).map_err(|error| {
-                let what = format!("{repository}: tags/list");
-                RegistryError::Malformed { what, why: shown(&error) }
-            })?;
+        let listed = self.pages(repository, "tags/list", &doing, "application/json", |page| {
+            let page: Tags = serde_json::from_slice(&page.bytes)
+                .map_err(|error| RegistryError::protocol(&doing, repository, shown(&error)))?;
             // What can't be a tag can't be asked for.
             found.extend(page.tags.into_iter().flatten().filter(|tag| is_tag(tag)));
             Ok(())
         })?;
-        if listed { Ok(found.into_iter().collect()) } else { Err(RegistryError::Absent { what: repository.to_string() }) }
+        if listed { Ok(found.into_iter().collect()) } else { Err(RegistryError::absent(&doing, repository)) }
     }
 }

@@ -5,10 +5,12 @@ use std::io::{self, Read};
 use ureq::http::Method;
 
 use crate::oci::{Descriptor, Digest};
+use crate::text::shown;
+use crate::transport::registry::answer::Answer;
 use crate::transport::registry::ask::MANIFESTS;
-use crate::transport::registry::call::{Answer, Call};
+use crate::transport::registry::call::Call;
 use crate::transport::registry::tries::Tries;
-use crate::transport::registry::{Registries, RegistryError, Repository, location};
+use crate::transport::registry::{Registries, RegistryError, Repository, ranges};
 
 /// Gives exactly as many bytes as the descriptor says. Nothing has verified them.
 pub(super) struct Resuming<'a> {
@@ -38,13 +40,13 @@ impl<'a> Resuming<'a> {
         Ok(opened)
     }
 
-    fn what(&self) -> String {
-        format!("{}: {}", self.repository, self.path)
+    fn doing(&self) -> String {
+        format!("pulling `{}` of `{}`", self.path, self.repository)
     }
 
     /// The body from where we are.
     fn ask(&self) -> io::Result<Box<dyn Read + Send>> {
-        let mut call = Call::new(Method::GET, self.repository, &self.path).header("accept-encoding", "identity");
+        let mut call = Call::at(Method::GET, self.repository, &self.path, self.doing()).header("accept-encoding", "identity");
         if MANIFESTS.contains(&self.media_type.as_str()) {
             // Some registries convert manifests to what they think is wanted.
             call = call.header("accept", &self.media_type);
@@ -55,7 +57,7 @@ impl<'a> Resuming<'a> {
         let answer = self.registries.call(call.expecting(&[404, 416])).map_err(io::Error::other)?;
         match answer.status {
             404 => {
-                let absent = RegistryError::Absent { what: self.what() };
+                let absent = RegistryError::absent(&self.doing(), self.repository);
                 Err(io::Error::new(io::ErrorKind::NotFound, absent))
             }
             206 => self.rest(answer),
@@ -67,11 +69,11 @@ impl<'a> Resuming<'a> {
     /// Of a registry that knows ranges.
     fn rest(&self, answer: Answer) -> io::Result<Box<dyn Read + Send>> {
         let range = answer.header("content-range").unwrap_or_default();
-        match location::part(range) {
+        match ranges::part(range) {
             Some((first, size)) if first == self.at && size.is_none_or(|size| size == self.size) => {
                 Ok(answer.body)
             }
-            _ => Err(self.wrong(format!("the range `{}` is not what was asked for", crate::text::shown(range)))),
+            _ => Err(self.wrong(format!("the range `{}` is not what was asked for", shown(range)))),
         }
     }
 
@@ -87,7 +89,7 @@ impl<'a> Resuming<'a> {
     }
 
     fn wrong(&self, why: String) -> io::Error {
-        io::Error::new(io::ErrorKind::InvalidData, RegistryError::Malformed { what: self.what(), why })
+        io::Error::new(io::ErrorKind::InvalidData, RegistryError::protocol(&self.doing(), self.repository, why))
     }
 
     /// What was longer than its descriptor says would be cut, and then be right: it is a fault all the same.
@@ -124,9 +126,11 @@ impl Read for Resuming<'_> {
                 Err(error) => error,
             };
             self.body = None;
-            log::debug!("{}: broken off at {} of {} bytes: {broken}", self.what(), self.at, self.size);
+            log::debug!("{}: broken off at {} of {} bytes: {broken}", self.doing(), self.at, self.size);
             if !self.tries.again() {
-                return Err(io::Error::new(broken.kind(), RegistryError::Body { what: self.what(), error: broken }));
+                let (kind, host) = (broken.kind(), self.repository.registry.clone());
+                let error = RegistryError::Answer { doing: self.doing(), host, error: broken };
+                return Err(io::Error::new(kind, error));
             }
         }
     }
