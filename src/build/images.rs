@@ -120,7 +120,7 @@ impl Outside {
             Origin::Registry(repository, root) => {
                 let registries = self.contexts.registries.as_deref();
                 let registries = registries.expect("the image was found with their help");
-                let source = RegistrySource::at(registries, repository.clone(), root.clone());
+                let source = RegistrySource::new(registries, repository.clone(), root.clone());
                 Box::new(Cached { store: &self.store, source })
             }
         })

@@ -17,5 +17,6 @@ pub use digest::{Algorithm, DiffId, Digest, Digester, HashingReader, ParseDigest
 pub use epoch::Epoch;
 pub use oci_spec::image::{Descriptor, ImageIndex, ImageManifest, MediaType};
 pub use platform::Platform;
+pub(crate) use reference::is_tag;
 pub use reference::{ParseReferenceError, Pinned, Reference};
 pub use repository::Repository;
