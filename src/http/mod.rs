@@ -2,6 +2,7 @@
 //! for, and what is believed of the answer, is the matter of those who ask.
 
 mod secret;
+mod url;
 
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use ureq::tls::{RootCerts, TlsConfig};
 use ureq::typestate::AgentScope;
 
 pub use secret::{Credentials, decode, shown, split};
+pub use url::{Url, encode};
 
 /// How to ask.
 #[derive(Debug, Clone)]

@@ -3,24 +3,34 @@
 //! What a registry says is believed only as far as a digest bears it out. Credentials go to the host they were made
 //! for and appear nowhere else. A transfer that breaks goes on from where it was.
 
+mod answer;
+mod ask;
 mod call;
+mod client;
+mod complaint;
+mod delete;
 mod error;
 mod keychain;
+mod listing;
 mod pull;
 mod push;
-mod repository;
+mod ranges;
+mod referrers;
+mod resolve;
 mod settings;
+mod tags;
+mod tries;
 
+pub use complaint::Complaint;
 pub use error::RegistryError;
 pub use keychain::{Credential, Keychain, KeychainError, NoKeychain};
 pub use pull::RegistrySource;
 pub use push::{MovePolicy, PushOptions, RegistrySink};
-pub use repository::Repository;
 pub use settings::{HostSettings, Settings};
 
 use std::sync::Arc;
 
-use crate::oci::{Descriptor, Digest, Reference};
+pub use crate::oci::Repository;
 
 /// The way to all registries. It keeps connections and tokens, so one is made and shared.
 #[derive(Debug)]
@@ -32,32 +42,6 @@ pub struct Registries {
 impl Registries {
     pub fn new(settings: Settings, keychain: Arc<dyn Keychain>) -> Self {
         Self { settings, keychain }
-    }
-
-    /// What a tag or digest stands for: the descriptor of a manifest or index, its digest verified if need be.
-    /// `None` if the registry has it not.
-    pub fn resolve(&self, name: &Reference) -> Result<Option<Descriptor>, RegistryError> {
-        Err(RegistryError::unbuilt(name, self))
-    }
-
-    /// The tags of a repository, sorted.
-    pub fn tags(&self, repository: &Repository) -> Result<Vec<String>, RegistryError> {
-        Err(RegistryError::unbuilt(repository, self))
-    }
-
-    /// The manifests that say `digest` is their subject, of one artifact type or of all.
-    pub fn referrers(
-        &self,
-        repository: &Repository,
-        _digest: &Digest,
-        _artifact_type: Option<&str>,
-    ) -> Result<Vec<Descriptor>, RegistryError> {
-        Err(RegistryError::unbuilt(repository, self))
-    }
-
-    /// Removes a tag, or with a digest a manifest (and so every tag of it).
-    pub fn delete(&self, name: &Reference) -> Result<(), RegistryError> {
-        Err(RegistryError::unbuilt(name, self))
     }
 
     /// Whether the registry lets somebody with this credential in: what `login` asks.
