@@ -1,0 +1,5 @@
+//! Registries: the test registry that misbehaves on demand, and the real one.
+
+mod conformance;
+mod docker_registry;
+mod images;
