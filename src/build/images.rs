@@ -16,7 +16,7 @@ use crate::image::{Blobs, Image, LoadError, digest_of, not_found};
 use crate::oci::{Descriptor, Digest, Pinned, Platform, Reference};
 use crate::plan::{Base, Plan, ResolveError, ResolvedImage, Stage, TreeRef};
 use crate::store::Store;
-use crate::transport::registry::{Registries, RegistrySource, Repository};
+use crate::transport::registry::{Registries, RegistryError, RegistrySource, Repository};
 use crate::transport::{
     ImageFormat, Source, StoreSource, TransportError, Watched, import_documents, import_layers, put_blob,
 };
@@ -100,9 +100,14 @@ impl Outside {
         reference: &Reference,
         registries: &Registries,
     ) -> Result<Origin, ResolveError> {
-        let root = registries
-            .resolve(reference)
-            .map_err(|error| ResolveError::Registry { name: name.to_owned(), source: error.into() })?;
+        let failed = |error: RegistryError| {
+            let (name, source) = (name.to_owned(), error.into());
+            match self.contexts.pull && reference.digest().is_none() {
+                true => ResolveError::Other { name, source },
+                false => ResolveError::Registry { name, source },
+            }
+        };
+        let root = registries.resolve(reference).map_err(failed)?;
         let root = root.ok_or_else(|| ResolveError::NotInRegistry {
             name: name.to_owned(),
             registry: reference.registry().to_owned(),

@@ -267,7 +267,8 @@ impl Outside {
     pub(super) fn warn_of_unused(&self, report: &dyn Report) {
         let used = lock(&self.used);
         for name in self.contexts.named.keys().filter(|name| !used.contains(*name)) {
-            let text = format!("the build context `{}` is not used: no `FROM` or `--from` names it", shown(name));
+            let text =
+                format!("the build context `{}` is not used: no `FROM` or `--from` names it", shown(name));
             report.report(Event::Warning { text: &text });
         }
     }

@@ -228,11 +228,19 @@ fn build(args: &Args, world: &World, progress: &Progress) -> anyhow::Result<()> 
 /// Adds to an error of the Buildfile which option helps.
 pub(super) fn advise(diagnostic: &mut Diagnostic) {
     let help = match diagnostic.code {
+        "resolve" if wants_login(&diagnostic.message) => super::facts::LOGIN,
         "resolve" if diagnostic.message.starts_with("no image ") => super::facts::NO_IMAGE,
         "run-step" => super::facts::NO_RUN,
         _ => return,
     };
     diagnostic.help.get_or_insert_with(|| help.into());
+}
+
+/// Whether a message is [`RegistryError::Unauthorized`]'s.
+///
+/// [`RegistryError::Unauthorized`]: lith::transport::registry::RegistryError::Unauthorized
+fn wants_login(message: &str) -> bool {
+    message.contains(" wants a credential: ") || message.contains(" refuses the credential: ")
 }
 
 fn write_file(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {

@@ -14,10 +14,10 @@ use lith::transport::{
 };
 
 use super::build::Args;
-use super::{World, daemon};
 use super::error::Hinted;
 use super::place::check_target;
 use super::pushing::Pushing;
+use super::{World, daemon};
 
 /// One output, with all the names that the image has there.
 #[derive(Debug)]
@@ -229,7 +229,9 @@ impl Sending {
         let names: Vec<String> = self.names.iter().map(Reference::familiar).collect();
         match &self.output.kind {
             OutputKind::Image { push: false } => format!("named {} in the store", names.join(", ")),
-            OutputKind::Image { push: true } => format!("named {} in the store, and pushed", names.join(", ")),
+            OutputKind::Image { push: true } => {
+                format!("named {} in the store, and pushed", names.join(", "))
+            }
             OutputKind::Registry => format!("pushed {}", names.join(", ")),
             OutputKind::Layout(folder) => format!("wrote the layout {}", path(folder)),
             OutputKind::OciArchive(file) | OutputKind::DockerArchive(file) => {

@@ -77,7 +77,8 @@ mod tests {
         let names: Vec<Reference> =
             ["r.io/a:1", "r.io/b:1", "r.io/a:2", "r.io/a:1"].map(|name| name.parse().unwrap()).into();
         let found = by_repository(&names);
-        let shown: Vec<String> = found.iter().map(|(name, tags)| format!("{name} {}", tags.join(","))).collect();
+        let shown: Vec<String> =
+            found.iter().map(|(name, tags)| format!("{name} {}", tags.join(","))).collect();
         assert_eq!(shown, ["r.io/a 1,2", "r.io/b 1"]);
     }
 }

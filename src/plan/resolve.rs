@@ -44,8 +44,8 @@ pub enum ResolveError {
     NotFound { name: String },
     #[error("no image `{name}` is in the store, and `{registry}` has none")]
     NotInRegistry { name: String, registry: String },
-    /// The registry was asked, and did not answer the question.
-    #[error("`{name}` can't be had from its registry: {source}")]
+    /// Its registry was asked, as the store has none, and did not answer the question.
+    #[error("no image `{name}` is in the store, and none comes from its registry: {source}")]
     Registry { name: String, source: Box<dyn std::error::Error + Send + Sync> },
     #[error("`{name}` has no image for {wanted}; it has {found}")]
     NoPlatform { name: String, wanted: Platform, found: String },

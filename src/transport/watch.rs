@@ -31,7 +31,9 @@ pub enum Arrival {
     Pulled,
     Pushed,
     /// An upload that had broken off was gone on with, from this byte.
-    Resumed { from: u64 },
+    Resumed {
+        from: u64,
+    },
 }
 
 /// Blobs whose reading is watched.

@@ -7,9 +7,9 @@ use super::session::Session;
 use super::{RegistrySink, Sent};
 use crate::image::{Blobs, digest_of};
 use crate::oci::{Descriptor, Digest};
-use crate::transport::{Arrival, TransportError};
 use crate::transport::registry::call::Call;
 use crate::transport::registry::{RegistryError, Repository};
+use crate::transport::{Arrival, TransportError};
 
 /// How often a blob is sent from the start, when the registry has lost what it had of it.
 const ROUNDS: u32 = 3;
