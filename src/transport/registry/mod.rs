@@ -12,7 +12,10 @@ mod repository;
 mod settings;
 
 pub use error::RegistryError;
-pub use keychain::{Credential, Keychain, KeychainError, NoKeychain};
+pub use keychain::{
+    AuthFile, Credential, CredentialFile, CredentialFiles, Helpers, Keychain, KeychainError, Kept, NoKeychain,
+    ParseAuthError,
+};
 pub use pull::RegistrySource;
 pub use push::{MovePolicy, PushOptions, RegistrySink};
 pub use repository::Repository;
