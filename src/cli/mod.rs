@@ -6,6 +6,7 @@
 mod build;
 mod check;
 mod completions;
+mod config;
 mod copy;
 mod docker;
 mod env;
@@ -16,13 +17,18 @@ mod fsck;
 mod gc;
 mod images;
 mod inspect;
+mod log;
+mod login;
+mod logout;
 mod ls;
 mod man;
 mod outputs;
 mod place;
 mod progress;
+mod registries;
 mod rm;
 mod tag;
+mod terminal;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -51,6 +57,14 @@ pub(crate) struct Cli {
     #[arg(long, global = true, value_name = "N", env = "LITH_THREADS", hide_env = true)]
     #[arg(help_heading = "Global options", value_parser = parse_threads)]
     threads: Option<std::num::NonZeroUsize>,
+
+    #[command(flatten)]
+    registries: registries::Args,
+
+    /// Tell more on stderr: -v what is done, -vv each request too
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    #[arg(help_heading = "Global options")]
+    verbose: u8,
 }
 
 const AFTER_HELP: &str = "\
@@ -76,6 +90,8 @@ enum Command {
     Tag(tag::Args),
     Rm(rm::Args),
     Copy(copy::Args),
+    Login(login::Args),
+    Logout(logout::Args),
     Gc(gc::Args),
     Fsck(fsck::Args),
     Completions(completions::Args),
@@ -84,7 +100,14 @@ enum Command {
 
 /// Does what was typed.
 pub(crate) fn run(cli: Cli, environment: Environment) -> anyhow::Result<ExitCode> {
-    let world = World { environment, store: cli.store, threads: cli.threads };
+    log::start(cli.verbose);
+    let world = World {
+        environment,
+        store: cli.store,
+        threads: cli.threads,
+        registry_args: cli.registries,
+        config: std::sync::OnceLock::new(),
+    };
     match cli.command {
         Command::Build(args) => build::run(&args, &world),
         Command::Check(args) => check::run(&args, &world),
@@ -94,6 +117,8 @@ pub(crate) fn run(cli: Cli, environment: Environment) -> anyhow::Result<ExitCode
         Command::Tag(args) => tag::run(&args, &world),
         Command::Rm(args) => rm::run(&args, &world),
         Command::Copy(args) => copy::run(&args, &world),
+        Command::Login(args) => login::run(&args, &world),
+        Command::Logout(args) => logout::run(&args, &world),
         Command::Gc(args) => gc::run(&args, &world),
         Command::Fsck(args) => fsck::run(&args, &world),
         Command::Completions(args) => completions::run(&args),
@@ -111,6 +136,8 @@ pub(crate) struct World {
     environment: Environment,
     store: Option<PathBuf>,
     threads: Option<std::num::NonZeroUsize>,
+    registry_args: registries::Args,
+    config: std::sync::OnceLock<config::Config>,
 }
 
 impl World {
@@ -123,14 +150,6 @@ impl World {
     /// How many threads may work. It has no influence on what they make.
     fn threads(&self) -> usize {
         self.threads.or_else(|| std::thread::available_parallelism().ok()).map_or(1, usize::from)
-    }
-
-    /// The way to registries.
-    #[expect(dead_code, reason = "the verbs come next")]
-    fn registries(&self) -> anyhow::Result<lith::transport::registry::Registries> {
-        use lith::transport::registry::{NoKeychain, Registries, Settings};
-        let settings = Settings { http: self.environment.http(), ..Settings::default() };
-        Ok(Registries::new(settings, std::sync::Arc::new(NoKeychain)))
     }
 
     fn store_path(&self) -> anyhow::Result<PathBuf> {

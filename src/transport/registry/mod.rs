@@ -6,6 +6,7 @@
 mod call;
 mod error;
 mod keychain;
+mod name;
 mod pull;
 mod push;
 mod repository;
@@ -13,9 +14,10 @@ mod settings;
 
 pub use error::RegistryError;
 pub use keychain::{
-    AuthFile, Credential, CredentialFile, CredentialFiles, Helpers, Keychain, KeychainError, Kept, NoKeychain,
-    ParseAuthError,
+    AuthFile, Credential, CredentialFile, CredentialFiles, Helpers, Kept, Keychain, KeychainError,
+    NoKeychain, ParseAuthError,
 };
+pub use name::registry_name;
 pub use pull::RegistrySource;
 pub use push::{MovePolicy, PushOptions, RegistrySink};
 pub use repository::Repository;

@@ -149,10 +149,9 @@ mod tests {
     #[test]
     fn what_is_not_changed_stays_as_it_is() {
         let text = "{\n\t\"z\": {\"b\": 1.50,   \"a\": 123456789012345678901234567890},\n\t\"auths\": {\n\t\t\"old.io\": {},\n\t\t\"k.io\": {\n\t\t\t\"auth\": \"k\"\n\t\t}\n\t},\n\t\"credsStore\": \"x\"\n}\n";
-        let expected = text.replace("\t\t\"old.io\": {},\n", "").replace(
-            "\"k\"\n\t\t}\n",
-            "\"k\"\n\t\t},\n\t\t\"r.io\": {\n\t\t\t\"auth\": \"x\"\n\t\t}\n",
-        );
+        let expected = text
+            .replace("\t\t\"old.io\": {},\n", "")
+            .replace("\"k\"\n\t\t}\n", "\"k\"\n\t\t},\n\t\t\"r.io\": {\n\t\t\t\"auth\": \"x\"\n\t\t}\n");
         assert_eq!(changed(text), expected);
     }
 

@@ -28,7 +28,6 @@ pub struct CredentialFile {
 
 /// Where a credential went.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Kept {
     /// As good as in the clear.
     File(PathBuf),
@@ -98,7 +97,10 @@ impl CredentialFile {
         let text = std::str::from_utf8(&bytes)
             .map_err(|_| malformed(ParseAuthError { line: 1, why: "it is not UTF-8" }))?;
         let document = Document::parse(text).map_err(|error| {
-            malformed(ParseAuthError { line: error.line(), why: "a value is not of the kind that belongs there" })
+            malformed(ParseAuthError {
+                line: error.line(),
+                why: "a value is not of the kind that belongs there",
+            })
         })?;
         Ok((file, document))
     }
@@ -106,7 +108,9 @@ impl CredentialFile {
 
 fn entry(credential: &Credential) -> Value {
     match credential {
-        Credential::Basic { user, password } => json!({"auth": STANDARD.encode(format!("{user}:{password}"))}),
+        Credential::Basic { user, password } => {
+            json!({"auth": STANDARD.encode(format!("{user}:{password}"))})
+        }
         Credential::Identity(token) => json!({"identitytoken": token}),
         Credential::Bearer(token) => json!({"registrytoken": token}),
     }
@@ -229,7 +233,10 @@ mod tests {
         assert!(file(&world).forget("r.io").unwrap());
         assert!(!file(&world).forget("other.io").unwrap());
         let told = world.read("told");
-        assert!(told.starts_with("store {") && told.contains("get r.io\nerase r.io\nget other.io\n"), "{told}");
+        assert!(
+            told.starts_with("store {") && told.contains("get r.io\nerase r.io\nget other.io\n"),
+            "{told}"
+        );
         assert!(!world.read("docker/config.json").contains("r.io"));
     }
 

@@ -116,7 +116,8 @@ impl Helpers {
     /// not waited for.
     fn converse(&self, child: &mut Child, mut input: &[u8]) -> Result<Output, String> {
         const STEP: Duration = Duration::from_millis(2);
-        let (mut stdin, mut stdout, mut stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let (mut stdin, mut stdout, mut stderr) =
+            (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let fail = |error: io::Error| error.to_string();
         dont_block(stdin.as_ref()).map_err(fail)?;
         dont_block(stdout.as_ref()).map_err(fail)?;
