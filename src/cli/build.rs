@@ -204,11 +204,7 @@ fn build(args: &Args, world: &World, progress: &Progress) -> anyhow::Result<()> 
         }
         Ok(built) => built,
     };
-    let pushing = Pushing {
-        registries: &wanted.registries,
-        options: world.push_options(&store, args.move_tag),
-        store: &store,
-    };
+    let pushing = Pushing { registries: &wanted.registries, world, move_tag: args.move_tag, store: &store };
     let way = Way { blobs: &outside.blobs()?, pushing };
     for output in &wanted.outputs {
         output.write(&built, &way, progress)?;

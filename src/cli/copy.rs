@@ -77,7 +77,7 @@ fn copy(args: &Args, world: &World, progress: &Progress) -> anyhow::Result<Diges
         None => load_all(&*source, source.root())?,
     };
     let reported = Reported(progress);
-    let pushing = (reach.push_options(args.move_tag)?, &reported as &dyn Watch);
+    let pushing = (args.move_tag, &reported as &dyn Watch);
     let mut sink = to.sink(&reach, from.name().as_ref(), pushing)?;
     // What is pushed is told of by the push.
     Ok(match is_remote && !matches!(to, Place::Registry(_)) {

@@ -6,6 +6,7 @@
 mod build;
 mod check;
 mod completions;
+mod config;
 mod copy;
 mod daemon;
 mod digest;
@@ -18,6 +19,9 @@ mod fsck;
 mod gc;
 mod images;
 mod inspect;
+mod log;
+mod login;
+mod logout;
 mod ls;
 mod man;
 mod outputs;
@@ -28,9 +32,11 @@ mod push;
 mod pushing;
 mod reach;
 mod referrers;
+mod registries;
 mod rm;
 mod tag;
 mod tags;
+mod terminal;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -60,6 +66,14 @@ pub(crate) struct Cli {
     #[arg(long, global = true, value_name = "N", env = "LITH_THREADS", hide_env = true)]
     #[arg(help_heading = "Global options", value_parser = parse_threads)]
     threads: Option<std::num::NonZeroUsize>,
+
+    #[command(flatten)]
+    registries: registries::Args,
+
+    /// Tell more on stderr: -v what is done, -vv each request too
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    #[arg(help_heading = "Global options")]
+    verbose: u8,
 }
 
 const AFTER_HELP: &str = "\
@@ -91,6 +105,8 @@ enum Command {
     Tags(tags::Args),
     Digest(digest::Args),
     Referrers(referrers::Args),
+    Login(login::Args),
+    Logout(logout::Args),
     Gc(gc::Args),
     Fsck(fsck::Args),
     Completions(completions::Args),
@@ -99,7 +115,14 @@ enum Command {
 
 /// Does what was typed.
 pub(crate) fn run(cli: Cli, environment: Environment) -> anyhow::Result<ExitCode> {
-    let world = World { environment, store: cli.store, threads: cli.threads };
+    log::start(cli.verbose);
+    let world = World {
+        environment,
+        store: cli.store,
+        threads: cli.threads,
+        registry_args: cli.registries,
+        config: std::sync::OnceLock::new(),
+    };
     match cli.command {
         Command::Build(args) => build::run(&args, &world),
         Command::Check(args) => check::run(&args, &world),
@@ -114,6 +137,8 @@ pub(crate) fn run(cli: Cli, environment: Environment) -> anyhow::Result<ExitCode
         Command::Tags(args) => tags::run(&args, &world),
         Command::Digest(args) => digest::run(&args, &world),
         Command::Referrers(args) => referrers::run(&args, &world),
+        Command::Login(args) => login::run(&args, &world),
+        Command::Logout(args) => logout::run(&args, &world),
         Command::Gc(args) => gc::run(&args, &world),
         Command::Fsck(args) => fsck::run(&args, &world),
         Command::Completions(args) => completions::run(&args),
@@ -131,6 +156,8 @@ pub(crate) struct World {
     environment: Environment,
     store: Option<PathBuf>,
     threads: Option<std::num::NonZeroUsize>,
+    registry_args: registries::Args,
+    config: std::sync::OnceLock<config::Config>,
 }
 
 impl World {
@@ -154,20 +181,6 @@ impl World {
         let folder = tempfile::tempdir_in(self.environment.temp()).context("making a temporary folder")?;
         let store = lith::store::Store::open(&folder.path().join("store"))?;
         Ok(Seen { store: std::sync::Arc::new(store), _folder: Some(folder) })
-    }
-
-    /// The way to registries.
-    fn registries(&self) -> anyhow::Result<lith::transport::registry::Registries> {
-        use lith::transport::registry::{NoKeychain, Registries, Settings};
-        let settings = Settings { http: self.environment.http(), ..Settings::default() };
-        Ok(Registries::new(settings, std::sync::Arc::new(NoKeychain)))
-    }
-
-    /// How to push: `any` tag may move to another digest, or those alone that are known to.
-    fn push_options(&self, store: &lith::store::Store, any: bool) -> lith::transport::registry::PushOptions {
-        use lith::transport::registry::{MovePolicy, PushOptions};
-        let moving = MovePolicy { any, tags: vec!["latest".into()] };
-        PushOptions { moving, uploads: Some(store.uploads_folder()) }
     }
 
     fn store_path(&self) -> anyhow::Result<PathBuf> {

@@ -3,7 +3,7 @@
 use lith::image::{Artifact, Image, load, load_all};
 use lith::oci::{Descriptor, Digest, Platform, Reference, Repository};
 use lith::store::Store;
-use lith::transport::registry::{PushOptions, RegistrySink};
+use lith::transport::registry::RegistrySink;
 use lith::transport::{
     Daemon, Destination, DockerArchiveSink, ImageFormat, LayoutSink, Name, OciArchiveSink, Sink, Source,
     StoreSink, StoreSource, Watch, import_layers,
@@ -96,22 +96,23 @@ impl Place {
         }
     }
 
-    /// Where to put an image. `name` is what it is called at its source, if it is called anything there; `pushing` is
-    /// for a registry.
+    /// Where to put an image. `name` is what it is called at its source, if it is called anything there; the rest is
+    /// for a push.
     pub(super) fn sink<'a>(
         &self,
         reach: &'a Reach<'_>,
         name: Option<&Reference>,
-        pushing: (PushOptions, &'a dyn Watch),
+        (move_tag, watch): (bool, &'a dyn Watch),
     ) -> anyhow::Result<Box<dyn Sink + 'a>> {
         let (format, text) = match self {
             Self::Name(text) | Self::Store(text) => {
                 return Ok(Box::new(StoreSink::new(reach.store()?, vec![parse_name(text)?])));
             }
             Self::Registry(name) => {
+                let options = reach.world.push_options(name.registry(), move_tag, reach.store()?)?;
                 let tags = name.tag().map(Into::into).into_iter().collect();
-                let sink = RegistrySink::new(reach.registries()?, name.into(), tags, pushing.0);
-                return Ok(Box::new(sink.watched(pushing.1)));
+                let sink = RegistrySink::new(reach.registries()?, name.into(), tags, options);
+                return Ok(Box::new(sink.watched(watch)));
             }
             Self::Daemon(name) => {
                 let program = super::daemon::find(None, reach.world)?;

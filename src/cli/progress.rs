@@ -14,6 +14,7 @@ use lith::transport::Arrival;
 
 use super::error::{Shown, tell, told};
 use super::format::plain_json;
+use super::log::{Diverted, Way, divert};
 
 /// `--progress`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -54,6 +55,7 @@ pub(crate) struct Progress {
     mode: Mode,
     live: MultiProgress,
     running: Mutex<Vec<(String, ProgressBar)>>,
+    _records: Diverted,
 }
 
 impl Progress {
@@ -63,7 +65,13 @@ impl Progress {
             Mode::Auto => Mode::Plain,
             mode => mode,
         };
-        Self { mode, live: MultiProgress::new(), running: Mutex::default() }
+        let live = MultiProgress::new();
+        let records = divert(match mode {
+            Mode::Tty => Way::Above(live.clone()),
+            Mode::Json => Way::Json,
+            Mode::Auto | Mode::Plain | Mode::Quiet => Way::Plain,
+        });
+        Self { mode, live, running: Mutex::default(), _records: records }
     }
 
     /// Shows what is wrong with a Buildfile, or could be better.

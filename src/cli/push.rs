@@ -74,8 +74,8 @@ fn push(
         Some(platform) => Artifact::Image(load(&*source, source.root(), &platform)?),
         None => load_all(&*source, source.root())?,
     };
-    let options = reach.push_options(args.move_tag)?;
-    let pushing = Pushing { registries: reach.registries()?, options, store: reach.store()? };
+    let (registries, store) = (reach.registries()?, reach.store()?);
+    let pushing = Pushing { registries, world, move_tag: args.move_tag, store };
     Ok((pushing.push(&artifact, &*source, &names, progress)?, names))
 }
 

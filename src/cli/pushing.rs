@@ -5,13 +5,18 @@ use lith::image::{Artifact, Blobs};
 use lith::oci::{Digest, Reference, Repository};
 use lith::store::Store;
 use lith::transport::Sink as _;
-use lith::transport::registry::{PushOptions, Registries, RegistrySink};
+use lith::transport::registry::{Registries, RegistrySink};
+
+use super::World;
 
 /// The way to registries, and how it is taken.
 #[derive(Debug)]
 pub(super) struct Pushing<'a> {
     pub(super) registries: &'a Registries,
-    pub(super) options: PushOptions,
+    /// For what is known of each registry.
+    pub(super) world: &'a World,
+    /// `--move-tag`
+    pub(super) move_tag: bool,
     /// Gets to know which repositories have which of its blobs.
     pub(super) store: &'a Store,
 }
@@ -28,7 +33,8 @@ impl Pushing<'_> {
         let reported = Reported(report);
         let mut digest = artifact.digest();
         for (repository, tags) in by_repository(names) {
-            let sink = RegistrySink::new(self.registries, repository.clone(), tags, self.options.clone());
+            let options = self.world.push_options(&repository.registry, self.move_tag, self.store)?;
+            let sink = RegistrySink::new(self.registries, repository.clone(), tags, options);
             digest = sink.watched(&reported).put(artifact, blobs)?;
             self.note(artifact, &repository);
         }

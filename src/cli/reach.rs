@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use lith::oci::Reference;
 use lith::store::Store;
-use lith::transport::registry::{PushOptions, Registries, RegistrySource};
+use lith::transport::registry::{Registries, RegistrySource};
 
 use super::error::Hinted;
 use super::{Seen, World};
@@ -51,10 +51,6 @@ impl<'a> Reach<'a> {
     pub(super) fn remote(&self, name: &Reference) -> anyhow::Result<RegistrySource<'_>> {
         let source = RegistrySource::open(self.registries()?, name)?;
         Ok(source.ok_or_else(|| not_there(name))?)
-    }
-
-    pub(super) fn push_options(&self, move_tag: bool) -> anyhow::Result<PushOptions> {
-        Ok(self.world.push_options(self.store()?, move_tag))
     }
 }
 

@@ -12,6 +12,7 @@ mod delete;
 mod error;
 mod keychain;
 mod listing;
+mod name;
 mod pull;
 mod push;
 mod ranges;
@@ -23,7 +24,11 @@ mod tries;
 
 pub use complaint::Complaint;
 pub use error::RegistryError;
-pub use keychain::{Credential, Keychain, KeychainError, NoKeychain};
+pub use keychain::{
+    AuthFile, Credential, CredentialFile, CredentialFiles, Helpers, Kept, Keychain, KeychainError,
+    NoKeychain, ParseAuthError,
+};
+pub use name::registry_name;
 pub use pull::RegistrySource;
 pub use push::{MovePolicy, PushOptions, RegistrySink};
 pub use settings::{HostSettings, Settings};
