@@ -100,6 +100,11 @@ impl Outside {
         reference: &Reference,
         registries: &Registries,
     ) -> Result<Origin, ResolveError> {
+        // One build gets one answer, however often and for how many platforms it asks.
+        let asked = reference.to_string();
+        if let Some(root) = lock(&self.asked).get(&asked) {
+            return Ok(Origin::Registry(reference.into(), root.clone()));
+        }
         let failed = |error: RegistryError| {
             let (name, source) = (name.to_owned(), error.into());
             match self.contexts.pull && reference.digest().is_none() {
@@ -112,9 +117,7 @@ impl Outside {
             name: name.to_owned(),
             registry: reference.registry().to_owned(),
         })?;
-        if reference.digest().is_none() {
-            lock(&self.unpinned).insert((name.to_owned(), root.digest().to_string()));
-        }
+        lock(&self.asked).insert(asked, root.clone());
         Ok(Origin::Registry(reference.into(), root))
     }
 
@@ -138,6 +141,19 @@ impl Outside {
         Ok(found.clone())
     }
 
+    /// Says what registries have answered for tags: it may be another answer the next time.
+    pub(super) fn tell_unpinned(&self, report: &dyn Report) {
+        let asked = lock(&self.asked);
+        let names = asked.iter().filter_map(|(name, root)| Some((name.parse::<Reference>().ok()?, root)));
+        for (name, root) in names.filter(|(name, _)| name.digest().is_none()) {
+            let (name, digest) = (name.familiar(), root.digest());
+            let text = format!(
+                "note: `{name}` is not pinned: another build may get another image; this one got {digest}"
+            );
+            report.report(Event::Input { text: &text });
+        }
+    }
+
     /// Brings the layers here that are read, or that go into the image; those not, if it is only to be pushed.
     pub(super) fn fetch_images(
         &self,
@@ -146,12 +162,6 @@ impl Outside {
         trees: bool,
         report: &dyn Report,
     ) -> Result<(), OutsideError> {
-        for (name, digest) in std::mem::take(&mut *lock(&self.unpinned)) {
-            let text = format!(
-                "note: `{name}` is not pinned: another build may get another image; this one got {digest}"
-            );
-            report.report(Event::Input { text: &text });
-        }
         let read = stages_read(plan, trees);
         let exported: BTreeSet<_> = plan.chain(plan.target).collect();
         for id in plan.needed() {
@@ -189,7 +199,8 @@ impl Outside {
     /// All that is in what was built: from the store, or from where its base is.
     pub fn blobs(&self) -> Result<BuiltBlobs<'_>, OutsideError> {
         let images = lock(&self.images);
-        let sources = images.values().map(|Found { image, origin }| {
+        let is_elsewhere = |found: &&Found| found.image.layers.iter().any(|layer| !self.store.has(&layer.digest()));
+        let sources = images.values().filter(is_elsewhere).map(|Found { image, origin }| {
             let layers = image.layers.iter().map(crate::layer::Layer::digest).collect();
             Ok((layers, self.image_source(origin)?))
         });

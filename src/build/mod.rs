@@ -100,6 +100,7 @@ pub fn build(
         plans.push(lower(&file, request, platform, outside, warn)?);
     }
     outside.warn_of_unused(report);
+    outside.tell_unpinned(report);
     for plan in &plans {
         outside.fetch(plan, request, source.name(), report)?;
     }

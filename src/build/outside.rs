@@ -18,7 +18,7 @@ use crate::context::{ContextError, ContextSpec, Modes, Options, ignore_file};
 use crate::exec::{Event, InputError, Inputs, Report};
 use crate::http::{Http, shown};
 use crate::image::Image;
-use crate::oci::{Digest, Pinned, Platform, Reference};
+use crate::oci::{Descriptor, Digest, Pinned, Platform, Reference};
 use crate::plan::{
     Base, ContextName, CopySource, Git, Named, Op, Pin, Plan, Resolve, ResolveError, ResolvedImage, Stage,
     Step, TreeRef, Url,
@@ -57,8 +57,8 @@ pub struct Outside {
     opened: Mutex<BTreeMap<ContextName, Arc<Opened>>>,
     /// By digest.
     pub(super) images: Mutex<BTreeMap<Digest, Found>>,
-    /// Names that a registry was asked for, each with the digest that it gave.
-    pub(super) unpinned: Mutex<BTreeSet<(String, String)>>,
+    /// What registries have answered, by name.
+    pub(super) asked: Mutex<BTreeMap<String, Descriptor>>,
     /// The named contexts that the Buildfile speaks of.
     used: Mutex<BTreeSet<String>>,
     /// What was fetched, each by what the plan says of it.
@@ -101,7 +101,7 @@ impl Outside {
             build_file: OnceLock::new(),
             opened: Mutex::default(),
             images: Mutex::default(),
-            unpinned: Mutex::default(),
+            asked: Mutex::default(),
             used: Mutex::default(),
             urls: Mutex::default(),
             repositories: Mutex::default(),

@@ -24,7 +24,7 @@ pub(super) const NO_RUN: &str =
     "have what the step makes made outside, and `COPY` it; `--target` builds a stage without it";
 
 /// For a registry that doesn't know who asks.
-pub(super) const LOGIN: &str = "`lith login REGISTRY` keeps a credential for it";
+pub(super) const LOGIN: &str = "is the name right? If it is, `lith login REGISTRY` keeps a credential";
 
 const FSCK: &str = "`lith fsck` says what is damaged, and how it can be mended";
 const OTHER_OUTPUT: &str = "write an archive with `-o type=docker,dest=FILE` instead";

@@ -68,12 +68,12 @@ fn push_too(outputs: &mut Vec<Output>) {
     if let Some(output) = into_store {
         output.kind = OutputKind::Image { push: true };
     } else if !outputs.iter().any(|output| is_push(&output.kind)) {
-        outputs.push(plain(OutputKind::Registry));
+        outputs.push(plain(OutputKind::Registry { by_digest: false }));
     }
 }
 
 fn is_push(kind: &OutputKind) -> bool {
-    matches!(kind, OutputKind::Registry | OutputKind::Image { push: true })
+    matches!(kind, OutputKind::Registry { .. } | OutputKind::Image { push: true })
 }
 
 /// An archive on a terminal helps nobody.
@@ -98,7 +98,7 @@ fn sending(output: Output, args: &Args, tags: &[Reference], world: &World) -> an
     names.extend(output.names.iter().filter(|name| !tags.contains(name)).cloned());
     let daemon = match &output.kind {
         OutputKind::Docker { context } => Some(daemon::find(context.as_deref(), world)?),
-        OutputKind::Image { .. } | OutputKind::Registry => {
+        OutputKind::Image { .. } | OutputKind::Registry { .. } => {
             if names.is_empty() {
                 return Err(Hinted::usage("the image needs a name: `-t NAME`, or `name=NAME` in `-o`").into());
             }
@@ -166,7 +166,7 @@ impl Sending {
 
     /// Whether it goes to a registry and nowhere else.
     pub(super) fn is_pushed_only(&self) -> bool {
-        self.output.kind == OutputKind::Registry
+        matches!(self.output.kind, OutputKind::Registry { .. })
     }
 
     pub(super) fn names(&self) -> &[Reference] {
@@ -184,7 +184,12 @@ impl Sending {
                     way.pushing.push(artifact, way.blobs, &self.names, report)?;
                 }
             }
-            OutputKind::Registry => drop(way.pushing.push(artifact, way.blobs, &self.names, report)?),
+            OutputKind::Registry { by_digest: true } => {
+                way.pushing.push_untagged(artifact, way.blobs, &self.names, report)?;
+            }
+            OutputKind::Registry { by_digest: false } => {
+                way.pushing.push(artifact, way.blobs, &self.names, report)?;
+            }
             OutputKind::Layout(folder) => drop(LayoutSink::new(folder, names()).put(artifact, store)?),
             OutputKind::OciArchive(to) => {
                 drop(OciArchiveSink::new(to.clone(), names()).put(artifact, store)?);
@@ -232,7 +237,11 @@ impl Sending {
             OutputKind::Image { push: true } => {
                 format!("named {} in the store, and pushed", names.join(", "))
             }
-            OutputKind::Registry => format!("pushed {}", names.join(", ")),
+            OutputKind::Registry { by_digest: true } => {
+                let names: Vec<String> = self.names.iter().map(Reference::name).collect();
+                format!("pushed to {}, without a tag", names.join(", "))
+            }
+            OutputKind::Registry { by_digest: false } => format!("pushed {}", names.join(", ")),
             OutputKind::Layout(folder) => format!("wrote the layout {}", path(folder)),
             OutputKind::OciArchive(file) | OutputKind::DockerArchive(file) => {
                 format!("wrote the archive {}", to(file))

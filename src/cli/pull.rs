@@ -48,7 +48,11 @@ pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
     let names = args.names.iter().map(|name| parse_remote(name)).collect::<anyhow::Result<Vec<_>>>()?;
     let platform = match args.all_platforms {
         true => None,
-        false => Some(args.platform.get()?.unwrap_or_default()),
+        false => match args.platform.get()? {
+            Some(platform) => Some(platform),
+            // As for a build: DOCKER_DEFAULT_PLATFORM counts.
+            None => Some(super::build::platforms(&[], world)?.pop().unwrap_or_default()),
+        },
     };
     let progress = args.progress.start();
     let reach = Reach::writing(world)?;

@@ -30,9 +30,31 @@ impl Pushing<'_> {
         names: &[Reference],
         report: &dyn Report,
     ) -> anyhow::Result<Digest> {
+        self.push_to(by_repository(names), artifact, blobs, report)
+    }
+
+    /// To the repositories of these names, under the digest alone.
+    pub(super) fn push_untagged(
+        &self,
+        artifact: &Artifact,
+        blobs: &dyn Blobs,
+        names: &[Reference],
+        report: &dyn Report,
+    ) -> anyhow::Result<Digest> {
+        let untagged = by_repository(names).into_iter().map(|(repository, _)| (repository, Vec::new()));
+        self.push_to(untagged.collect(), artifact, blobs, report)
+    }
+
+    fn push_to(
+        &self,
+        repositories: Vec<(Repository, Vec<String>)>,
+        artifact: &Artifact,
+        blobs: &dyn Blobs,
+        report: &dyn Report,
+    ) -> anyhow::Result<Digest> {
         let reported = Reported(report);
         let mut digest = artifact.digest();
-        for (repository, tags) in by_repository(names) {
+        for (repository, tags) in repositories {
             let options = self.world.push_options(&repository.registry, self.move_tag, self.store)?;
             let sink = RegistrySink::new(self.registries, repository.clone(), tags, options);
             digest = sink.watched(&reported).put(artifact, blobs)?;
