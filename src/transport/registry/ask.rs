@@ -6,7 +6,7 @@ use ureq::http::Method;
 
 use super::answer::Answer;
 use super::call::{Body, Call, To};
-use super::{RegistryError, Repository};
+use super::{Complaint, RegistryError, Repository};
 use crate::http::Url;
 use crate::oci::Digest;
 
@@ -93,6 +93,11 @@ impl Answer {
             Ok(None) => Err(RegistryError::TooLarge { doing, host, limit }),
             Err(error) => Err(RegistryError::Answer { doing, host, error }),
         }
+    }
+
+    /// What an answer that was expected, but is no success, has to say.
+    pub(super) fn complaint(mut self) -> String {
+        Complaint::of(&mut self).to_string()
     }
 
     /// Reads the body that nobody needs, if it is short, so that the connection can be used again.

@@ -15,7 +15,7 @@ impl Registries {
         let digest = name.digest().map(ToString::to_string);
         let path = format!("manifests/{}", digest.as_deref().or(name.tag()).unwrap_or("latest"));
         let doing = format!("deleting `{name}`");
-        let mut call = Call::new(Method::DELETE, &repository, path).expecting(&[400, 404, 405, 501]);
+        let mut call = Call::at(Method::DELETE, &repository, path, &doing).expecting(&[400, 404, 405, 501]);
         call.access.delete = true;
         let answer = self.call(call)?;
         let (status, host) = (answer.status, repository.registry.clone());

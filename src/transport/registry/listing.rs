@@ -48,7 +48,8 @@ impl Registries {
             }
             take(Page { bytes, filtered })?;
             let Some(next) = next else { return Ok(true) };
-            answer = self.call(Call::following(Method::GET, repository, &next, doing).header("accept", accept))?;
+            answer =
+                self.call(Call::following(Method::GET, repository, &next, doing).header("accept", accept))?;
         }
         Err(RegistryError::Endless { doing: doing.to_owned(), host: repository.registry.clone() })
     }

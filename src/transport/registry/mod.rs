@@ -19,6 +19,8 @@ mod referrers;
 mod resolve;
 mod settings;
 mod tags;
+#[cfg(test)]
+mod testing;
 mod tries;
 
 pub use complaint::Complaint;

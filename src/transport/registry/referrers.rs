@@ -78,7 +78,8 @@ impl Registries {
             entries.push(referrer.clone());
             let bytes = index(once(entries));
             let path = format!("manifests/{tag}");
-            let call = Call::at(Method::PUT, repository, path, &doing).pushing().body(INDEX, Body::Bytes(&bytes));
+            let call =
+                Call::at(Method::PUT, repository, path, &doing).pushing().body(INDEX, Body::Bytes(&bytes));
             self.call(call)?.drain();
         }
         // The last write may be there; if it isn't, somebody writes without end.

@@ -39,7 +39,11 @@ impl Registries {
         }
         let get = Call::at(Method::GET, &repository, &path, &doing).accepting_manifests();
         let answer = self.call(get.expecting(&[404]))?;
-        if answer.status == 404 { Ok(None) } else { read(&doing, &repository, answer, name.digest()).map(Some) }
+        if answer.status == 404 {
+            Ok(None)
+        } else {
+            read(&doing, &repository, answer, name.digest()).map(Some)
+        }
     }
 
     /// The digest that the registry itself has for a tag or digest, whatever it is that is called so.
@@ -85,7 +89,12 @@ fn announced(
 }
 
 /// The descriptor of what was sent.
-fn read(doing: &str, repository: &Repository, answer: Answer, wanted: Option<&Digest>) -> Result<Descriptor, RegistryError> {
+fn read(
+    doing: &str,
+    repository: &Repository,
+    answer: Answer,
+    wanted: Option<&Digest>,
+) -> Result<Descriptor, RegistryError> {
     let (media_type, said) = (answer.media_type().unwrap_or_default(), answer.digest());
     refuse_schema1(doing, &media_type)?;
     let bytes = answer.bytes(doing, repository, MAX_MANIFEST)?;
@@ -102,7 +111,12 @@ fn read(doing: &str, repository: &Repository, answer: Answer, wanted: Option<&Di
 }
 
 /// What a document calls itself, where the registry doesn't say it.
-fn document_type(doing: &str, repository: &Repository, announced: &str, bytes: &[u8]) -> Result<MediaType, RegistryError> {
+fn document_type(
+    doing: &str,
+    repository: &Repository,
+    announced: &str,
+    bytes: &[u8],
+) -> Result<MediaType, RegistryError> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Document {
@@ -113,7 +127,9 @@ fn document_type(doing: &str, repository: &Repository, announced: &str, bytes: &
         return Ok(MediaType::from(announced));
     }
     let own = match serde_json::from_slice(bytes) {
-        Ok(Document { schema_version: 1, .. }) => return Err(RegistryError::Schema1 { doing: doing.to_owned() }),
+        Ok(Document { schema_version: 1, .. }) => {
+            return Err(RegistryError::Schema1 { doing: doing.to_owned() });
+        }
         Ok(Document { media_type, .. }) => media_type,
         Err(_) => None,
     };

@@ -46,7 +46,8 @@ impl<'a> Resuming<'a> {
 
     /// The body from where we are.
     fn ask(&self) -> io::Result<Box<dyn Read + Send>> {
-        let mut call = Call::at(Method::GET, self.repository, &self.path, self.doing()).header("accept-encoding", "identity");
+        let mut call = Call::at(Method::GET, self.repository, &self.path, self.doing())
+            .header("accept-encoding", "identity");
         if MANIFESTS.contains(&self.media_type.as_str()) {
             // Some registries convert manifests to what they think is wanted.
             call = call.header("accept", &self.media_type);
@@ -89,13 +90,18 @@ impl<'a> Resuming<'a> {
     }
 
     fn wrong(&self, why: String) -> io::Error {
-        io::Error::new(io::ErrorKind::InvalidData, RegistryError::protocol(&self.doing(), self.repository, why))
+        io::Error::new(
+            io::ErrorKind::InvalidData,
+            RegistryError::protocol(&self.doing(), self.repository, why),
+        )
     }
 
     /// What was longer than its descriptor says would be cut, and then be right: it is a fault all the same.
     fn end(&mut self) -> io::Result<usize> {
         match self.body.take().map(|mut body| body.read(&mut [0])) {
-            Some(Ok(1..)) => Err(self.wrong(format!("it has more than the {} bytes that its descriptor says", self.size))),
+            Some(Ok(1..)) => {
+                Err(self.wrong(format!("it has more than the {} bytes that its descriptor says", self.size)))
+            }
             _ => Ok(0),
         }
     }

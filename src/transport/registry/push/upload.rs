@@ -1,0 +1,202 @@
+//! Sending a blob's bytes, and going on after a break from where the registry is.
+
+use std::io::{self, Read};
+
+use ureq::http::Method;
+
+use super::Sent;
+use super::blob::{Outcome, Transfer};
+use super::note::Note;
+use super::session::Session;
+use crate::transport::TransportError;
+use crate::transport::registry::RegistryError;
+use crate::transport::registry::call::{Body, Call};
+use crate::transport::registry::tries::Tries;
+
+/// Up to here a blob goes with the request that commits it, and begins anew after a break.
+const MONOLITHIC: u64 = 1 << 20;
+/// The pieces that a blob goes in where it can't go as a whole: below the limits in front of registries.
+const CHUNK: u64 = 32 << 20;
+/// A registry that takes no more than this at once is none.
+const LEAST_CHUNK: u64 = 64 << 10;
+
+const BYTES: &str = "application/octet-stream";
+
+/// The blob's reader, and how far it is.
+struct At<'a> {
+    reader: Box<dyn Read + 'a>,
+    at: u64,
+}
+
+/// What became of a piece.
+enum Piece {
+    Taken,
+    /// It is larger than something on the way lets through.
+    TooLarge,
+    Lost(String),
+    Broken(RegistryError),
+}
+
+impl Transfer<'_> {
+    pub(super) fn upload(&self, session: Session, note: &mut Note) -> Result<Outcome, TransportError> {
+        match self.sent {
+            Sent::Document(_, bytes) if session.offset == 0 => Ok(self.commit(session, bytes)?),
+            Sent::Blob(_) | Sent::Document(..) if self.size <= MONOLITHIC && session.offset == 0 => {
+                let mut bytes = Vec::new();
+                self.source(0)?.reader.read_to_end(&mut bytes).map_err(|error| self.unreadable(error))?;
+                Ok(self.commit(session, &bytes)?)
+            }
+            _ => self.stream(session, note),
+        }
+    }
+
+    fn stream(&self, mut session: Session, note: &mut Note) -> Result<Outcome, TransportError> {
+        let mut chunk = session.min_chunk.map_or(u64::MAX, |least| least.max(CHUNK));
+        let (mut tries, mut source, mut careful) = (Tries::default(), None, false);
+        while session.offset < self.size {
+            note.write(&session.url);
+            let before = session.offset;
+            let piece = self.send_piece(&mut session, &mut source, chunk, careful)?;
+            let broken = match piece {
+                Piece::Taken if session.offset > before => {
+                    tries.progress();
+                    continue;
+                }
+                Piece::Taken => RegistryError::lost(&self.doing(), self.repository(), "no byte is kept"),
+                Piece::TooLarge
+                    if chunk <= LEAST_CHUNK || session.min_chunk.is_some_and(|least| chunk <= least) =>
+                {
+                    let why = format!("pieces of {chunk} bytes are too large for it");
+                    return Err(RegistryError::protocol(&self.doing(), self.repository(), why).into());
+                }
+                Piece::TooLarge => {
+                    chunk = smaller(chunk, self.size - before, session.min_chunk);
+                    RegistryError::lost(&self.doing(), self.repository(), "what it is sent is too large")
+                }
+                Piece::Lost(why) => return Ok(Outcome::Lost(why)),
+                Piece::Broken(error) => error,
+            };
+            log::debug!("{}: broken off: {broken}", self.doing());
+            source = None;
+            let Some(now) = self.status(&session)? else { return Ok(Outcome::Lost(broken.to_string())) };
+            session = Session { min_chunk: session.min_chunk, ..now };
+            if session.offset > before {
+                tries.progress();
+            } else {
+                careful = true;
+            }
+            if !tries.again() {
+                return Err(broken.into());
+            }
+        }
+        note.write(&session.url);
+        Ok(self.commit(session, &[])?)
+    }
+
+    /// Sends up to `chunk` bytes from where the session is. When `careful`, the registry is let refuse them before
+    /// they are sent: one that answers and hangs up in the middle is never heard.
+    fn send_piece<'s>(
+        &'s self,
+        session: &mut Session,
+        source: &mut Option<At<'s>>,
+        chunk: u64,
+        careful: bool,
+    ) -> Result<Piece, TransportError> {
+        let (first, length) = (session.offset, chunk.min(self.size - session.offset));
+        let mut at = match source.take() {
+            Some(at) if at.at == first => at,
+            _ => self.source(first)?,
+        };
+        let mut call =
+            Call::following(Method::PATCH, self.repository(), &session.url, self.doing()).pushing();
+        if length < self.size {
+            call = call.header("content-range", format!("{first}-{}", first + length - 1));
+        }
+        if careful {
+            call = call.header("expect", "100-continue");
+        }
+        let mut reader = Watched { inner: at.reader.by_ref().take(length), error: None };
+        let result = self.sink.registries.call(
+            call.body(BYTES, Body::Reader { length, reader: &mut reader }).expecting(&[400, 404, 413, 416]),
+        );
+        if let Some(error) = reader.error {
+            return Err(self.unreadable(error));
+        }
+        let answer = match result {
+            Ok(answer) => answer,
+            Err(error) if is_passing(&error) => return Ok(Piece::Broken(error)),
+            Err(error) => return Err(error.into()),
+        };
+        let status = answer.status;
+        let why = || format!("it answered {status} in the middle");
+        match status {
+            413 => return Ok(Piece::TooLarge),
+            400 | 404 => return Ok(Piece::Lost(why())),
+            416 => {
+                return Ok(Piece::Broken(RegistryError::protocol(&self.doing(), self.repository(), why())));
+            }
+            _ => {}
+        }
+        let has = session.moved(&answer).unwrap_or(first + length);
+        answer.drain();
+        if has > first + length {
+            return Ok(Piece::Lost(format!("it has {has} bytes of {} that were sent", first + length)));
+        }
+        session.offset = has;
+        at.at = first + length;
+        *source = Some(at);
+        Ok(Piece::Taken)
+    }
+
+    /// The blob from a byte on, verified from the first, so that what is wrong there is told as such.
+    fn source(&self, offset: u64) -> Result<At<'_>, TransportError> {
+        let mut reader: Box<dyn Read + '_> = match self.sent {
+            Sent::Blob(blob) => self.blobs.open(blob).map_err(|error| self.unreadable(error))?,
+            Sent::Document(_, bytes) => Box::new(*bytes),
+        };
+        let skipped = io::copy(&mut reader.by_ref().take(offset), &mut io::sink());
+        skipped.map_err(|error| self.unreadable(error))?;
+        Ok(At { reader, at: offset })
+    }
+
+    fn unreadable(&self, error: io::Error) -> TransportError {
+        TransportError::Io {
+            what: format!("reading blob `{}`, to push it to `{}`", self.digest, self.repository()),
+            error,
+        }
+    }
+}
+
+/// The next size to try, of which there are at least two.
+fn smaller(chunk: u64, left: u64, least: Option<u64>) -> u64 {
+    let half = chunk.min(left).div_ceil(2).min(CHUNK);
+    half.max(LEAST_CHUNK).max(least.unwrap_or(0))
+}
+
+/// Whether it may go better the next time.
+pub(super) fn is_passing(error: &RegistryError) -> bool {
+    match error {
+        RegistryError::Connect { .. } | RegistryError::Timeout { .. } => true,
+        error => {
+            error.is_resumable() || matches!(error.status(), Some(401 | 408 | 429 | 500 | 502 | 503 | 504))
+        }
+    }
+}
+
+/// Remembers that it was the reading that failed, and not the sending.
+struct Watched<R> {
+    inner: R,
+    error: Option<io::Error>,
+}
+
+impl<R: Read> Read for Watched<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.inner.read(buffer).map_err(|error| {
+            let told = io::Error::new(error.kind(), error.to_string());
+            if error.kind() != io::ErrorKind::Interrupted {
+                self.error = Some(error);
+            }
+            told
+        })
+    }
+}
