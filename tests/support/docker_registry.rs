@@ -102,6 +102,20 @@ impl DockerRegistry {
         found.into_iter().map(|hex| format!("sha256:{hex}")).collect()
     }
 
+    /// The digests that were committed by uploads, in order: each as often as it was.
+    pub(crate) fn commits(&self) -> Vec<String> {
+        let log = std::fs::read_to_string(self.dir.path().join("log")).unwrap();
+        let digest = |line: &str| {
+            let (_, rest) = line.split_once("\"PUT ")?;
+            let (target, rest) = rest.split_once(" HTTP/")?;
+            let query = target.contains("/blobs/uploads/").then(|| target.split_once("digest=")).flatten()?.1;
+            let status = rest.split_whitespace().nth(1)?;
+            let digest = query.split('&').next()?.replace("%3A", ":");
+            (status == "201").then_some(digest)
+        };
+        log.lines().filter_map(digest).collect()
+    }
+
     fn blob(&self, hex: &str) -> PathBuf {
         let blobs = self.dir.path().join("storage/docker/registry/v2/blobs/sha256");
         blobs.join(&hex[..2]).join(hex).join("data")
@@ -147,7 +161,7 @@ fn config(dir: &Path, address: SocketAddr, secret: bool, tokens: Option<&TokenSe
     let dir = dir.display();
     let mut text = format!(
         "version: 0.1\n\
-         log: {{ level: warn, accesslog: {{ disabled: true }} }}\n\
+         log: {{ level: warn }}\n\
          storage: {{ filesystem: {{ rootdirectory: {dir}/storage }}, delete: {{ enabled: true }} }}\n\
          http:\n  addr: {address}\n  tls: {{ certificate: {dir}/registry.crt, key: {dir}/registry.key }}\n"
     );

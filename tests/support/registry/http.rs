@@ -204,6 +204,14 @@ impl Body<'_> {
         Ok(bytes)
     }
 
+    /// Reads what is left; `false` if the other side waits for a word before it sends it.
+    pub(crate) fn drain(&mut self) -> io::Result<bool> {
+        if self.continues {
+            return Ok(false);
+        }
+        io::copy(self, &mut io::sink()).map(|_| true)
+    }
+
     fn next_chunk(&mut self) -> io::Result<()> {
         let line = self.connection.line()?;
         let size = line.split(';').next().unwrap_or_default();
