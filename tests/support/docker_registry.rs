@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::programs::find;
-use super::registry::tls::{Authority, Identity};
+use super::registry::tls::Authority;
 use super::token_server::TokenServer;
 
 /// `crypt` of [`super::registry::PASSWORD`] for [`super::registry::USER`]: docker-registry takes bcrypt only.
@@ -28,9 +28,6 @@ pub(crate) struct DockerRegistry {
     program: PathBuf,
     address: SocketAddr,
     child: Child,
-    /// Without it, uploads don't survive a restart.
-    secret: bool,
-    access: Access,
     tokens: Option<TokenServer>,
 }
 
@@ -45,11 +42,11 @@ impl DockerRegistry {
         std::fs::write(dir.path().join("registry.crt"), identity.certificate_pem()).unwrap();
         std::fs::write(dir.path().join("registry.key"), identity.key_pem()).unwrap();
         std::fs::write(dir.path().join("htpasswd"), HTPASSWD).unwrap();
-        let tokens = (access == Access::Token).then(|| tokens(&authority, identity));
+        let tokens = (access == Access::Token).then(|| TokenServer::start(&identity, &authority, SERVICE));
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|l| l.local_addr()).unwrap();
         let child =
             Self::spawn(&program, dir.path(), address, &config(dir.path(), address, true, tokens.as_ref()));
-        Some(Self { dir, program, address, child, secret: true, access, tokens })
+        Some(Self { dir, program, address, child, tokens })
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -82,7 +79,6 @@ impl DockerRegistry {
     /// Kills it and starts it anew, on the same port and storage. It knows its uploads again only with `secret`.
     pub(crate) fn restart(&mut self, secret: bool) {
         self.stop();
-        self.secret = secret;
         let config = config(self.dir.path(), self.address, secret, self.tokens.as_ref());
         self.child = Self::spawn(&self.program, self.dir.path(), self.address, &config);
     }
@@ -151,10 +147,6 @@ impl Drop for DockerRegistry {
     fn drop(&mut self) {
         self.stop();
     }
-}
-
-fn tokens(authority: &Authority, identity: Identity) -> TokenServer {
-    TokenServer::start(identity, authority, SERVICE)
 }
 
 fn config(dir: &Path, address: SocketAddr, secret: bool, tokens: Option<&TokenServer>) -> String {

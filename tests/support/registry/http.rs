@@ -135,14 +135,20 @@ impl Connection {
             }
             thread::sleep(pause);
         }
-        while sending.endless {
-            self.write(&[b' '; 16 << 10])?;
-            thread::sleep(pause);
+        if sending.endless {
+            return self.send_for_ever(pause);
         }
         match end {
             Some(End::Reset) => Err(io::ErrorKind::ConnectionReset.into()),
             Some(End::Close) => Err(io::ErrorKind::ConnectionAborted.into()),
             None => Ok(()),
+        }
+    }
+
+    fn send_for_ever(&mut self, pause: Duration) -> io::Result<()> {
+        loop {
+            self.write(&[b' '; 16 << 10])?;
+            thread::sleep(pause);
         }
     }
 
