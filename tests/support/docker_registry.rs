@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::programs::find;
-use super::registry::tls::{Authority, Identity};
+use super::registry::tls::Authority;
 use super::token_server::TokenServer;
 
 /// `crypt` of [`super::registry::PASSWORD`] for [`super::registry::USER`]: docker-registry takes bcrypt only.
@@ -28,9 +28,6 @@ pub(crate) struct DockerRegistry {
     program: PathBuf,
     address: SocketAddr,
     child: Child,
-    /// Without it, uploads don't survive a restart.
-    secret: bool,
-    access: Access,
     tokens: Option<TokenServer>,
 }
 
@@ -45,11 +42,11 @@ impl DockerRegistry {
         std::fs::write(dir.path().join("registry.crt"), identity.certificate_pem()).unwrap();
         std::fs::write(dir.path().join("registry.key"), identity.key_pem()).unwrap();
         std::fs::write(dir.path().join("htpasswd"), HTPASSWD).unwrap();
-        let tokens = (access == Access::Token).then(|| tokens(&authority, identity));
+        let tokens = (access == Access::Token).then(|| TokenServer::start(&identity, &authority, SERVICE));
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|l| l.local_addr()).unwrap();
         let child =
             Self::spawn(&program, dir.path(), address, &config(dir.path(), address, true, tokens.as_ref()));
-        Some(Self { dir, program, address, child, secret: true, access, tokens })
+        Some(Self { dir, program, address, child, tokens })
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -82,7 +79,6 @@ impl DockerRegistry {
     /// Kills it and starts it anew, on the same port and storage. It knows its uploads again only with `secret`.
     pub(crate) fn restart(&mut self, secret: bool) {
         self.stop();
-        self.secret = secret;
         let config = config(self.dir.path(), self.address, secret, self.tokens.as_ref());
         self.child = Self::spawn(&self.program, self.dir.path(), self.address, &config);
     }
@@ -100,6 +96,20 @@ impl DockerRegistry {
         found.retain(|hex| self.blob(hex).is_file());
         found.sort();
         found.into_iter().map(|hex| format!("sha256:{hex}")).collect()
+    }
+
+    /// The digests that were committed by uploads, in order: each as often as it was.
+    pub(crate) fn commits(&self) -> Vec<String> {
+        let log = std::fs::read_to_string(self.dir.path().join("log")).unwrap();
+        let digest = |line: &str| {
+            let (_, rest) = line.split_once("\"PUT ")?;
+            let (target, rest) = rest.split_once(" HTTP/")?;
+            let query = target.contains("/blobs/uploads/").then(|| target.split_once("digest=")).flatten()?.1;
+            let status = rest.split_whitespace().nth(1)?;
+            let digest = query.split('&').next()?.replace("%3A", ":");
+            (status == "201").then_some(digest)
+        };
+        log.lines().filter_map(digest).collect()
     }
 
     fn blob(&self, hex: &str) -> PathBuf {
@@ -139,15 +149,11 @@ impl Drop for DockerRegistry {
     }
 }
 
-fn tokens(authority: &Authority, identity: Identity) -> TokenServer {
-    TokenServer::start(identity, authority, SERVICE)
-}
-
 fn config(dir: &Path, address: SocketAddr, secret: bool, tokens: Option<&TokenServer>) -> String {
     let dir = dir.display();
     let mut text = format!(
         "version: 0.1\n\
-         log: {{ level: warn, accesslog: {{ disabled: true }} }}\n\
+         log: {{ level: warn }}\n\
          storage: {{ filesystem: {{ rootdirectory: {dir}/storage }}, delete: {{ enabled: true }} }}\n\
          http:\n  addr: {address}\n  tls: {{ certificate: {dir}/registry.crt, key: {dir}/registry.key }}\n"
     );

@@ -33,7 +33,7 @@ struct Mint {
 impl TokenServer {
     pub(crate) const ISSUER: &str = "tests";
 
-    pub(crate) fn start(identity: Identity, authority: &Authority, service: &str) -> Self {
+    pub(crate) fn start(identity: &Identity, authority: &Authority, service: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let mint = Mint::new(authority.identity(&["signer"]), service);

@@ -135,14 +135,20 @@ impl Connection {
             }
             thread::sleep(pause);
         }
-        while sending.endless {
-            self.write(&[b' '; 16 << 10])?;
-            thread::sleep(pause);
+        if sending.endless {
+            return self.send_for_ever(pause);
         }
         match end {
             Some(End::Reset) => Err(io::ErrorKind::ConnectionReset.into()),
             Some(End::Close) => Err(io::ErrorKind::ConnectionAborted.into()),
             None => Ok(()),
+        }
+    }
+
+    fn send_for_ever(&mut self, pause: Duration) -> io::Result<()> {
+        loop {
+            self.write(&[b' '; 16 << 10])?;
+            thread::sleep(pause);
         }
     }
 
@@ -202,6 +208,14 @@ impl Body<'_> {
         let mut bytes = Vec::new();
         self.read_to_end(&mut bytes)?;
         Ok(bytes)
+    }
+
+    /// Reads what is left; `false` if the other side waits for a word before it sends it.
+    pub(crate) fn drain(&mut self) -> io::Result<bool> {
+        if self.continues {
+            return Ok(false);
+        }
+        io::copy(self, &mut io::sink()).map(|_| true)
     }
 
     fn next_chunk(&mut self) -> io::Result<()> {

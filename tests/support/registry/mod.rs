@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 pub(crate) use auth::{Auth, Bearer, PASSWORD, USER};
 pub(crate) use fault::{Fault, What, Where};
-pub(crate) use http::{Head, Response};
+pub(crate) use http::Head;
 pub(crate) use log::{Request, Requests};
 pub(crate) use serve::Server;
 use state::State;

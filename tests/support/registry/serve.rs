@@ -76,11 +76,11 @@ fn exchange(shared: &Shared, connection: &mut Connection, head: &Head) -> io::Re
         body.cut = Some(after);
     }
     let answered = answer(shared, head, &mut body, what.as_ref());
-    let drained = io::copy(&mut body, &mut io::sink());
+    let drained = body.drain();
     let received = body.received;
     shared.log.note(number, |request| request.received = received);
     let response = answered?;
-    drained?;
+    let drained = drained?;
     if matches!(what, Some(What::Reset(Where::Request(_) | Where::Answer))) {
         return Err(io::ErrorKind::ConnectionReset.into());
     }
@@ -89,7 +89,9 @@ fn exchange(shared: &Shared, connection: &mut Connection, head: &Head) -> io::Re
         request.status = Some(response.status);
         request.sent = if head.method == "HEAD" { 0 } else { response.length() };
     });
-    connection.send(head, &response)
+    connection.send(head, &response)?;
+    // What somebody sends who has waited long enough would be taken for a request.
+    if drained { Ok(()) } else { Err(io::ErrorKind::ConnectionAborted.into()) }
 }
 
 fn answer(shared: &Shared, head: &Head, body: &mut Body<'_>, what: Option<&What>) -> io::Result<Response> {
