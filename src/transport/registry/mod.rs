@@ -51,3 +51,6 @@ impl Registries {
         Err(RegistryError::unbuilt(registry, self))
     }
 }
+
+#[cfg(test)]
+mod tests;
