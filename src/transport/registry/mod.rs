@@ -56,3 +56,6 @@ impl Registries {
         Err(RegistryError::unbuilt(registry, self))
     }
 }
+
+#[cfg(test)]
+mod tests;

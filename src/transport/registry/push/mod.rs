@@ -11,6 +11,7 @@ mod session;
 mod tags;
 mod upload;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::{Registries, RegistryError, Repository};
@@ -96,7 +97,10 @@ impl<'a> RegistrySink<'a> {
 impl Sink for RegistrySink<'_> {
     fn put(&mut self, artifact: &Artifact, blobs: &dyn Blobs) -> Result<Digest, TransportError> {
         let digest = artifact.digest();
-        let names = if self.tags.is_empty() { vec![digest.to_string()] } else { self.tags.clone() };
+        let mut names: BTreeSet<String> = self.tags.iter().cloned().collect();
+        if names.is_empty() {
+            names.insert(digest.to_string());
+        }
         let missing = self.judge(&names, &digest)?;
         // What a tag stands for already is whole.
         if missing.len() == names.len() {
