@@ -4,25 +4,41 @@
 //! for and appear nowhere else. A transfer that breaks goes on from where it was.
 
 mod answer;
+mod auth;
 mod call;
+mod challenge;
 mod client;
 mod complaint;
 mod error;
+mod fault;
+mod guard;
+mod host;
 mod keychain;
 mod pull;
 mod push;
+mod redirect;
 mod repository;
+mod retry;
+mod scope;
+mod send;
 mod settings;
+mod tls;
+mod token;
 
+pub use challenge::Challenge;
 pub use complaint::Complaint;
 pub use error::RegistryError;
 pub use keychain::{Credential, Keychain, KeychainError, NoKeychain};
 pub use pull::RegistrySource;
 pub use push::{MovePolicy, PushOptions, RegistrySink};
 pub use repository::Repository;
+pub use retry::Retry;
 pub use settings::{HostSettings, Settings};
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use host::Host;
 
 use crate::oci::{Descriptor, Digest, Reference};
 
@@ -31,11 +47,14 @@ use crate::oci::{Descriptor, Digest, Reference};
 pub struct Registries {
     settings: Settings,
     keychain: Arc<dyn Keychain>,
+    /// Those that have been asked, by name.
+    hosts: Mutex<BTreeMap<String, Arc<Host>>>,
+    system: tls::System,
 }
 
 impl Registries {
     pub fn new(settings: Settings, keychain: Arc<dyn Keychain>) -> Self {
-        Self { settings, keychain }
+        Self { settings, keychain, hosts: Mutex::default(), system: tls::System::default() }
     }
 
     /// What a tag or digest stands for: the descriptor of a manifest or index, its digest verified if need be.
@@ -62,10 +81,5 @@ impl Registries {
     /// Removes a tag, or with a digest a manifest (and so every tag of it).
     pub fn delete(&self, name: &Reference) -> Result<(), RegistryError> {
         Err(RegistryError::unbuilt(name, self))
-    }
-
-    /// Whether the registry lets somebody with this credential in: what `login` asks.
-    pub fn check(&self, registry: &str, _credential: &Credential) -> Result<(), RegistryError> {
-        Err(RegistryError::unbuilt(registry, self))
     }
 }
