@@ -190,3 +190,6 @@ fn is_challenge(answer: &Answer) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -22,6 +22,8 @@ mod retry;
 mod scope;
 mod send;
 mod settings;
+#[cfg(test)]
+mod testing;
 mod tls;
 mod token;
 
@@ -36,6 +38,7 @@ pub use retry::Retry;
 pub use settings::{HostSettings, Settings};
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use host::Host;
@@ -43,7 +46,6 @@ use host::Host;
 use crate::oci::{Descriptor, Digest, Reference};
 
 /// The way to all registries. It keeps connections and tokens, so one is made and shared.
-#[derive(Debug)]
 pub struct Registries {
     settings: Settings,
     keychain: Arc<dyn Keychain>,
@@ -81,5 +83,11 @@ impl Registries {
     /// Removes a tag, or with a digest a manifest (and so every tag of it).
     pub fn delete(&self, name: &Reference) -> Result<(), RegistryError> {
         Err(RegistryError::unbuilt(name, self))
+    }
+}
+
+impl fmt::Debug for Registries {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registries").field("settings", &self.settings).finish_non_exhaustive()
     }
 }
