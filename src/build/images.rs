@@ -199,7 +199,8 @@ impl Outside {
     /// All that is in what was built: from the store, or from where its base is.
     pub fn blobs(&self) -> Result<BuiltBlobs<'_>, OutsideError> {
         let images = lock(&self.images);
-        let is_elsewhere = |found: &&Found| found.image.layers.iter().any(|layer| !self.store.has(&layer.digest()));
+        let is_elsewhere =
+            |found: &&Found| found.image.layers.iter().any(|layer| !self.store.has(&layer.digest()));
         let sources = images.values().filter(is_elsewhere).map(|Found { image, origin }| {
             let layers = image.layers.iter().map(crate::layer::Layer::digest).collect();
             Ok((layers, self.image_source(origin)?))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use lith::store::Store;
 use lith::transport::registry::{
-    CredentialFile, CredentialFiles, MovePolicy, PushOptions, Registries, Settings, registry_name,
+    CredentialFile, CredentialFiles, MovePolicy, PushOptions, Registries, Retry, Settings, registry_name,
 };
 
 use super::World;
@@ -67,6 +67,7 @@ impl World {
             http: self.environment.http(),
             hosts: config.hosts(),
             ca: [&config.ca[..], &self.registry_args.ca].concat(),
+            retry: Retry::default(),
             certs_d: config.certs_d.clone().unwrap_or_else(|| self.environment.certs_d()),
         };
         for host in &self.registry_args.insecure {
