@@ -2,4 +2,5 @@
 
 mod build;
 mod load;
+mod login;
 mod store;
