@@ -1,13 +1,15 @@
-//! One request to a registry, and its answer.
+//! One request to a registry: what is asked, of whom, and what may be done with it.
 
 use std::io::Read;
 
-use ureq::http::{HeaderMap, Method};
+use ureq::http::Method;
 
 use super::Repository;
 
 /// What is asked.
 pub(super) struct Call<'a> {
+    /// A gerund and its object, for errors and logs: "pulling blob `sha256:…` of `host/repo`".
+    pub(super) doing: String,
     pub(super) method: Method,
     pub(super) repository: &'a Repository,
     pub(super) to: To,
@@ -18,7 +20,16 @@ pub(super) struct Call<'a> {
     pub(super) expected: &'a [u16],
 }
 
+impl<'a> Call<'a> {
+    /// A question without headers and body, that asks for no more than to pull.
+    pub(super) fn new(method: Method, repository: &'a Repository, to: To, doing: impl Into<String>) -> Self {
+        let (access, headers, body, expected) = (Access::default(), Vec::new(), Body::Empty, &[] as &[u16]);
+        Self { doing: doing.into(), method, repository, to, access, headers, body, expected }
+    }
+}
+
 /// Where a request goes.
+#[derive(Debug, Clone)]
 pub(super) enum To {
     /// Below `/v2/NAME/` of the repository: `manifests/latest`.
     Path(String),
@@ -27,7 +38,7 @@ pub(super) enum To {
 }
 
 /// What a token has to allow (distribution's token scope).
-#[derive(Default, Clone, Copy)]
+#[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Access<'a> {
     pub(super) push: bool,
     pub(super) delete: bool,
@@ -43,11 +54,8 @@ pub(super) enum Body<'a> {
     Reader { length: u64, reader: &'a mut dyn Read },
 }
 
-/// What came back. The body has not been read, and nothing bounds it but the caller.
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) headers: HeaderMap,
-    /// Where it came from in the end.
-    pub(super) url: String,
-    pub(super) body: Box<dyn Read + Send>,
+impl Body<'_> {
+    pub(super) fn can_be_repeated(&self) -> bool {
+        !matches!(self, Self::Reader { .. })
+    }
 }

@@ -3,15 +3,33 @@
 //! What a registry says is believed only as far as a digest bears it out. Credentials go to the host they were made
 //! for and appear nowhere else. A transfer that breaks goes on from where it was.
 
+mod answer;
+mod auth;
 mod call;
+mod challenge;
+mod client;
+mod complaint;
 mod error;
+mod fault;
+mod guard;
+mod host;
 mod keychain;
 mod name;
 mod pull;
 mod push;
+mod redirect;
 mod repository;
+mod retry;
+mod scope;
+mod send;
 mod settings;
+#[cfg(test)]
+mod testing;
+mod tls;
+mod token;
 
+pub use challenge::Challenge;
+pub use complaint::Complaint;
 pub use error::RegistryError;
 pub use keychain::{
     AuthFile, Credential, CredentialFile, CredentialFiles, Helpers, Kept, Keychain, KeychainError,
@@ -21,22 +39,29 @@ pub use name::registry_name;
 pub use pull::RegistrySource;
 pub use push::{MovePolicy, PushOptions, RegistrySink};
 pub use repository::Repository;
+pub use retry::Retry;
 pub use settings::{HostSettings, Settings};
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+use host::Host;
 
 use crate::oci::{Descriptor, Digest, Reference};
 
 /// The way to all registries. It keeps connections and tokens, so one is made and shared.
-#[derive(Debug)]
 pub struct Registries {
     settings: Settings,
     keychain: Arc<dyn Keychain>,
+    /// Those that have been asked, by name.
+    hosts: Mutex<BTreeMap<String, Arc<Host>>>,
+    system: tls::System,
 }
 
 impl Registries {
     pub fn new(settings: Settings, keychain: Arc<dyn Keychain>) -> Self {
-        Self { settings, keychain }
+        Self { settings, keychain, hosts: Mutex::default(), system: tls::System::default() }
     }
 
     /// What a tag or digest stands for: the descriptor of a manifest or index, its digest verified if need be.
@@ -64,9 +89,10 @@ impl Registries {
     pub fn delete(&self, name: &Reference) -> Result<(), RegistryError> {
         Err(RegistryError::unbuilt(name, self))
     }
+}
 
-    /// Whether the registry lets somebody with this credential in: what `login` asks.
-    pub fn check(&self, registry: &str, _credential: &Credential) -> Result<(), RegistryError> {
-        Err(RegistryError::unbuilt(registry, self))
+impl fmt::Debug for Registries {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registries").field("settings", &self.settings).finish_non_exhaustive()
     }
 }
