@@ -1,6 +1,5 @@
 //! Why a registry could not be used.
 
-use std::fmt::Display;
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,8 +13,6 @@ use crate::tree::pattern::GlobError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RegistryError {
-    #[error("`{0}`: unbuilt")]
-    Unbuilt(String),
     /// Nobody was named, or one whom the registry doesn't know.
     #[error("{doing}: `{host}` {}: {complaint}", if *.credential { "refuses the credential" } else { "wants a credential" })]
     Unauthorized { doing: String, host: String, credential: bool, complaint: Complaint },
@@ -81,10 +78,6 @@ pub enum RegistryError {
 }
 
 impl RegistryError {
-    pub(super) fn unbuilt(what: impl Display, _: &super::Registries) -> Self {
-        Self::Unbuilt(what.to_string())
-    }
-
     /// Whether it broke in the middle of what was sent, so that the caller can go on from where the registry is.
     pub fn is_resumable(&self) -> bool {
         matches!(self, Self::Interrupted { .. })

@@ -8,7 +8,7 @@ use crate::image::descriptor;
 use crate::oci::{Digest, MediaType};
 use crate::store::Store;
 use crate::transport::copy::put_blob;
-use crate::transport::registry::testing::{Asked, Fake, Fault, reply};
+use crate::transport::registry::fake::{Asked, Fake, Fault, reply};
 
 fn content() -> Vec<u8> {
     (0..300_000u32).flat_map(u32::to_le_bytes).collect()
