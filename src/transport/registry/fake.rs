@@ -225,11 +225,11 @@ fn write(stream: &mut TcpStream, asked: &Asked, answer: &Reply, cut: usize) -> O
     if !answer.headers.iter().any(|(name, _)| *name == "content-length") {
         head += &format!("content-length: {}\r\n", answer.body.len());
     }
-    stream.write_all(format!("{head}\r\n").as_bytes()).ok()?;
+    let mut bytes = format!("{head}\r\n").into_bytes();
     if asked.method != "HEAD" {
-        stream.write_all(&answer.body[..cut.min(answer.body.len())]).ok()?;
+        bytes.extend_from_slice(&answer.body[..cut.min(answer.body.len())]);
     }
-    Some(())
+    stream.write_all(&bytes).ok()
 }
 
 /// The right answer.
