@@ -6,7 +6,10 @@
 mod build;
 mod check;
 mod completions;
+mod config;
 mod copy;
+mod daemon;
+mod digest;
 mod docker;
 mod env;
 mod error;
@@ -16,17 +19,29 @@ mod fsck;
 mod gc;
 mod images;
 mod inspect;
+mod log;
+mod login;
+mod logout;
 mod ls;
 mod man;
 mod outputs;
 mod place;
 mod progress;
+mod pull;
+mod push;
+mod pushing;
+mod reach;
+mod referrers;
+mod registries;
 mod rm;
 mod tag;
+mod tags;
+mod terminal;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
 pub(crate) use env::Environment;
@@ -51,6 +66,14 @@ pub(crate) struct Cli {
     #[arg(long, global = true, value_name = "N", env = "LITH_THREADS", hide_env = true)]
     #[arg(help_heading = "Global options", value_parser = parse_threads)]
     threads: Option<std::num::NonZeroUsize>,
+
+    #[command(flatten)]
+    registries: registries::Args,
+
+    /// Tell more on stderr: -v what is done, -vv each request too
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    #[arg(help_heading = "Global options")]
+    verbose: u8,
 }
 
 const AFTER_HELP: &str = "\
@@ -58,6 +81,7 @@ Examples:
   lith build -t app .                        build ./Buildfile (or Dockerfile) and keep it as `app`
   lith build -o type=oci,dest=image .        write an OCI layout to the folder `image`
   IMAGE=$(lith build -q .)                   the digest alone is on stdout
+  lith build -t r.example/app:1.0 --push .   push it, under that name
   lith ls app                                the files of an image, by layer
 
 Exit codes:
@@ -76,6 +100,13 @@ enum Command {
     Tag(tag::Args),
     Rm(rm::Args),
     Copy(copy::Args),
+    Pull(pull::Args),
+    Push(push::Args),
+    Tags(tags::Args),
+    Digest(digest::Args),
+    Referrers(referrers::Args),
+    Login(login::Args),
+    Logout(logout::Args),
     Gc(gc::Args),
     Fsck(fsck::Args),
     Completions(completions::Args),
@@ -84,7 +115,14 @@ enum Command {
 
 /// Does what was typed.
 pub(crate) fn run(cli: Cli, environment: Environment) -> anyhow::Result<ExitCode> {
-    let world = World { environment, store: cli.store, threads: cli.threads };
+    log::start(cli.verbose);
+    let world = World {
+        environment,
+        store: cli.store,
+        threads: cli.threads,
+        registry_args: cli.registries,
+        config: std::sync::OnceLock::new(),
+    };
     match cli.command {
         Command::Build(args) => build::run(&args, &world),
         Command::Check(args) => check::run(&args, &world),
@@ -94,6 +132,13 @@ pub(crate) fn run(cli: Cli, environment: Environment) -> anyhow::Result<ExitCode
         Command::Tag(args) => tag::run(&args, &world),
         Command::Rm(args) => rm::run(&args, &world),
         Command::Copy(args) => copy::run(&args, &world),
+        Command::Pull(args) => pull::run(&args, &world),
+        Command::Push(args) => push::run(&args, &world),
+        Command::Tags(args) => tags::run(&args, &world),
+        Command::Digest(args) => digest::run(&args, &world),
+        Command::Referrers(args) => referrers::run(&args, &world),
+        Command::Login(args) => login::run(&args, &world),
+        Command::Logout(args) => logout::run(&args, &world),
         Command::Gc(args) => gc::run(&args, &world),
         Command::Fsck(args) => fsck::run(&args, &world),
         Command::Completions(args) => completions::run(&args),
@@ -111,6 +156,8 @@ pub(crate) struct World {
     environment: Environment,
     store: Option<PathBuf>,
     threads: Option<std::num::NonZeroUsize>,
+    registry_args: registries::Args,
+    config: std::sync::OnceLock<config::Config>,
 }
 
 impl World {
@@ -125,12 +172,15 @@ impl World {
         self.threads.or_else(|| std::thread::available_parallelism().ok()).map_or(1, usize::from)
     }
 
-    /// The way to registries.
-    #[expect(dead_code, reason = "the verbs come next")]
-    fn registries(&self) -> anyhow::Result<lith::transport::registry::Registries> {
-        use lith::transport::registry::{NoKeychain, Registries, Settings};
-        let settings = Settings { http: self.environment.http(), ..Settings::default() };
-        Ok(Registries::new(settings, std::sync::Arc::new(NoKeychain)))
+    /// Opens the store if there is one: who only looks must not make it. In its place stands an empty one, which is
+    /// gone afterwards.
+    fn look_at_store(&self) -> anyhow::Result<Seen> {
+        if self.store_path()?.symlink_metadata().is_ok() {
+            return Ok(Seen { store: self.open_store()?, _folder: None });
+        }
+        let folder = tempfile::tempdir_in(self.environment.temp()).context("making a temporary folder")?;
+        let store = lith::store::Store::open(&folder.path().join("store"))?;
+        Ok(Seen { store: std::sync::Arc::new(store), _folder: Some(folder) })
     }
 
     fn store_path(&self) -> anyhow::Result<PathBuf> {
@@ -142,6 +192,21 @@ impl World {
                 .hint("name one with `--store DIR` or LITH_STORE")
         })?;
         Ok(data.join("lith"))
+    }
+}
+
+/// A store to look at.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    store: std::sync::Arc<lith::store::Store>,
+    _folder: Option<tempfile::TempDir>,
+}
+
+impl std::ops::Deref for Seen {
+    type Target = std::sync::Arc<lith::store::Store>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.store
     }
 }
 

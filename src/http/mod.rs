@@ -4,6 +4,7 @@
 mod secret;
 mod url;
 
+use std::fmt;
 use std::time::Duration;
 
 use ureq::config::{Config, ConfigBuilder, RedirectAuthHeaders};
@@ -14,7 +15,7 @@ pub use secret::{Credentials, decode, shown, split};
 pub use url::{Url, encode};
 
 /// How to ask.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Http {
     /// For URLs of the scheme, as `http://[user:password@]host[:port]`.
     pub http_proxy: Option<String>,
@@ -23,6 +24,18 @@ pub struct Http {
     pub no_proxy: Option<String>,
     /// How long to wait for a connection, and then for each piece of the answer.
     pub patience: Duration,
+}
+
+impl fmt::Debug for Http {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let proxy = |proxy: &Option<String>| proxy.as_deref().map(shown);
+        f.debug_struct("Http")
+            .field("http_proxy", &proxy(&self.http_proxy))
+            .field("https_proxy", &proxy(&self.https_proxy))
+            .field("no_proxy", &self.no_proxy)
+            .field("patience", &self.patience)
+            .finish()
+    }
 }
 
 impl Default for Http {

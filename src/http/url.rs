@@ -77,6 +77,14 @@ impl Url {
         self.port
     }
 
+    /// Host and port, as names of registries have them: the port only if it is another than usual.
+    pub fn authority(&self) -> String {
+        match self.port {
+            port if port == default_port(self.secure) => self.host.clone(),
+            port => format!("{}:{port}", self.host),
+        }
+    }
+
     pub fn path(&self) -> &str {
         self.rest.split('?').next().unwrap_or_default()
     }
@@ -116,12 +124,8 @@ impl Url {
     }
 
     fn origin(&self) -> String {
-        let (scheme, host) = (if self.secure { "https" } else { "http" }, &self.host);
-        if self.port == default_port(self.secure) {
-            format!("{scheme}://{host}")
-        } else {
-            format!("{scheme}://{host}:{}", self.port)
-        }
+        let scheme = if self.secure { "https" } else { "http" };
+        format!("{scheme}://{}", self.authority())
     }
 }
 

@@ -46,7 +46,7 @@ pub fn import_layers(image: &Image, blobs: &dyn Blobs, store: &Store) -> Result<
 }
 
 /// Brings one blob into the store, verified on its way, unless it is there.
-pub(super) fn put_blob(store: &Store, blobs: &dyn Blobs, blob: &Descriptor) -> Result<(), TransportError> {
+pub fn put_blob(store: &Store, blobs: &dyn Blobs, blob: &Descriptor) -> Result<(), TransportError> {
     let failed = |error| TransportError::Io { what: format!("copying blob `{}`", blob.digest()), error };
     let digest = digest_of(blob).map_err(failed)?;
     let origins = blobs.origins(blob);

@@ -58,14 +58,18 @@ impl<'a> StoreSink<'a> {
     pub fn new(store: &'a Store, names: Vec<Reference>) -> Self {
         Self { store, names }
     }
+
+    /// Puts the documents alone: of an image that is on its way to somewhere else, and whose blobs are not all here.
+    /// It has no name then.
+    pub fn put_documents(&self, artifact: &Artifact) -> Result<(), TransportError> {
+        artifact.documents().into_iter().try_for_each(|(blob, bytes)| put_bytes(self.store, blob, bytes))
+    }
 }
 
 impl Sink for StoreSink<'_> {
     fn put(&mut self, artifact: &Artifact, blobs: &dyn Blobs) -> Result<Digest, TransportError> {
         each(&artifact.contents(), |blob| put_blob(self.store, blobs, blob))?;
-        for (descriptor, bytes) in artifact.documents() {
-            put_bytes(self.store, descriptor, bytes)?;
-        }
+        self.put_documents(artifact)?;
         for name in &self.names {
             self.store.tag(name, artifact.descriptor())?;
         }

@@ -2,4 +2,5 @@
 
 mod build;
 mod load;
+mod registry;
 mod store;

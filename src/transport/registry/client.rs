@@ -1,63 +1,195 @@
-//! From a question to its answer.
+//! From a question to its answer: the mirrors, the tries, the challenge, the redirects.
 
-use ureq::http::{Method, Request};
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::Duration;
+
+use ureq::http::Method;
 
 use super::answer::Answer;
-use super::call::{Body, Call, To};
-use super::complaint::Complaint;
-use super::{Registries, RegistryError};
+use super::auth::Authorization;
+use super::call::{Call, To};
+use super::fault::{Fault, Kind};
+use super::host::Host;
+use super::redirect::Journey;
+use super::retry::Tries;
+use super::scope::Scopes;
+use super::send::Gone;
+use super::{Challenge, Credential, Registries, RegistryError, Repository};
 use crate::http::Url;
-use crate::text;
+
+/// So much of the body of a refusal is read for the sake of the connection.
+const DRAINED: u64 = 16 << 10;
 
 impl Registries {
     /// Asks, and gives the answer if it is one of success or an expected one.
     pub(super) fn call(&self, mut call: Call<'_>) -> Result<Answer, RegistryError> {
-        let host = match &*call.repository.registry {
-            "docker.io" => "registry-1.docker.io".to_owned(),
-            other => other.to_owned(),
-        };
-        let url = match &call.to {
-            To::Path(path) => {
-                let probe =
-                    Url::new(true, &host, "/").ok_or_else(|| RegistryError::Host { host: host.clone() })?;
-                Url::new(!probe.names_loopback(), &host, &format!("/v2/{}/{path}", call.repository.name))
+        for (mirror, name) in self.mirrors(&call)? {
+            if mirror.down.load(Ordering::Relaxed) {
+                continue;
             }
-            To::Location(url) => Url::parse(url),
-        };
-        let url = url.ok_or_else(|| RegistryError::Host { host: host.clone() })?;
-        let agent = ureq::Agent::from(self.settings.http.config(&url.text())?.build());
-        let fail = |error: ureq::Error| RegistryError::Connect {
-            doing: call.doing.clone(),
-            host: host.clone(),
-            why: text::shown(&error),
-        };
-        let mut request = Request::builder().method(call.method.clone()).uri(url.text());
-        for (name, value) in &call.headers {
-            request = request.header(*name, value);
+            match self.attempt(&mirror, &name, &mut call, &mut Gone::default()) {
+                Ok(answer) if answer.is_success() => return Ok(answer),
+                Ok(answer) => log::debug!("the mirror `{}` answered {}", mirror.name, answer.status),
+                Err(fault) => {
+                    mirror.down.store(fault.is_down(), Ordering::Relaxed);
+                    log::debug!("mirror: {}", fault.into_error(&call.doing, &mirror.name));
+                }
+            }
         }
-        let bare = [Method::GET, Method::HEAD, Method::DELETE].contains(&call.method);
-        let response = match &mut call.body {
-            Body::Empty if bare => agent.run(request.body(()).map_err(|e| fail(e.into()))?),
-            Body::Empty => agent.run(request.body(&[] as &[u8]).map_err(|e| fail(e.into()))?),
-            Body::Bytes(bytes) => agent.run(request.body(*bytes).map_err(|e| fail(e.into()))?),
-            Body::Reader { length, reader } => {
-                let request = request.header("content-length", length.to_string());
-                agent.run(request.body(ureq::SendBody::from_reader(*reader)).map_err(|e| fail(e.into()))?)
-            }
+        let host = self.host(&call.repository.registry)?;
+        let name = &call.repository.name;
+        self.persist(&host, name, &mut call)
+    }
+
+    /// Whether the registry lets somebody with this credential in: what `login` asks.
+    pub fn check(&self, registry: &str, credential: &Credential) -> Result<(), RegistryError> {
+        let host = Host::new(registry, self)?;
+        host.auth.lock().unwrap_or_else(PoisonError::into_inner).set("", credential.clone());
+        let repository = Repository { registry: registry.to_owned(), name: String::new() };
+        let doing = format!("logging in at `{registry}`");
+        let mut call = Call::new(Method::GET, &repository, To::Path(String::new()), doing);
+        self.persist(&host, "", &mut call).map(|_| ())
+    }
+
+    /// Tries until it goes well or patience ends.
+    fn persist(&self, host: &Host, name: &str, call: &mut Call<'_>) -> Result<Answer, RegistryError> {
+        let mut tries = Tries::new(&self.settings.retry);
+        loop {
+            let mut gone = Gone::default();
+            let fault = match self.attempt(host, name, call, &mut gone) {
+                Ok(answer) => return Ok(answer),
+                Err(fault) if gone.0 > 0 && fault.is_passing() => fault.interrupted(gone.0),
+                Err(fault) => fault,
+            };
+            let pause = if fault.is_passing() { tries.failed(fault.after()) } else { None };
+            let Some(pause) = pause else { return Err(fault.into_error(&call.doing, &host.name)) };
+            log::debug!("{}: again in {} ms", crate::text::shown(&call.doing), pause.as_millis());
+            thread::sleep(pause);
+        }
+    }
+
+    /// Asks once, or twice if the host wants to know who asks.
+    fn attempt(
+        &self,
+        host: &Host,
+        name: &str,
+        call: &mut Call<'_>,
+        gone: &mut Gone,
+    ) -> Result<Answer, Fault> {
+        let scopes = if name.is_empty() { Scopes::default() } else { Scopes::of(name, call.access) };
+        let mut shown = match self.is_home(host, &call.to) {
+            true => self.authorization(host, &scopes, name)?,
+            false => None,
         };
-        let (head, body) = response.map_err(fail)?.into_parts();
-        let (status, headers) = (head.status.as_u16(), head.headers);
-        let mut answer = Answer { status, headers, url, body: Box::new(body.into_reader()) };
+        let mut answer = self.travel(host, name, call, shown.as_ref(), gone)?;
+        if is_challenge(&answer) && host.owns(&answer.url) {
+            let fresh = self.challenged(host, &answer, shown.as_ref(), &scopes, name)?;
+            if let Some(fresh) = fresh {
+                if gone.0 > 0 {
+                    let (sent, why) = (gone.0, "the token ran out".to_owned());
+                    return Err(Kind::Interrupted { sent, why }.into());
+                }
+                drop(answer.read(DRAINED));
+                answer = self.travel(host, name, call, Some(&fresh), gone)?;
+                shown = Some(fresh);
+            }
+        }
         if answer.is_success() || call.expected.contains(&answer.status) {
             return Ok(answer);
         }
-        let complaint = Complaint::of(&mut answer);
-        let doing = call.doing;
-        Err(match complaint.status {
-            401 => RegistryError::Unauthorized { doing, host, credential: false, complaint },
-            403 => RegistryError::Denied { doing, host, complaint },
-            404 => RegistryError::NotFound { doing, host, complaint },
-            _ => RegistryError::Status { doing, host, complaint },
-        })
+        Err(Fault::answered(&mut answer, shown.is_some()))
+    }
+
+    /// Goes there, over https or http, whichever it is that the host speaks.
+    fn travel(
+        &self,
+        host: &Host,
+        name: &str,
+        call: &mut Call<'_>,
+        shown: Option<&Authorization>,
+        gone: &mut Gone,
+    ) -> Result<Answer, Fault> {
+        let unsure = host.secure().is_none() && matches!(call.to, To::Path(_));
+        let result = self.go(host, &target(host, name, &call.to)?, call, shown, gone);
+        match result {
+            Err(fault) if unsure && fault.is_no_tls() && gone.0 == 0 => {
+                host.found_to_be(false);
+                self.go(host, &target(host, name, &call.to)?, call, shown, gone)
+            }
+            Ok(answer) => {
+                if unsure {
+                    host.found_to_be(true);
+                }
+                Ok(answer)
+            }
+            Err(fault) => Err(fault),
+        }
+    }
+
+    fn go(
+        &self,
+        host: &Host,
+        url: &Url,
+        call: &mut Call<'_>,
+        shown: Option<&Authorization>,
+        gone: &mut Gone,
+    ) -> Result<Answer, Fault> {
+        let journey = Journey {
+            registries: self,
+            host,
+            method: &call.method,
+            headers: &call.headers,
+            patience: self.patience(&call.method),
+        };
+        journey.follow(url, shown, &mut call.body, gone, true)
+    }
+
+    /// Whether what is asked is on the host itself, so that it may be shown a credential.
+    fn is_home(&self, host: &Host, to: &To) -> bool {
+        match to {
+            To::Path(_) => true,
+            To::Location(url) => Url::parse(url).is_some_and(|url| host.owns(&url)),
+        }
+    }
+
+    fn patience(&self, method: &Method) -> Duration {
+        match *method {
+            Method::PUT => self.settings.retry.commit.max(self.settings.http.patience),
+            _ => self.settings.http.patience,
+        }
     }
 }
+
+/// The URL to ask at.
+fn target(host: &Host, name: &str, to: &To) -> Result<Url, Fault> {
+    let bad = || Fault::from(Kind::Protocol("it leads to what is no URL".into()));
+    match to {
+        To::Path(_) if name.is_empty() => host.url("/v2/").ok_or_else(bad),
+        To::Path(path) => host.url(&format!("/v2/{name}/{path}")).ok_or_else(bad),
+        To::Location(url) => {
+            let url = Url::parse(url).ok_or_else(bad)?;
+            if host.secure() == Some(true) && !url.secure() {
+                return Err(Kind::Redirect(format!("from https to plain http, `{url}`")).into());
+            }
+            Ok(url)
+        }
+    }
+}
+
+/// Whether another credential may help.
+fn is_challenge(answer: &Answer) -> bool {
+    let insufficient = |value: &ureq::http::HeaderValue| {
+        let all = Challenge::parse(&String::from_utf8_lossy(value.as_bytes()));
+        all.iter().any(|challenge| challenge.parameter("error") == Some("insufficient_scope"))
+    };
+    match answer.status {
+        401 => true,
+        403 => answer.headers.get_all("www-authenticate").iter().any(insufficient),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;

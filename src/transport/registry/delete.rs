@@ -3,7 +3,7 @@
 use ureq::http::Method;
 
 use super::call::Call;
-use super::{Registries, RegistryError, Repository};
+use super::{Complaint, Registries, RegistryError, Repository};
 use crate::oci::Reference;
 
 impl Registries {
@@ -17,13 +17,14 @@ impl Registries {
         let doing = format!("deleting `{name}`");
         let mut call = Call::at(Method::DELETE, &repository, path, &doing).expecting(&[400, 404, 405, 501]);
         call.access.delete = true;
-        let answer = self.call(call)?;
+        let mut answer = self.call(call)?;
         let (status, host) = (answer.status, repository.registry.clone());
-        answer.drain();
         match status {
             404 => Err(RegistryError::Absent { doing, host }),
             // distribution-spec, "Deleting tags": 400 or 405 where deletion is disabled or not implemented.
-            400 | 405 | 501 => Err(RegistryError::Undeletable { doing, host }),
+            400 | 405 | 501 => {
+                Err(RegistryError::Undeletable { doing, host, complaint: Complaint::of(&mut answer) })
+            }
             _ => Ok(()),
         }
     }

@@ -14,8 +14,6 @@ use crate::tree::pattern::GlobError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RegistryError {
-    #[error("`{0}`: unbuilt")]
-    Unbuilt(String),
     /// Nobody was named, or one whom the registry doesn't know.
     #[error("{doing}: `{host}` {}: {complaint}", if *.credential { "refuses the credential" } else { "wants a credential" })]
     Unauthorized { doing: String, host: String, credential: bool, complaint: Complaint },
@@ -72,8 +70,8 @@ pub enum RegistryError {
     Endless { doing: String, host: String },
     #[error("{doing}: `{host}` has none")]
     Absent { doing: String, host: String },
-    #[error("{doing}: `{host}` does not allow it")]
-    Undeletable { doing: String, host: String },
+    #[error("{doing}: `{host}` does not let anybody do that: {complaint}")]
+    Undeletable { doing: String, host: String, complaint: Complaint },
     #[error("{doing}: `{host}` loses what it is sent: {why}")]
     Lost { doing: String, host: String, why: String },
     #[error(transparent)]
@@ -81,10 +79,6 @@ pub enum RegistryError {
 }
 
 impl RegistryError {
-    pub(super) fn unbuilt(what: impl Display, _: &super::Registries) -> Self {
-        Self::Unbuilt(what.to_string())
-    }
-
     /// Whether it broke in the middle of what was sent, so that the caller can go on from where the registry is.
     pub fn is_resumable(&self) -> bool {
         matches!(self, Self::Interrupted { .. })

@@ -5,49 +5,79 @@
 
 mod answer;
 mod ask;
+mod auth;
 mod call;
+mod challenge;
 mod client;
 mod complaint;
 mod delete;
 mod error;
+mod fault;
+mod guard;
+mod host;
 mod keychain;
 mod listing;
+mod name;
 mod pull;
 mod push;
 mod ranges;
+mod redirect;
 mod referrers;
 mod resolve;
+mod retry;
+mod scope;
+#[cfg(test)]
+mod scripted;
+mod send;
 mod settings;
 mod tags;
 #[cfg(test)]
 mod testing;
+mod tls;
+mod token;
 mod tries;
 
+pub use challenge::Challenge;
 pub use complaint::Complaint;
 pub use error::RegistryError;
-pub use keychain::{Credential, Keychain, KeychainError, NoKeychain};
+pub use keychain::{
+    AuthFile, Credential, CredentialFile, CredentialFiles, Helpers, Kept, Keychain, KeychainError,
+    NoKeychain, ParseAuthError,
+};
+pub use name::registry_name;
 pub use pull::RegistrySource;
 pub use push::{MovePolicy, PushOptions, RegistrySink};
+pub use retry::Retry;
 pub use settings::{HostSettings, Settings};
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+use host::Host;
 
 pub use crate::oci::Repository;
 
 /// The way to all registries. It keeps connections and tokens, so one is made and shared.
-#[derive(Debug)]
 pub struct Registries {
     settings: Settings,
     keychain: Arc<dyn Keychain>,
+    /// Those that have been asked, by name.
+    hosts: Mutex<BTreeMap<String, Arc<Host>>>,
+    system: tls::System,
 }
 
 impl Registries {
     pub fn new(settings: Settings, keychain: Arc<dyn Keychain>) -> Self {
-        Self { settings, keychain }
-    }
-
-    /// Whether the registry lets somebody with this credential in: what `login` asks.
-    pub fn check(&self, registry: &str, _credential: &Credential) -> Result<(), RegistryError> {
-        Err(RegistryError::unbuilt(registry, self))
+        Self { settings, keychain, hosts: Mutex::default(), system: tls::System::default() }
     }
 }
+
+impl fmt::Debug for Registries {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registries").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

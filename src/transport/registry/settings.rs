@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use super::Retry;
 use crate::http::Http;
 
 /// What is known of registries before any is asked. The values of lith's configuration file, and of options.
@@ -15,6 +16,7 @@ pub struct Settings {
     pub ca: Vec<PathBuf>,
     /// Folders like `/etc/docker/certs.d`: `HOST[:PORT]/*.crt`, `*.cert` with `*.key`.
     pub certs_d: Vec<PathBuf>,
+    pub retry: Retry,
 }
 
 /// What is known of one registry.

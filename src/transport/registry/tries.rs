@@ -7,7 +7,7 @@ use std::time::Duration;
 const BARREN: u32 = 5;
 /// In all: a server that gives a byte at a time must come to an end, too.
 const ALL: u32 = 200;
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const FIRST_PAUSE: Duration = Duration::from_millis(if cfg!(test) { 5 } else { 100 });
 
 /// Counts tries, and waits longer before each.
 #[derive(Debug, Default)]

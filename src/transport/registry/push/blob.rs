@@ -7,9 +7,9 @@ use super::session::Session;
 use super::{RegistrySink, Sent};
 use crate::image::{Blobs, digest_of};
 use crate::oci::{Descriptor, Digest};
-use crate::transport::TransportError;
 use crate::transport::registry::call::Call;
 use crate::transport::registry::{RegistryError, Repository};
+use crate::transport::{Arrival, TransportError};
 
 /// How often a blob is sent from the start, when the registry has lost what it had of it.
 const ROUNDS: u32 = 3;
@@ -64,6 +64,7 @@ impl Transfer<'_> {
     fn run(&self) -> Result<(), TransportError> {
         if self.is_there()? {
             log::debug!("{}: it is there", self.doing());
+            self.arrived(Arrival::Present);
             return Ok(());
         }
         let mut note = Note::open(self.sink.options.uploads.as_deref(), self.repository(), &self.digest);
@@ -73,7 +74,10 @@ impl Transfer<'_> {
         };
         if session.is_none() {
             match self.mount()? {
-                Mount::Mounted => return Ok(note.remove()),
+                Mount::Mounted => {
+                    self.arrived(Arrival::Mounted);
+                    return Ok(note.remove());
+                }
                 Mount::Session(begun) => session = Some(begun),
                 Mount::Refused => {}
             }
@@ -87,8 +91,16 @@ impl Transfer<'_> {
                 Some(session) => session,
                 None => self.begin()?,
             };
+            let how = match session.offset {
+                0 => Arrival::Pushed,
+                from => Arrival::Resumed { from },
+            };
+            self.began(session.offset);
             match self.upload(session, &mut note)? {
-                Outcome::Committed => return Ok(note.remove()),
+                Outcome::Committed => {
+                    self.arrived(how);
+                    return Ok(note.remove());
+                }
                 Outcome::Lost(reason) => {
                     log::debug!("{}: it is lost: {reason}", self.doing());
                     why = reason;
@@ -97,9 +109,24 @@ impl Transfer<'_> {
         }
         note.remove();
         if self.is_there()? {
+            self.arrived(Arrival::Pushed);
             return Ok(());
         }
         Err(RegistryError::lost(&self.doing(), self.repository(), why).into())
+    }
+
+    /// Its bytes move, from this one on.
+    pub(super) fn began(&self, offset: u64) {
+        self.sink.tell(|watch| watch.began(self.sent.descriptor()));
+        self.moved(offset);
+    }
+
+    pub(super) fn moved(&self, bytes: u64) {
+        self.sink.tell(|watch| watch.moved(self.sent.descriptor(), bytes));
+    }
+
+    fn arrived(&self, how: Arrival) {
+        self.sink.tell(|watch| watch.arrived(self.sent.descriptor(), how));
     }
 
     pub(super) fn is_there(&self) -> Result<bool, RegistryError> {

@@ -11,13 +11,14 @@ mod session;
 mod tags;
 mod upload;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::{Registries, RegistryError, Repository};
 use crate::image::{Artifact, Blobs};
 use crate::oci::{Descriptor, Digest};
 use crate::parallel;
-use crate::transport::{Sink, TransportError};
+use crate::transport::{Sink, TransportError, Watch};
 
 pub use tags::MovePolicy;
 
@@ -39,6 +40,7 @@ pub struct RegistrySink<'a> {
     repository: Repository,
     tags: Vec<String>,
     options: PushOptions,
+    watch: Option<&'a dyn Watch>,
 }
 
 impl<'a> RegistrySink<'a> {
@@ -48,7 +50,19 @@ impl<'a> RegistrySink<'a> {
         tags: Vec<String>,
         options: PushOptions,
     ) -> Self {
-        Self { registries, repository, tags, options }
+        Self { registries, repository, tags, options, watch: None }
+    }
+
+    /// Tells of each blob on its way.
+    #[must_use]
+    pub fn watched(self, watch: &'a dyn Watch) -> Self {
+        Self { watch: Some(watch), ..self }
+    }
+
+    fn tell(&self, tell: impl FnOnce(&dyn Watch)) {
+        if let Some(watch) = self.watch {
+            tell(watch);
+        }
     }
 
     /// All that an artifact refers to, and it itself unless it gets its name later.
@@ -83,7 +97,10 @@ impl<'a> RegistrySink<'a> {
 impl Sink for RegistrySink<'_> {
     fn put(&mut self, artifact: &Artifact, blobs: &dyn Blobs) -> Result<Digest, TransportError> {
         let digest = artifact.digest();
-        let names = if self.tags.is_empty() { vec![digest.to_string()] } else { self.tags.clone() };
+        let mut names: BTreeSet<String> = self.tags.iter().cloned().collect();
+        if names.is_empty() {
+            names.insert(digest.to_string());
+        }
         let missing = self.judge(&names, &digest)?;
         // What a tag stands for already is whole.
         if missing.len() == names.len() {

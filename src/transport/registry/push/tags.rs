@@ -27,18 +27,18 @@ impl RegistrySink<'_> {
     /// sent, if one stands for something else and may not be moved.
     pub(super) fn judge<'a>(
         &self,
-        names: &'a [String],
+        names: &'a BTreeSet<String>,
         digest: &Digest,
     ) -> Result<BTreeSet<&'a str>, RegistryError> {
         let mut missing = BTreeSet::new();
-        for name in names.iter().map(String::as_str).collect::<BTreeSet<_>>() {
+        for name in names {
             match self.registries.digest_at(&self.repository, name)? {
                 Some(from) if from == *digest => log::debug!("`{}:{name}` is there", self.repository),
                 Some(from) if !self.options.moving.allows(name)? => {
                     let name = format!("{}:{name}", self.repository);
                     return Err(RegistryError::TagMoves { name, from, to: digest.clone() });
                 }
-                _ => drop(missing.insert(name)),
+                _ => drop(missing.insert(name.as_str())),
             }
         }
         Ok(missing)

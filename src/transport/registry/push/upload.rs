@@ -28,6 +28,17 @@ struct At<'a> {
     at: u64,
 }
 
+/// A blob that goes in pieces.
+struct Stream<'a> {
+    session: Session,
+    source: Option<At<'a>>,
+    /// The largest piece.
+    chunk: u64,
+    /// The registry is let refuse a piece before it is sent: one that answers and hangs up in the middle is never
+    /// heard.
+    careful: bool,
+}
+
 /// What became of a piece.
 enum Piece {
     Taken,
@@ -50,75 +61,80 @@ impl Transfer<'_> {
         }
     }
 
-    fn stream(&self, mut session: Session, note: &mut Note) -> Result<Outcome, TransportError> {
-        let mut chunk = session.min_chunk.map_or(u64::MAX, |least| least.max(CHUNK));
-        let (mut tries, mut source, mut careful) = (Tries::default(), None, false);
-        while session.offset < self.size {
-            note.write(&session.url);
-            let before = session.offset;
-            let piece = self.send_piece(&mut session, &mut source, chunk, careful)?;
-            let broken = match piece {
-                Piece::Taken if session.offset > before => {
+    fn stream(&self, session: Session, note: &mut Note) -> Result<Outcome, TransportError> {
+        let chunk = session.min_chunk.map_or(u64::MAX, |least| least.max(CHUNK));
+        let mut stream = Stream { session, source: None, chunk, careful: false };
+        let mut tries = Tries::default();
+        while stream.session.offset < self.size {
+            note.write(&stream.session.url);
+            let before = stream.session.offset;
+            let broken = match self.send_piece(&mut stream)? {
+                Piece::Taken if stream.session.offset > before => {
                     tries.progress();
                     continue;
                 }
-                Piece::Taken => RegistryError::lost(&self.doing(), self.repository(), "no byte is kept"),
-                Piece::TooLarge
-                    if chunk <= LEAST_CHUNK || session.min_chunk.is_some_and(|least| chunk <= least) =>
-                {
-                    let why = format!("pieces of {chunk} bytes are too large for it");
-                    return Err(RegistryError::protocol(&self.doing(), self.repository(), why).into());
+                Piece::Taken => {
+                    Some(RegistryError::lost(&self.doing(), self.repository(), "no byte is kept"))
                 }
                 Piece::TooLarge => {
-                    chunk = smaller(chunk, self.size - before, session.min_chunk);
-                    RegistryError::lost(&self.doing(), self.repository(), "what it is sent is too large")
+                    self.shrink(&mut stream)?;
+                    None
                 }
                 Piece::Lost(why) => return Ok(Outcome::Lost(why)),
-                Piece::Broken(error) => error,
+                Piece::Broken(error) => Some(error),
             };
-            log::debug!("{}: broken off: {broken}", self.doing());
-            source = None;
-            let Some(now) = self.status(&session)? else { return Ok(Outcome::Lost(broken.to_string())) };
-            session = Session { min_chunk: session.min_chunk, ..now };
-            if session.offset > before {
+            let why = broken.as_ref().map_or("what it was sent is too large".into(), ToString::to_string);
+            log::debug!("{}: broken off: {why}", self.doing());
+            stream.source = None;
+            let Some(now) = self.status(&stream.session)? else { return Ok(Outcome::Lost(why)) };
+            stream.session = now;
+            self.began(stream.session.offset);
+            if stream.session.offset > before {
                 tries.progress();
             } else {
-                careful = true;
+                stream.careful = true;
             }
-            if !tries.again() {
+            if let Some(broken) = broken
+                && !tries.again()
+            {
                 return Err(broken.into());
             }
         }
-        note.write(&session.url);
-        Ok(self.commit(session, &[])?)
+        note.write(&stream.session.url);
+        Ok(self.commit(stream.session, &[])?)
     }
 
-    /// Sends up to `chunk` bytes from where the session is. When `careful`, the registry is let refuse them before
-    /// they are sent: one that answers and hangs up in the middle is never heard.
-    fn send_piece<'s>(
-        &'s self,
-        session: &mut Session,
-        source: &mut Option<At<'s>>,
-        chunk: u64,
-        careful: bool,
-    ) -> Result<Piece, TransportError> {
-        let (first, length) = (session.offset, chunk.min(self.size - session.offset));
-        let mut at = match source.take() {
+    /// Takes smaller pieces, as long as there are any that the registry may take.
+    fn shrink(&self, stream: &mut Stream<'_>) -> Result<(), RegistryError> {
+        let sent = stream.chunk.min(self.size - stream.session.offset);
+        let least = stream.session.min_chunk.unwrap_or(0).max(LEAST_CHUNK);
+        if sent <= least {
+            let why = format!("pieces of {sent} bytes are too large for it");
+            return Err(RegistryError::protocol(&self.doing(), self.repository(), why));
+        }
+        stream.chunk = sent.div_ceil(2).min(CHUNK).max(least);
+        Ok(())
+    }
+
+    fn send_piece<'s>(&'s self, stream: &mut Stream<'s>) -> Result<Piece, TransportError> {
+        let first = stream.session.offset;
+        let length = stream.chunk.min(self.size - first);
+        let mut at = match stream.source.take() {
             Some(at) if at.at == first => at,
             _ => self.source(first)?,
         };
         let mut call =
-            Call::following(Method::PATCH, self.repository(), &session.url, self.doing()).pushing();
+            Call::following(Method::PATCH, self.repository(), &stream.session.url, self.doing()).pushing();
         if length < self.size {
             call = call.header("content-range", format!("{first}-{}", first + length - 1));
         }
-        if careful {
+        if stream.careful {
             call = call.header("expect", "100-continue");
         }
-        let mut reader = Watched { inner: at.reader.by_ref().take(length), error: None };
-        let result = self.sink.registries.call(
-            call.body(BYTES, Body::Reader { length, reader: &mut reader }).expecting(&[400, 404, 413, 416]),
-        );
+        let moved = |bytes| self.moved(bytes);
+        let mut reader = Heard { inner: at.reader.by_ref().take(length), error: None, moved: &moved };
+        let call = call.body(BYTES, Body::Reader { length, reader: &mut reader });
+        let result = self.sink.registries.call(call.expecting(&[400, 404, 413, 416]));
         if let Some(error) = reader.error {
             return Err(self.unreadable(error));
         }
@@ -127,24 +143,21 @@ impl Transfer<'_> {
             Err(error) if is_passing(&error) => return Ok(Piece::Broken(error)),
             Err(error) => return Err(error.into()),
         };
-        let status = answer.status;
-        let why = || format!("it answered {status} in the middle");
-        match status {
+        let why = format!("it answered {} in the middle", answer.status);
+        match answer.status {
             413 => return Ok(Piece::TooLarge),
-            400 | 404 => return Ok(Piece::Lost(why())),
-            416 => {
-                return Ok(Piece::Broken(RegistryError::protocol(&self.doing(), self.repository(), why())));
-            }
+            400 | 404 => return Ok(Piece::Lost(why)),
+            416 => return Ok(Piece::Broken(RegistryError::protocol(&self.doing(), self.repository(), why))),
             _ => {}
         }
-        let has = session.moved(&answer).unwrap_or(first + length);
-        answer.drain();
-        if has > first + length {
-            return Ok(Piece::Lost(format!("it has {has} bytes of {} that were sent", first + length)));
-        }
-        session.offset = has;
         at.at = first + length;
-        *source = Some(at);
+        stream.session.offset = stream.session.moved(&answer).unwrap_or(at.at);
+        answer.drain();
+        if stream.session.offset > at.at {
+            let why = format!("it has {} bytes of {} that were sent", stream.session.offset, at.at);
+            return Ok(Piece::Lost(why));
+        }
+        stream.source = Some(at);
         Ok(Piece::Taken)
     }
 
@@ -167,12 +180,6 @@ impl Transfer<'_> {
     }
 }
 
-/// The next size to try, of which there are at least two.
-fn smaller(chunk: u64, left: u64, least: Option<u64>) -> u64 {
-    let half = chunk.min(left).div_ceil(2).min(CHUNK);
-    half.max(LEAST_CHUNK).max(least.unwrap_or(0))
-}
-
 /// Whether it may go better the next time.
 pub(super) fn is_passing(error: &RegistryError) -> bool {
     match error {
@@ -183,15 +190,16 @@ pub(super) fn is_passing(error: &RegistryError) -> bool {
     }
 }
 
-/// Remembers that it was the reading that failed, and not the sending.
-struct Watched<R> {
+/// Remembers that it was the reading that failed, and not the sending; and tells how far it is.
+struct Heard<'a, R> {
     inner: R,
     error: Option<io::Error>,
+    moved: &'a dyn Fn(u64),
 }
 
-impl<R: Read> Read for Watched<R> {
+impl<R: Read> Read for Heard<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.inner.read(buffer).map_err(|error| {
+        self.inner.read(buffer).inspect(|read| (self.moved)(*read as u64)).map_err(|error| {
             let told = io::Error::new(error.kind(), error.to_string());
             if error.kind() != io::ErrorKind::Interrupted {
                 self.error = Some(error);
