@@ -1,6 +1,6 @@
 //! Asking somebody at a terminal.
 
-use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Stdin, Write as _};
+use std::io::{self, IsTerminal as _, Read as _, Stdin, Write as _};
 
 use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr};
 
@@ -31,11 +31,7 @@ pub(super) fn ask_secret(question: &str) -> anyhow::Result<String> {
     let line = read_line();
     drop(silent);
     say("\n");
-    let line = line?;
-    if line.contains(char::from(INTERRUPT)) {
-        return Err(Hinted::new("interrupted").into());
-    }
-    Ok(line)
+    line
 }
 
 fn say(text: &str) {
@@ -43,10 +39,18 @@ fn say(text: &str) {
     drop(stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush()));
 }
 
+/// Reads to the end of the line, or to where Ctrl-C broke it off: what is typed after that need not come.
 fn read_line() -> anyhow::Result<String> {
-    let mut line = String::new();
-    io::stdin().lock().take(MAX_LINE).read_line(&mut line)?;
-    Ok(line.trim_end_matches(['\n', '\r']).to_owned())
+    let mut line = Vec::new();
+    for byte in io::stdin().lock().take(MAX_LINE).bytes() {
+        match byte? {
+            b'\n' => break,
+            INTERRUPT => return Err(Hinted::new("interrupted").into()),
+            byte => line.push(byte),
+        }
+    }
+    let line = String::from_utf8(line).map_err(|_| Hinted::usage("what was typed is not UTF-8"))?;
+    Ok(line.trim_end_matches('\r').to_owned())
 }
 
 /// A terminal that doesn't echo, until this is dropped. Ctrl-C ends the line instead of lith, which would leave the

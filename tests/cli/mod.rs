@@ -2,5 +2,6 @@
 
 mod build;
 mod load;
+mod login;
 mod registry;
 mod store;

@@ -61,6 +61,7 @@ impl World {
             .env_clear()
             .env("PATH", path_variable())
             .env("HOME", self.path("home"))
+            .env("XDG_RUNTIME_DIR", self.path("run"))
             .env("LITH_STORE", self.path("store"))
             .stdin(Stdio::null());
         command

@@ -145,7 +145,7 @@ mod tests {
         for header in
             ["", ",,,", "=", "\"", "\\", "Bearer =", "Bearer realm=", "é=ü", "Bearer \u{0} realm=\"\\"]
         {
-            let _ = Challenge::parse(header);
+            drop(Challenge::parse(header));
         }
         assert!(Challenge::parse(&"Basic, ".repeat(MAX_HEADER)).is_empty());
         assert_eq!(Challenge::parse(&"Basic, ".repeat(100)).len(), MAX_CHALLENGES);

@@ -1,5 +1,6 @@
 //! From a question to its answer: the mirrors, the tries, the challenge, the redirects.
 
+use std::io;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::thread;
@@ -111,17 +112,23 @@ impl Registries {
         shown: Option<&Authorization>,
         gone: &mut Gone,
     ) -> Result<Answer, Fault> {
-        let unsure = host.secure().is_none() && matches!(call.to, To::Path(_));
-        let result = self.go(host, &target(host, name, &call.to)?, call, shown, gone);
+        let known = host.secure();
+        let secure = known.unwrap_or(true);
+        let result = self.go(host, &target(host, name, &call.to, secure)?, call, shown, gone);
+        if known.is_some() || matches!(call.to, To::Location(_)) {
+            return result;
+        }
         match result {
-            Err(fault) if unsure && fault.is_no_tls() && gone.0 == 0 => {
+            Err(fault) if fault.is_no_tls() && gone.0 == 0 => {
+                let mut answer = self.go(host, &target(host, name, &call.to, false)?, call, shown, gone)?;
+                if speaks_tls(&mut answer) {
+                    return Err(fault);
+                }
                 host.found_to_be(false);
-                self.go(host, &target(host, name, &call.to)?, call, shown, gone)
+                Ok(answer)
             }
             Ok(answer) => {
-                if unsure {
-                    host.found_to_be(true);
-                }
+                host.found_to_be(true);
                 Ok(answer)
             }
             Err(fault) => Err(fault),
@@ -163,11 +170,11 @@ impl Registries {
 }
 
 /// The URL to ask at.
-fn target(host: &Host, name: &str, to: &To) -> Result<Url, Fault> {
+fn target(host: &Host, name: &str, to: &To, secure: bool) -> Result<Url, Fault> {
     let bad = || Fault::from(Kind::Protocol("it leads to what is no URL".into()));
     match to {
-        To::Path(_) if name.is_empty() => host.url("/v2/").ok_or_else(bad),
-        To::Path(path) => host.url(&format!("/v2/{name}/{path}")).ok_or_else(bad),
+        To::Path(_) if name.is_empty() => host.url(secure, "/v2/").ok_or_else(bad),
+        To::Path(path) => host.url(secure, &format!("/v2/{name}/{path}")).ok_or_else(bad),
         To::Location(url) => {
             let url = Url::parse(url).ok_or_else(bad)?;
             if host.secure() == Some(true) && !url.secure() {
@@ -176,6 +183,17 @@ fn target(host: &Host, name: &str, to: &To) -> Result<Url, Fault> {
             Ok(url)
         }
     }
+}
+
+/// Whether this is what servers of https say to a plain request: then TLS failed for another reason.
+fn speaks_tls(answer: &mut Answer) -> bool {
+    if answer.status != 400 {
+        return false;
+    }
+    let body = answer.read(DRAINED).ok().flatten().unwrap_or_default();
+    let says = body.windows(5).any(|word| word == b"HTTPS");
+    answer.body = Box::new(io::Cursor::new(body));
+    says
 }
 
 /// Whether another credential may help.

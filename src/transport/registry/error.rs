@@ -1,6 +1,5 @@
 //! Why a registry could not be used.
 
-use std::fmt::Display;
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;

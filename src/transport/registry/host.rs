@@ -1,6 +1,7 @@
 //! A host that is asked: a registry, or a mirror of one. What is learnt about it is kept here.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -15,7 +16,6 @@ use super::{Registries, RegistryError, tls};
 use crate::http::{Http, Url};
 
 /// A host under the name that references, settings and the keychain have for it.
-#[derive(Debug)]
 pub(super) struct Host {
     pub(super) name: String,
     /// Where it is: its root, over https, or http if that is sure.
@@ -43,6 +43,12 @@ struct Key {
 
 /// Idle connections to keep; as many as blobs are moved side by side.
 const IDLE: usize = 8;
+
+impl fmt::Debug for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Host").field("name", &self.name).finish_non_exhaustive()
+    }
+}
 
 impl Host {
     pub(super) fn new(name: &str, registries: &Registries) -> Result<Self, RegistryError> {
@@ -80,15 +86,15 @@ impl Host {
         }
     }
 
-    /// Where to ask; `rest` begins with a slash. As long as nobody knows better, https.
-    pub(super) fn url(&self, rest: &str) -> Option<Url> {
+    /// Where to ask; `rest` begins with a slash.
+    pub(super) fn url(&self, secure: bool, rest: &str) -> Option<Url> {
         let place = if self.name == "docker.io" { self.home.host() } else { &self.name };
-        Url::new(self.secure().unwrap_or(true), place, rest)
+        Url::new(secure, place, rest)
     }
 
     /// Whether a URL is one of this host's own, so that its credential may go there.
     pub(super) fn owns(&self, url: &Url) -> bool {
-        self.url("/").is_some_and(|home| home.same_origin(url))
+        self.url(self.secure().unwrap_or(true), "/").is_some_and(|home| home.same_origin(url))
     }
 
     /// The agent for a URL that this host has, or leads to.

@@ -180,3 +180,35 @@ pub(super) fn with_host(name: &str, host: HostSettings) -> Settings {
     settings.hosts.insert(name.to_owned(), host);
     settings
 }
+
+/// What this crate has told the log so far, in all tests.
+pub(super) fn logged() -> Vec<String> {
+    LOG.lines.lock().unwrap().clone()
+}
+
+/// Begins to keep what is told.
+pub(super) fn listen() {
+    if log::set_logger(&LOG).is_ok() {
+        log::set_max_level(log::LevelFilter::Trace);
+    }
+}
+
+static LOG: Log = Log { lines: Mutex::new(Vec::new()) };
+
+struct Log {
+    lines: Mutex<Vec<String>>,
+}
+
+impl log::Log for Log {
+    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+        metadata.target().starts_with("lith")
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        if self.enabled(record.metadata()) {
+            self.lines.lock().unwrap().push(record.args().to_string());
+        }
+    }
+
+    fn flush(&self) {}
+}

@@ -1,9 +1,10 @@
-use std::io::Read as _;
 use std::sync::Mutex;
 
+use super::super::HostSettings;
 use super::super::call::{Access, Body};
-use super::super::scripted::{Server, basic, hasty, known, known_with, reply, stranger, with_host};
-use super::super::{Credential, HostSettings};
+use super::super::scripted::{
+    Server, basic, hasty, known, known_with, listen, logged, reply, stranger, with_host,
+};
 use super::*;
 
 fn repository(server: &Server) -> Repository {
@@ -510,13 +511,34 @@ fn names_that_are_no_hosts() {
 }
 
 #[test]
+fn a_connection_that_breaks_says_nothing_about_tls() {
+    let server = Server::new(|_, before| match before {
+        0 => reply(400, &[], "Client sent an HTTP request to an HTTPS server."),
+        _ => reply(200, &[], "plain"),
+    });
+    let (registries, repository) = (stranger(), repository(&server));
+    assert_eq!(ok(&registries, &repository), "plain");
+    assert_eq!(server.asked().len(), 2, "the first was no answer");
+}
+
+#[test]
 fn nothing_shows_a_secret() {
-    let server = bearer(300, |_, _| false);
+    listen();
+    let server = bearer(300, |token, _| token == "t1");
     let registries = known(&[(&server.host, basic("me", "hidden"))]);
     let repository = repository(&server);
     let error = get(&registries, &repository).unwrap_err();
-    let all = format!("{error} {error:?} {registries:?} {:?}", registries.host(&server.host));
-    assert!(!all.contains("hidden") && !all.contains("t0") && !all.contains("Basic "), "{all}");
+    assert_eq!(ok(&registries, &repository), "t1");
+    let location = To::Location(format!("http://{}/up?_state=hidden", server.host));
+    registries.call(Call::new(Method::GET, &repository, location.clone(), "going on")).unwrap();
+    let told = logged().join("\n");
+    let line = format!("GET http://{}/up?…: 200, 2 bytes", server.host);
+    assert!(told.contains(&line), "{told}");
+    assert!(told.contains(&format!("GET http://{}/token?…: 200", server.host)), "{told}");
+    let all = format!("{told} {error} {error:?} {registries:?} {:?}", registries.host(&server.host));
+    for secret in ["hidden", "aGlkZGVu", "Bearer t", "Basic ", "bWU6"] {
+        assert!(!all.contains(secret), "{secret}: {all}");
+    }
     let proxied = crate::http::Http { http_proxy: Some("http://u:hidden@p:1".into()), ..Default::default() };
     assert!(!format!("{proxied:?}").contains("hidden"));
 }
