@@ -67,39 +67,44 @@ impl Transfer<'_> {
             return Ok(());
         }
         let mut note = Note::open(self.sink.options.uploads.as_deref(), self.repository(), &self.digest);
+        let sent = self.send(&mut note)?;
+        // A session that is committed or lost is of no use to anybody.
+        note.remove();
+        match sent {
+            Outcome::Committed => Ok(()),
+            Outcome::Lost(why) => Err(RegistryError::lost(&self.doing(), self.repository(), why).into()),
+        }
+    }
+
+    fn send(&self, note: &mut Note) -> Result<Outcome, TransportError> {
         let mut session = match note.url() {
             Some(url) => self.noted(&url)?,
             None => None,
         };
         if session.is_none() {
-            match self.mount()? {
-                Mount::Mounted => return Ok(note.remove()),
-                Mount::Session(begun) => session = Some(begun),
-                Mount::Refused => {}
-            }
+            session = match self.mount()? {
+                Mount::Mounted => return Ok(Outcome::Committed),
+                Mount::Session(begun) => Some(begun),
+                Mount::Refused => None,
+            };
         }
-        let mut why = String::new();
-        for round in 0..ROUNDS {
-            if round > 0 && self.is_there()? {
-                break;
-            }
+        let mut outcome = Outcome::Committed;
+        for _ in 0..ROUNDS {
             let session = match session.take() {
                 Some(session) => session,
                 None => self.begin()?,
             };
-            match self.upload(session, &mut note)? {
-                Outcome::Committed => return Ok(note.remove()),
-                Outcome::Lost(reason) => {
-                    log::debug!("{}: it is lost: {reason}", self.doing());
-                    why = reason;
-                }
+            outcome = self.upload(session, note)?;
+            match &outcome {
+                Outcome::Lost(why) => log::debug!("{}: it is lost: {why}", self.doing()),
+                Outcome::Committed => break,
+            }
+            // What is not known any more may have been committed.
+            if self.is_there()? {
+                return Ok(Outcome::Committed);
             }
         }
-        note.remove();
-        if self.is_there()? {
-            return Ok(());
-        }
-        Err(RegistryError::lost(&self.doing(), self.repository(), why).into())
+        Ok(outcome)
     }
 
     pub(super) fn is_there(&self) -> Result<bool, RegistryError> {
