@@ -163,13 +163,13 @@ fn serve(stream: TcpStream, state: &Mutex<State>, hook: &Hook) -> Option<()> {
             }
             Some(Fault::CutRequest(bytes)) => {
                 let body = body(&mut reader, length.min(bytes))?;
-                answer(&mut state.lock().unwrap(), &asked, body);
+                answer(&mut state.lock().unwrap(), &asked, &body);
                 reader.get_mut().shutdown(Shutdown::Both).ok()?;
                 return None;
             }
             fault => {
                 let body = body(&mut reader, length)?;
-                let mut answer = answer(&mut state.lock().unwrap(), &asked, body);
+                let mut answer = answer(&mut state.lock().unwrap(), &asked, &body);
                 match fault {
                     Some(Fault::CutAnswer(bytes)) => cut = bytes,
                     Some(Fault::Status(status)) => answer.status = status,
@@ -233,7 +233,7 @@ fn write(stream: &mut TcpStream, asked: &Asked, answer: &Reply, cut: usize) -> O
 }
 
 /// The right answer.
-fn answer(state: &mut State, asked: &Asked, body: Vec<u8>) -> Reply {
+fn answer(state: &mut State, asked: &Asked, body: &[u8]) -> Reply {
     let path = asked.target.split('?').next().unwrap().strip_prefix("/v2/").unwrap();
     let Some((name, kind, rest)) = ["manifests", "blobs", "tags", "referrers"].iter().find_map(|kind| {
         let (name, rest) = path.split_once(&format!("/{kind}/"))?;
@@ -243,7 +243,7 @@ fn answer(state: &mut State, asked: &Asked, body: Vec<u8>) -> Reply {
     };
     match (asked.method.as_str(), kind) {
         ("POST", "blobs") => begin(state, asked, name),
-        (_, "blobs") if rest.starts_with("uploads/") => upload(state, asked, &name, &rest, &body),
+        (_, "blobs") if rest.starts_with("uploads/") => upload(state, asked, &name, &rest, body),
         ("GET" | "HEAD", "blobs") => match state.blobs.get(&(name, rest)) {
             Some(blob) => part(asked, blob),
             None => reply(404, &[], ""),
@@ -259,9 +259,9 @@ fn answer(state: &mut State, asked: &Asked, body: Vec<u8>) -> Reply {
             None => reply(404, &[], ""),
         },
         ("PUT", "manifests") => {
-            let (digest, media_type) = (Digest::of(&body).to_string(), asked.headers["content-type"].clone());
+            let (digest, media_type) = (Digest::of(body).to_string(), asked.headers["content-type"].clone());
             for at in [rest, digest.clone()] {
-                state.manifests.insert((name.clone(), at), (media_type.clone(), body.clone()));
+                state.manifests.insert((name.clone(), at), (media_type.clone(), body.to_vec()));
             }
             reply(201, &[("docker-content-digest", &digest)], "")
         }

@@ -134,7 +134,7 @@ fn manifests_have_a_place_of_their_own() {
     let fake = Fake::new();
     let bytes = b"{}";
     let index = MediaType::ImageIndex;
-    let digest = fake.put_manifest("a", "latest", &index.to_string(), bytes);
+    let digest = fake.put_manifest("a", "latest", index.as_ref(), bytes);
     assert_eq!(pull(&fake, &descriptor(index.clone(), &digest, 2)).unwrap(), bytes);
     assert_eq!(fake.state().asked[0].headers["accept"], index.to_string());
 }
