@@ -9,6 +9,7 @@ mod cli;
 mod fixtures;
 mod interop;
 mod plan;
+mod registry;
 mod reproducible;
 mod support;
 mod tidy;

@@ -3,6 +3,7 @@
 
 mod check;
 mod failure;
+mod images;
 mod opened;
 mod outside;
 mod source;
@@ -11,6 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use check::check;
+pub use images::BuiltBlobs;
 pub use outside::{Contexts, Outside, OutsideError, git_environment};
 pub use source::{BuildFileChoice, NAMES, SourceError};
 
@@ -48,9 +50,12 @@ pub struct Request {
     pub cache: bool,
     /// Whether an output needs the root file systems.
     pub trees: bool,
+    /// Whether the image goes nowhere but into registries: its base's layers need not come here for that.
+    pub pushed_only: bool,
 }
 
-/// What came of it. Every blob is in the store.
+/// What came of it. Every blob is in the store but, of what is only pushed, layers of the base:
+/// [`Outside::blobs`] has all.
 #[derive(Debug)]
 pub struct Built {
     pub artifact: Artifact,
@@ -94,8 +99,10 @@ pub fn build(
     for platform in platforms(request) {
         plans.push(lower(&file, request, platform, outside, warn)?);
     }
+    outside.warn_of_unused(report);
+    outside.tell_unpinned(report);
     for plan in &plans {
-        outside.fetch(plan, source.name(), report)?;
+        outside.fetch(plan, request, source.name(), report)?;
     }
     let epoch = epoch(&file, request)?;
     let mut images = Vec::new();
@@ -112,7 +119,12 @@ pub fn build(
         Ok([image]) => Artifact::index(vec![image], request.index_annotations.clone())?,
         Err(images) => Artifact::index(images, request.index_annotations.clone())?,
     };
-    StoreSink::new(store, Vec::new()).put(&artifact, &**store)?;
+    let mut sink = StoreSink::new(store, Vec::new());
+    if request.pushed_only {
+        sink.put_documents(&artifact)?;
+    } else {
+        sink.put(&artifact, &**store)?;
+    }
     Ok(Built { artifact, epoch, trees })
 }
 

@@ -1,12 +1,14 @@
 //! Everything outside of a build, behind two doors: [`Resolve`] while planning, [`Inputs`] while executing. What
 //! goes through the first is fetched before the second opens.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use super::Request;
+use super::images::Found;
 use super::opened::Opened;
 use super::source::SourceError;
 use crate::buildfile::{Buildfile, directive};
@@ -15,14 +17,15 @@ use crate::context::url::{self, UrlError};
 use crate::context::{ContextError, ContextSpec, Modes, Options, ignore_file};
 use crate::exec::{Event, InputError, Inputs, Report};
 use crate::http::{Http, shown};
-use crate::image::{Image, LoadError};
-use crate::oci::{Digest, Pinned, Platform, Reference};
+use crate::image::Image;
+use crate::oci::{Descriptor, Digest, Pinned, Platform, Reference};
 use crate::plan::{
     Base, ContextName, CopySource, Git, Named, Op, Pin, Plan, Resolve, ResolveError, ResolvedImage, Stage,
     Step, TreeRef, Url,
 };
 use crate::store::{Store, StoreError};
-use crate::transport::{Source, StoreSource, TransportError, import_documents, import_layers};
+use crate::transport::TransportError;
+use crate::transport::registry::Registries;
 use crate::tree::pattern::Ignore;
 use crate::tree::{ImagePath, Tree};
 
@@ -33,6 +36,10 @@ pub struct Contexts {
     pub main: Option<ContextSpec>,
     /// `--build-context`.
     pub named: BTreeMap<String, ContextSpec>,
+    /// Where bases come from that are nowhere else; without them, no registry is asked.
+    pub registries: Option<Arc<Registries>>,
+    /// Whether registries are asked what a tag stands for even if the store knows it: `--pull`.
+    pub pull: bool,
     /// For URLs.
     pub http: Http,
     /// For git, and whatever it starts.
@@ -48,8 +55,12 @@ pub struct Outside {
     /// The Buildfile's own path, if it has one: an ignore file may stand beside it.
     pub(super) build_file: OnceLock<PathBuf>,
     opened: Mutex<BTreeMap<ContextName, Arc<Opened>>>,
-    /// By digest, with where each came from.
-    images: Mutex<BTreeMap<Digest, (Arc<Image>, ContextSpec)>>,
+    /// By digest.
+    pub(super) images: Mutex<BTreeMap<Digest, Found>>,
+    /// What registries have answered, by name.
+    pub(super) asked: Mutex<BTreeMap<String, Descriptor>>,
+    /// The named contexts that the Buildfile speaks of.
+    used: Mutex<BTreeSet<String>>,
     /// What was fetched, each by what the plan says of it.
     urls: Mutex<BTreeMap<Url, Arc<Tree>>>,
     /// The files are there as long as their checkouts are.
@@ -90,6 +101,8 @@ impl Outside {
             build_file: OnceLock::new(),
             opened: Mutex::default(),
             images: Mutex::default(),
+            asked: Mutex::default(),
+            used: Mutex::default(),
             urls: Mutex::default(),
             repositories: Mutex::default(),
         }
@@ -122,12 +135,16 @@ impl Outside {
 
     /// Brings what the plan names from elsewhere here: the last use of the network. Folders and archives of this
     /// machine are read when a step asks for them.
-    pub(super) fn fetch(&self, plan: &Plan, file: &str, report: &dyn Report) -> Result<(), OutsideError> {
+    pub(super) fn fetch(
+        &self,
+        plan: &Plan,
+        request: &Request,
+        file: &str,
+        report: &dyn Report,
+    ) -> Result<(), OutsideError> {
+        self.fetch_images(plan, request.pushed_only, request.trees, report)?;
         for id in plan.needed() {
             let stage = plan.stage(id);
-            for pinned in images_of(stage) {
-                self.fetch_image(pinned)?;
-            }
             for name in contexts_of(stage) {
                 if let Ok(ContextSpec::Git(_) | ContextSpec::Url(_)) = self.spec(name) {
                     self.open(name)?;
@@ -138,13 +155,6 @@ impl Outside {
             }
         }
         Ok(())
-    }
-
-    fn fetch_image(&self, pinned: &Pinned) -> Result<(), OutsideError> {
-        let (image, spec) = self.known_image(pinned)?;
-        let source =
-            self.image_source(&spec)?.ok_or_else(|| OutsideError::NotFetched(pinned.name.clone()))?;
-        Ok(import_layers(&image, &*source, &self.store)?)
     }
 
     fn fetch_sources(&self, step: &Step, file: &str, report: &dyn Report) -> Result<(), OutsideError> {
@@ -242,39 +252,25 @@ impl Outside {
     }
 
     /// The named context that is meant by `name`: as written, or as another way to write the same reference.
-    fn named(&self, name: &str) -> Option<&ContextSpec> {
-        if let Some(spec) = self.contexts.named.get(name) {
-            return Some(spec);
-        }
-        let wanted = name.parse::<Reference>().ok()?;
-        let same = |key: &String| key.parse::<Reference>().is_ok_and(|key| key == wanted);
-        self.contexts.named.iter().find(|(key, _)| same(key)).map(|(_, spec)| spec)
+    pub(super) fn named(&self, name: &str) -> Option<&ContextSpec> {
+        let exactly = self.contexts.named.get_key_value(name);
+        let (key, spec) = exactly.or_else(|| {
+            let wanted = name.parse::<Reference>().ok()?;
+            let same = |key: &String| key.parse::<Reference>().is_ok_and(|key| key == wanted);
+            self.contexts.named.iter().find(|(key, _)| same(key))
+        })?;
+        lock(&self.used).insert(key.clone());
+        Some(spec)
     }
 
-    /// Where the image is had from; `None` if there is none.
-    fn image_source(&self, spec: &ContextSpec) -> Result<Option<Box<dyn Source + '_>>, OutsideError> {
-        match spec {
-            ContextSpec::ImageAt(format, text) => Ok(Some(format.open(text)?)),
-            ContextSpec::Image(name) => {
-                let root = match name.digest() {
-                    Some(digest) => self.store.manifest(digest)?,
-                    None => self.store.resolve(name)?,
-                };
-                Ok(root.map(|root| Box::new(StoreSource::new(&self.store, root)) as Box<dyn Source>))
-            }
-            ContextSpec::Folder(_)
-            | ContextSpec::Archive(_)
-            | ContextSpec::Stdin
-            | ContextSpec::Git(_)
-            | ContextSpec::Url(_) => Ok(None),
+    /// Says which named contexts nothing of the Buildfile speaks of.
+    pub(super) fn warn_of_unused(&self, report: &dyn Report) {
+        let used = lock(&self.used);
+        for name in self.contexts.named.keys().filter(|name| !used.contains(*name)) {
+            let text =
+                format!("the build context `{}` is not used: no `FROM` or `--from` names it", shown(name));
+            report.report(Event::Warning { text: &text });
         }
-    }
-
-    fn known_image(&self, pinned: &Pinned) -> Result<(Arc<Image>, ContextSpec), OutsideError> {
-        let images = lock(&self.images);
-        let known =
-            images.get(&pinned.digest).ok_or_else(|| OutsideError::NotFetched(pinned.name.clone()))?;
-        Ok(known.clone())
     }
 }
 
@@ -293,18 +289,6 @@ pub fn git_environment(helpers: &[(OsString, OsString)], temp: PathBuf) -> git::
         temp,
         local: false,
     }
-}
-
-fn images_of(stage: &Stage) -> impl Iterator<Item = &Pinned> {
-    let base = match &stage.base {
-        Base::Image(pinned) => Some(pinned),
-        Base::Scratch | Base::Stage(_) | Base::Files(_) => None,
-    };
-    let used = stage.trees_used().filter_map(|tree| match tree {
-        TreeRef::Image(pinned) => Some(pinned),
-        TreeRef::Context(_) | TreeRef::Stage(_) | TreeRef::Empty => None,
-    });
-    base.into_iter().chain(used)
 }
 
 fn contexts_of(stage: &Stage) -> impl Iterator<Item = &ContextName> {
@@ -330,25 +314,7 @@ impl Resolve for Resolver<'_> {
     }
 
     fn image(&mut self, name: &str, platform: &Platform) -> Result<ResolvedImage, ResolveError> {
-        let outside = self.0;
-        let other = |error: OutsideError| ResolveError::Other { name: name.to_owned(), source: error.into() };
-        let spec = match outside.named(name) {
-            Some(spec) => spec.clone(),
-            None => ContextSpec::Image(name.parse()?),
-        };
-        let missing = || ResolveError::NotFound { name: name.to_owned() };
-        let source = outside.image_source(&spec).map_err(other)?.ok_or_else(missing)?;
-        let image = match import_documents(&*source, &outside.store, platform) {
-            Err(TransportError::Load(LoadError::NoPlatform { wanted, available })) => {
-                let found = available.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-                return Err(ResolveError::NoPlatform { name: name.to_owned(), wanted, found });
-            }
-            image => image.map_err(|error| other(error.into()))?,
-        };
-        let pinned = Pinned { name: name.to_owned(), digest: image.manifest.digest() };
-        let config = image.config.value.clone();
-        lock(&outside.images).insert(pinned.digest.clone(), (Arc::new(image), spec));
-        Ok(ResolvedImage { pinned, config })
+        self.0.resolve_image(name, platform)
     }
 
     fn url(&mut self, _: &mut Url) -> Result<(), ResolveError> {
@@ -370,7 +336,7 @@ impl Inputs for Outside {
     }
 
     fn image(&self, pinned: &Pinned) -> Result<Arc<Image>, InputError> {
-        Ok(self.known_image(pinned)?.0)
+        Ok(self.found(pinned)?.image)
     }
 
     fn url(&self, url: &Url) -> Result<Arc<Tree>, InputError> {

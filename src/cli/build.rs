@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+use clap::ArgAction;
 use lith::build::{self, Outside};
 use lith::buildfile::Diagnostic;
+use lith::exec::{Event, Report as _};
 use lith::image::Artifact;
 use lith::oci::Reference;
 use serde_json::json;
@@ -16,8 +18,9 @@ use super::World;
 use super::docker::Docker;
 use super::error::Shown;
 use super::format::print;
-use super::outputs::Sending;
+use super::outputs::{Sending, Way};
 use super::progress::{Mode, Progress};
+use super::pushing::Pushing;
 use wanted::Wanted;
 
 pub(super) use wanted::{build_args, build_contexts, build_file, platforms};
@@ -28,7 +31,8 @@ pub(super) use wanted::{build_args, build_contexts, build_file, platforms};
 /// image's digest is printed on stdout; it depends on the Buildfile, the context, the build arguments and the
 /// options that shape the image, and on nothing else.
 ///
-/// The image goes into lith's store with `-t`, and to each `-o`.
+/// The image goes into lith's store with `-t`, or to a registry with `--push` as well, and to each `-o`. A base comes from
+/// a named context, from the store, or from its registry, in this order.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = OUTPUTS)]
 pub(crate) struct Args {
@@ -49,8 +53,9 @@ pub(crate) struct Args {
     /// Where the image goes: `type=TYPE,dest=PATH`; may be repeated
     ///
     /// Types: `oci` (a layout folder, or with `tar=true` one file), `oci-archive`, `docker-archive`, `docker` (an
-    /// archive for `docker load`; without `dest` it is loaded), `image` (the store; `name=NAME`), `local` (the root
-    /// file system as a folder), `tar` (the root file system as a tar).
+    /// archive for `docker load`; without `dest` it is loaded), `image` (the store; `name=NAME`, `push=true`),
+    /// `registry` (a push; `name=REGISTRY/NAME`), `local` (the root file system as a folder), `tar` (the root file system
+    /// as a tar).
     #[arg(short, long, value_name = "OUTPUT")]
     pub(super) output: Vec<String>,
 
@@ -82,8 +87,8 @@ pub(crate) struct Args {
     /// Another context or base: `NAME=FOLDER`, `NAME=oci-layout://DIR[:TAG]`, `NAME=oci-archive://FILE`, …
     ///
     /// It replaces the image or stage NAME wherever the Buildfile uses that. Values: a folder, `oci-layout://DIR[:TAG]`
-    /// (or `@DIGEST`), `oci-archive://FILE`, `docker-archive://FILE`, `docker-image://NAME` (of the store), a git or
-    /// http(s) URL.
+    /// (or `@DIGEST`), `oci-archive://FILE`, `docker-archive://FILE`, `docker-image://NAME` (of the store or a
+    /// registry), a git or http(s) URL.
     #[arg(long, value_name = "NAME=VALUE")]
     pub(super) build_context: Vec<String>,
 
@@ -106,6 +111,20 @@ pub(crate) struct Args {
     /// Load the image into docker or podman (whichever is there) as well
     #[arg(long)]
     pub(super) load: bool,
+
+    /// Push the image to the registry that each of its names says; it is then not named in the store
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(action = ArgAction::Set, default_value_t = false, hide_default_value = true, hide_possible_values = true)]
+    pub(super) push: bool,
+
+    /// Let a push move tags that stand for another digest
+    #[arg(long)]
+    pub(super) move_tag: bool,
+
+    /// Ask registries what the tags of bases stand for, even where the store knows them
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(action = ArgAction::Set, default_value_t = false, hide_default_value = true, hide_possible_values = true)]
+    pub(super) pull: bool,
 
     #[command(flatten)]
     pub(super) shape: Shape,
@@ -138,12 +157,15 @@ Outputs:
   -o type=oci,dest=DIR            an OCI image layout in a folder (`name=NAME[:TAG]` names it there)
   -o type=oci-archive,dest=FILE   the same as one tar file
   -o type=docker,dest=FILE        an archive for `docker load` and `podman load`
+  -o type=registry,name=NAME      to the registry that NAME says (`--push` takes the names of `-t`)
+  -o type=image,name=NAME         into the store; with `push=true` to the registry as well
   -o type=local,dest=DIR          the root file system as a folder (also: -o DIR)
   -o type=tar,dest=FILE           the root file system as a tar (also: -o - for stdout)
   `dest=-` writes archives to stdout; the digest then goes to stderr.
 
 Examples:
   lith build -t app:1.0 .
+  lith build -t registry.example/app:1.0 --push .
   lith build -f deploy/Buildfile --target server --build-arg VERSION=1.2 -o type=oci,dest=out .
   lith build --build-context base=oci-layout://base-image --platform linux/amd64,linux/arm64 -t app .
   git archive HEAD | lith build -q -";
@@ -160,6 +182,10 @@ pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
 fn build(args: &Args, world: &World, progress: &Progress) -> anyhow::Result<()> {
     let wanted = Wanted::read(args, world)?;
     args.docker.tell(progress)?;
+    if !wanted.request.index_annotations.is_empty() && wanted.request.platforms.len() < 2 {
+        let text = "annotations of the index have no effect: an image for one platform has no index";
+        progress.report(Event::Warning { text });
+    }
     let store = world.open_store()?;
     let outside = Outside::new(&store, wanted.contexts);
     let source = outside.source(&wanted.file)?;
@@ -178,15 +204,17 @@ fn build(args: &Args, world: &World, progress: &Progress) -> anyhow::Result<()> 
         }
         Ok(built) => built,
     };
+    let pushing = Pushing { registries: &wanted.registries, world, move_tag: args.move_tag, store: &store };
+    let way = Way { blobs: &outside.blobs()?, pushing };
     for output in &wanted.outputs {
-        output.write(&built, &store, progress)?;
+        output.write(&built, &way, progress)?;
     }
     let digest = built.artifact.digest();
     if let Some(path) = &args.iidfile {
         write_file(path, digest.to_string().as_bytes())?;
     }
     if let Some(path) = &args.metadata_file {
-        write_file(path, metadata(&built.artifact, &wanted.tags).as_bytes())?;
+        write_file(path, metadata(&built.artifact, &wanted.names).as_bytes())?;
     }
     let stdout_is_taken = wanted.outputs.iter().any(Sending::is_stdout);
     progress.built(&digest, stdout_is_taken);
@@ -196,11 +224,19 @@ fn build(args: &Args, world: &World, progress: &Progress) -> anyhow::Result<()> 
 /// Adds to an error of the Buildfile which option helps.
 pub(super) fn advise(diagnostic: &mut Diagnostic) {
     let help = match diagnostic.code {
-        "resolve" if diagnostic.message.starts_with("no image ") => super::facts::NO_REGISTRY,
+        "resolve" if wants_login(&diagnostic.message) => super::facts::LOGIN,
+        "resolve" if diagnostic.message.starts_with("no image ") => super::facts::NO_IMAGE,
         "run-step" => super::facts::NO_RUN,
         _ => return,
     };
     diagnostic.help.get_or_insert_with(|| help.into());
+}
+
+/// Whether a message is [`RegistryError::Unauthorized`]'s.
+///
+/// [`RegistryError::Unauthorized`]: lith::transport::registry::RegistryError::Unauthorized
+fn wants_login(message: &str) -> bool {
+    message.contains(" wants a credential: ") || message.contains(" refuses the credential: ")
 }
 
 fn write_file(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {

@@ -91,7 +91,8 @@ pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
         named: build_contexts(&args.build_context)?,
         ..Contexts::default()
     };
-    let outside = Outside::new(&world.open_store()?, contexts);
+    let store = world.look_at_store()?;
+    let outside = Outside::new(&store, contexts);
     let source = outside.source(&build_file(args.file.as_deref()))?;
     let diagnostics = diagnose(&source, args, &outside, world)?;
     match args.format {

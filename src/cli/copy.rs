@@ -2,26 +2,37 @@
 
 use std::process::ExitCode;
 
+use lith::exec::Reported;
+use lith::image::{Artifact, load, load_all};
+use lith::oci::Digest;
+use lith::transport::{Watch, Watched};
 use serde_json::json;
 
 use super::World;
 use super::format::{Format, FormatArg, print, print_json};
-use super::place::{Place, PlatformArg};
+use super::place::{Place, PlatformArg, check_target};
+use super::progress::{Progress, ProgressArg};
+use super::reach::Reach;
 
-/// Copy an image between the store, layouts and archives
+/// Copy an image between the store, registries, layouts and archives
 ///
-/// Every blob is verified on its way; the digest stays what it is.
+/// Every blob is verified on its way; the digest stays what it is. An index is copied with every image in it, unless
+/// `--platform` chooses one. From one registry to another nothing is kept here.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Places:
-  NAME[:TAG], store:NAME          the store
+  NAME[:TAG]                      the store; as FROM, the registry if the store has it not
+  store:NAME                      the store
+  docker://NAME                   the registry
   oci:DIR[:TAG]                   an OCI image layout in a folder
   oci-archive:FILE[:TAG]          the same as one tar file
   docker-archive:FILE             an archive of `docker save`, for `docker load`
+  docker-daemon:NAME              docker's or podman's own store; as TO alone
 
 Examples:
   lith copy app:1.0 oci:image
-  lith copy docker-archive:saved.tar app:1.0")]
+  lith copy docker-archive:saved.tar app:1.0
+  lith copy docker://debian:12-slim docker://registry.example/debian:12-slim")]
 pub(crate) struct Args {
     /// The image
     #[arg(value_name = "FROM")]
@@ -29,26 +40,48 @@ pub(crate) struct Args {
     /// Where to
     #[arg(value_name = "TO")]
     to: String,
+    /// Move a registry's tag that stands for another digest
+    #[arg(long)]
+    move_tag: bool,
     #[command(flatten)]
     platform: PlatformArg,
+    #[command(flatten)]
+    progress: ProgressArg,
     #[command(flatten)]
     format: FormatArg,
 }
 
 pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
-    let platform = args.platform.get()?;
-    let (from, to) = (Place::parse(&args.from)?, Place::parse(&args.to)?);
-    let store = world.open_store()?;
-    let source = from.source(&store)?;
-    let name = match &from {
-        Place::Store(name) => name.parse().ok(),
-        Place::At(..) => None,
-    };
-    let mut sink = to.sink(&store, name.as_ref())?;
-    let digest = lith::transport::copy(&*source, &mut *sink, platform.as_ref())?;
+    let progress = args.progress.start();
+    let digest = copy(args, world, &progress).map_err(|error| progress.error(error))?;
     match args.format.format {
         Format::Text => print(&format!("{digest}\n"))?,
         Format::Json => print_json(&json!({"digest": digest}))?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn copy(args: &Args, world: &World, progress: &Progress) -> anyhow::Result<Digest> {
+    let platform = args.platform.get()?;
+    let (from, to) = (Place::parse(&args.from)?, Place::parse(&args.to)?);
+    if let Place::Registry(name) = &to {
+        check_target(name, &args.to)?;
+    }
+    let reach = match &to {
+        Place::Name(_) | Place::Store(_) => Reach::writing(world)?,
+        _ => Reach::new(world),
+    };
+    let (source, is_remote) = from.look(&reach)?;
+    let artifact = match &platform {
+        Some(platform) => Artifact::Image(load(&*source, source.root(), platform)?),
+        None => load_all(&*source, source.root())?,
+    };
+    let reported = Reported(progress);
+    let pushing = (args.move_tag, &reported as &dyn Watch);
+    let mut sink = to.sink(&reach, from.name().as_ref(), pushing)?;
+    // What is pushed is told of by the push.
+    Ok(match is_remote && !matches!(to, Place::Registry(_)) {
+        true => sink.put(&artifact, &Watched::new(&*source, &reported))?,
+        false => sink.put(&artifact, &*source)?,
+    })
 }

@@ -48,7 +48,6 @@ struct DockerOption {
 
 const NO_RUN: Effect = Warn("this version of lith cannot run steps");
 const NO_ATTESTATION: Effect = Warn("this version of lith writes no attestations");
-const NO_REGISTRY: &str = "this version of lith has no registry client";
 
 const fn option(long: &'static str, form: Form, effect: Effect, help: &'static str) -> DockerOption {
     DockerOption { long, short: None, form, effect, help }
@@ -61,21 +60,11 @@ const fn short(short: char, option: DockerOption) -> DockerOption {
 const OPTIONS: &[DockerOption] = &[
     option("check", Switch, Asked, "Check the Buildfile instead, as `lith check` does"),
     option(
-        "push",
-        Switch,
-        Refuse {
-            why: NO_REGISTRY,
-            hint: "write a layout with `-o type=oci,dest=DIR` and push that: `skopeo copy oci:DIR docker://NAME`",
-        },
-        "Refused: this version has no registry client",
-    ),
-    option(
         "call",
         Value("METHOD"),
         Refuse { why: "lith has no such methods", hint: "`lith check` checks a Buildfile" },
         "Refused: see `lith check`",
     ),
-    option("pull", Switch, Warn(NO_REGISTRY), "Newer bases: there is no registry client"),
     option("secret", Value("SECRET"), NO_RUN, "For RUN steps, which can't be executed"),
     option("ssh", Value("SSH"), NO_RUN, "For RUN steps"),
     option("shm-size", Value("BYTES"), NO_RUN, "For RUN steps"),

@@ -11,16 +11,20 @@ use lith::layer::{LayerError, ReadError};
 use lith::plan::ResolveError;
 use lith::store::StoreError;
 use lith::transport::TransportError;
+use lith::transport::registry::RegistryError;
 use lith::tree::ContentError;
 
 type Cause = dyn Error + 'static;
 
-/// For an image that neither a context nor the store has.
-pub(super) const NO_REGISTRY: &str = "this version has no registry client: `skopeo copy docker://NAME oci:DIR`, \
-    then `--build-context NAME=oci-layout://DIR`; or name an image of the store (`lith images`)";
+/// For an image that neither a context, the store nor a registry has.
+pub(super) const NO_IMAGE: &str = "`lith images` lists the store's images, and `lith tags REGISTRY/NAME` a registry's; \
+    `--build-context NAME=oci-layout://DIR` puts a layout in its place";
 
 pub(super) const NO_RUN: &str =
     "have what the step makes made outside, and `COPY` it; `--target` builds a stage without it";
+
+/// For a registry that doesn't know who asks.
+pub(super) const LOGIN: &str = "is the name right? If it is, `lith login REGISTRY` keeps a credential";
 
 const FSCK: &str = "`lith fsck` says what is damaged, and how it can be mended";
 const OTHER_OUTPUT: &str = "write an archive with `-o type=docker,dest=FILE` instead";
@@ -58,10 +62,27 @@ fn advice(cause: &Cause) -> Option<&'static str> {
             _ => None,
         };
     }
+    if let Some(error) = cause.downcast_ref() {
+        return registry_advice(error);
+    }
     match (cause.downcast_ref(), cause.downcast_ref(), cause.downcast_ref()) {
-        (Some(ResolveError::NotFound { .. }), ..) => Some(NO_REGISTRY),
+        (Some(ResolveError::NotFound { .. } | ResolveError::NotInRegistry { .. }), ..) => Some(NO_IMAGE),
         (_, Some(ExecError::CannotRun), _) => Some(NO_RUN),
         (.., Some(LoadError::NoPlatform { .. })) => Some("choose one that is there with `--platform`"),
+        _ => None,
+    }
+}
+
+fn registry_advice(error: &RegistryError) -> Option<&'static str> {
+    match error {
+        RegistryError::Unauthorized { .. } => Some(LOGIN),
+        RegistryError::Denied { .. } => {
+            Some("is the name right? `lith login REGISTRY` with an account that may do this")
+        }
+        RegistryError::TagMoves { .. } => Some("`--move-tag` moves it; or push under another tag"),
+        RegistryError::Undeletable { .. } => {
+            Some("some registries remove manifests, and no tags: `lith rm docker://NAME@DIGEST`")
+        }
         _ => None,
     }
 }
@@ -112,6 +133,7 @@ fn io_inner(cause: &Cause) -> Option<&Cause> {
             TransportError::Store(inner) => Some(inner),
             TransportError::Layer(inner) => Some(inner),
             TransportError::Content(inner) => Some(inner),
+            TransportError::Registry(inner) => Some(inner),
             TransportError::Io { error, .. } => within(error),
             _ => None,
         };
@@ -174,6 +196,9 @@ mod tests {
 
     #[test]
     fn a_hint_names_an_option() {
+        let digest = lith::oci::Digest::of(b"");
+        let moves = RegistryError::TagMoves { name: "r.io/a:1".into(), from: digest.clone(), to: digest };
+        assert!(hint(&TransportError::from(moves).into()).unwrap().contains("--move-tag"));
         let not_found = SourceError::NotFound { place: "`x`".into() };
         let no_platform = LoadError::NoPlatform { wanted: "linux/arm64".parse().unwrap(), available: vec![] };
         let one_image = TransportError::OneImage { sink: "a docker archive", images: 2 };

@@ -20,7 +20,7 @@ pub(crate) struct Args {
 }
 
 pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
-    let store = world.open_store()?;
+    let store = world.look_at_store()?;
     let problems = fsck::check(&store, world.threads())?;
     let moved = if args.repair { fsck::quarantine(&store, &problems)? } else { 0 };
     if args.format.format == Format::Json {

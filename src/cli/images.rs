@@ -19,7 +19,7 @@ pub(crate) struct Args {
 }
 
 pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
-    let store = world.open_store()?;
+    let store = world.look_at_store()?;
     let mut tags = store.tags()?;
     tags.sort_by_cached_key(|(name, _)| name.to_string());
     let rows: Vec<Row<'_>> = tags.iter().map(|(name, image)| Row::read(&store, name, image)).collect();

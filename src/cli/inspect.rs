@@ -1,5 +1,6 @@
 //! `lith inspect`
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use lith::image::{Artifact, Image};
@@ -8,38 +9,61 @@ use serde_json::{Value, json};
 
 use super::World;
 use super::format::{self, Format, FormatArg, print, print_json};
-use super::place::Place;
-use super::place::PlatformArg;
+use super::place::{Place, PlatformArg};
+use super::reach::Reach;
 
 /// Show what an image is: digest, platform, configuration, layers, history
 ///
-/// Nothing of what is shown is taken on trust: documents are verified against their digests.
+/// Nothing of what is shown is taken on trust: documents are verified against their digests. An image in a registry is
+/// looked at there, and not pulled.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  lith inspect app:1.0\n  lith inspect --format json oci:image | jq .images[0].config"
+    after_help = "Examples:\n  lith inspect app:1.0\n  lith inspect docker://debian:12-slim --platform linux/arm64\n  lith inspect --format json oci:image | jq .images[0].config"
 )]
 pub(crate) struct Args {
-    /// The image: a name or digest of the store, or `oci:DIR[:TAG]`, `oci-archive:FILE`, `docker-archive:FILE`
+    /// The image: a name or digest of the store, else of a registry; `docker://NAME` for the registry's, or
+    /// `oci:DIR[:TAG]`, `oci-archive:FILE`, `docker-archive:FILE`
     #[arg(value_name = "IMAGE")]
     image: String,
     #[command(flatten)]
     platform: PlatformArg,
+    /// Print the manifest, or the index, byte for byte
+    #[arg(long, conflicts_with = "format")]
+    raw: bool,
     #[command(flatten)]
     format: FormatArg,
 }
 
 pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
-    let place = Place::parse(&args.image)?;
-    let found = place.read(world)?;
-    let artifact = match args.platform.get()? {
+    let platform = args.platform.get()?;
+    let reach = Reach::new(world);
+    let found = Place::parse(&args.image)?.read(&reach, platform.as_ref())?;
+    let artifact = match platform {
         Some(platform) => Artifact::Image(found.image(Some(&platform))?.clone()),
         None => found.artifact,
     };
+    if args.raw {
+        return raw(&artifact);
+    }
     match args.format.format {
         Format::Json => print_json(&describe(&artifact))?,
         Format::Text => print(&text(&artifact))?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The document that the digest is of, also to a terminal: it is asked for as it is.
+fn raw(artifact: &Artifact) -> anyhow::Result<ExitCode> {
+    let bytes = match artifact {
+        Artifact::Image(image) => &image.manifest.bytes,
+        Artifact::Index(index) => &index.document.bytes,
+        Artifact::Other(manifest) => &manifest.bytes,
+    };
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
+        written => Ok(written.map(|()| ExitCode::SUCCESS)?),
+    }
 }
 
 fn describe(artifact: &Artifact) -> Value {

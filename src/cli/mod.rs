@@ -8,6 +8,8 @@ mod check;
 mod completions;
 mod config;
 mod copy;
+mod daemon;
+mod digest;
 mod docker;
 mod env;
 mod error;
@@ -25,14 +27,21 @@ mod man;
 mod outputs;
 mod place;
 mod progress;
+mod pull;
+mod push;
+mod pushing;
+mod reach;
+mod referrers;
 mod registries;
 mod rm;
 mod tag;
+mod tags;
 mod terminal;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
 pub(crate) use env::Environment;
@@ -72,6 +81,7 @@ Examples:
   lith build -t app .                        build ./Buildfile (or Dockerfile) and keep it as `app`
   lith build -o type=oci,dest=image .        write an OCI layout to the folder `image`
   IMAGE=$(lith build -q .)                   the digest alone is on stdout
+  lith build -t r.example/app:1.0 --push .   push it, under that name
   lith ls app                                the files of an image, by layer
 
 Exit codes:
@@ -90,6 +100,11 @@ enum Command {
     Tag(tag::Args),
     Rm(rm::Args),
     Copy(copy::Args),
+    Pull(pull::Args),
+    Push(push::Args),
+    Tags(tags::Args),
+    Digest(digest::Args),
+    Referrers(referrers::Args),
     Login(login::Args),
     Logout(logout::Args),
     Gc(gc::Args),
@@ -117,6 +132,11 @@ pub(crate) fn run(cli: Cli, environment: Environment) -> anyhow::Result<ExitCode
         Command::Tag(args) => tag::run(&args, &world),
         Command::Rm(args) => rm::run(&args, &world),
         Command::Copy(args) => copy::run(&args, &world),
+        Command::Pull(args) => pull::run(&args, &world),
+        Command::Push(args) => push::run(&args, &world),
+        Command::Tags(args) => tags::run(&args, &world),
+        Command::Digest(args) => digest::run(&args, &world),
+        Command::Referrers(args) => referrers::run(&args, &world),
         Command::Login(args) => login::run(&args, &world),
         Command::Logout(args) => logout::run(&args, &world),
         Command::Gc(args) => gc::run(&args, &world),
@@ -152,6 +172,17 @@ impl World {
         self.threads.or_else(|| std::thread::available_parallelism().ok()).map_or(1, usize::from)
     }
 
+    /// Opens the store if there is one: who only looks must not make it. In its place stands an empty one, which is
+    /// gone afterwards.
+    fn look_at_store(&self) -> anyhow::Result<Seen> {
+        if self.store_path()?.symlink_metadata().is_ok() {
+            return Ok(Seen { store: self.open_store()?, _folder: None });
+        }
+        let folder = tempfile::tempdir_in(self.environment.temp()).context("making a temporary folder")?;
+        let store = lith::store::Store::open(&folder.path().join("store"))?;
+        Ok(Seen { store: std::sync::Arc::new(store), _folder: Some(folder) })
+    }
+
     fn store_path(&self) -> anyhow::Result<PathBuf> {
         if let Some(path) = &self.store {
             return Ok(path.clone());
@@ -161,6 +192,21 @@ impl World {
                 .hint("name one with `--store DIR` or LITH_STORE")
         })?;
         Ok(data.join("lith"))
+    }
+}
+
+/// A store to look at.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    store: std::sync::Arc<lith::store::Store>,
+    _folder: Option<tempfile::TempDir>,
+}
+
+impl std::ops::Deref for Seen {
+    type Target = std::sync::Arc<lith::store::Store>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.store
     }
 }
 

@@ -1,23 +1,23 @@
 //! Sending what was built where `-t`, `-o`, `--load` and `--push` say.
 
-use std::ffi::OsString;
 use std::io::IsTerminal as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use lith::build::Built;
+use lith::build::{Built, BuiltBlobs};
 use lith::compression::Compression;
 use lith::exec::{Event, Report};
 use lith::oci::Reference;
-use lith::store::Store;
 use lith::transport::{
     Daemon, Destination, DockerArchiveSink, LayoutSink, Name, OciArchiveSink, Output, OutputKind, Sink as _,
     Split, StoreSink, folder_name, joined, write_folder, write_tar,
 };
 
-use super::World;
 use super::build::Args;
 use super::error::Hinted;
+use super::place::check_target;
+use super::pushing::Pushing;
+use super::{World, daemon};
 
 /// One output, with all the names that the image has there.
 #[derive(Debug)]
@@ -28,14 +28,26 @@ pub(super) struct Sending {
     daemon: Option<String>,
 }
 
-/// The outputs that were asked for: the store if there are names, then each `-o`, then `--load`.
+/// What outputs are written with.
+#[derive(Debug)]
+pub(super) struct Way<'a> {
+    /// Of what was built, wherever they are.
+    pub(super) blobs: &'a BuiltBlobs<'a>,
+    pub(super) pushing: Pushing<'a>,
+}
+
+/// The outputs that were asked for: the store if there are names that are not pushed, then each `-o`, then `--load`.
 pub(super) fn outputs(args: &Args, tags: &[Reference], world: &World) -> anyhow::Result<Vec<Sending>> {
     let mut outputs = Vec::new();
-    if !tags.is_empty() {
-        outputs.push(plain(OutputKind::Image { push: false }));
-    }
     for text in &args.output {
         outputs.push(Output::parse(text).map_err(|error| Hinted::usage(error.to_string()))?);
+    }
+    if args.push {
+        push_too(&mut outputs);
+    }
+    // As in docker: what is pushed under a name is not kept under it as well.
+    if !tags.is_empty() && !outputs.iter().any(|output| is_push(&output.kind) && output.names.is_empty()) {
+        outputs.insert(0, plain(OutputKind::Image { push: false }));
     }
     if args.load {
         outputs.push(plain(OutputKind::Docker { context: None }));
@@ -47,7 +59,21 @@ pub(super) fn outputs(args: &Args, tags: &[Reference], world: &World) -> anyhow:
     if stdout == 1 {
         refuse_terminal()?;
     }
-    outputs.into_iter().map(|output| sending(output, tags, world)).collect()
+    outputs.into_iter().map(|output| sending(output, args, tags, world)).collect()
+}
+
+/// `--push`: an image that goes into the store goes to its registry as well; without one, it goes there alone.
+fn push_too(outputs: &mut Vec<Output>) {
+    let into_store = outputs.iter_mut().find(|output| matches!(output.kind, OutputKind::Image { .. }));
+    if let Some(output) = into_store {
+        output.kind = OutputKind::Image { push: true };
+    } else if !outputs.iter().any(|output| is_push(&output.kind)) {
+        outputs.push(plain(OutputKind::Registry { by_digest: false }));
+    }
+}
+
+fn is_push(kind: &OutputKind) -> bool {
+    matches!(kind, OutputKind::Registry { .. } | OutputKind::Image { push: true })
 }
 
 /// An archive on a terminal helps nobody.
@@ -63,20 +89,25 @@ fn plain(kind: OutputKind) -> Output {
     Output { kind, names: Vec::new(), compression: None, annotations: Vec::new() }
 }
 
-fn sending(output: Output, tags: &[Reference], world: &World) -> anyhow::Result<Sending> {
-    let mut names = tags.to_vec();
+fn sending(output: Output, args: &Args, tags: &[Reference], world: &World) -> anyhow::Result<Sending> {
+    let mut names = match is_push(&output.kind) && !output.names.is_empty() {
+        // What is called something of its own in the registry isn't called there as it is here.
+        true => Vec::new(),
+        false => tags.to_vec(),
+    };
     names.extend(output.names.iter().filter(|name| !tags.contains(name)).cloned());
     let daemon = match &output.kind {
-        OutputKind::Docker { context } => Some(daemon(context.as_deref(), world)?),
-        OutputKind::Image { push: true } => {
-            let error = Hinted::usage("pushing an image: this version of lith has no registry client");
-            return Err(error.hint("write a layout with `-o type=oci,dest=DIR` and push that: `skopeo copy oci:DIR docker://NAME`").into());
+        OutputKind::Docker { context } => Some(daemon::find(context.as_deref(), world)?),
+        OutputKind::Image { .. } | OutputKind::Registry { .. } => {
+            if names.is_empty() {
+                return Err(Hinted::usage("the image needs a name: `-t NAME`, or `name=NAME` in `-o`").into());
+            }
+            if is_push(&output.kind) {
+                check_names(&names, args)?;
+            }
+            None
         }
-        OutputKind::Image { push: false } if names.is_empty() => {
-            return Err(Hinted::usage("`type=image` needs a name: `-t NAME` or `name=NAME`").into());
-        }
-        OutputKind::Image { push: false }
-        | OutputKind::Layout(_)
+        OutputKind::Layout(_)
         | OutputKind::OciArchive(_)
         | OutputKind::DockerArchive(_)
         | OutputKind::Local(_)
@@ -85,26 +116,10 @@ fn sending(output: Output, tags: &[Reference], world: &World) -> anyhow::Result<
     Ok(Sending { output, names, daemon })
 }
 
-/// docker or podman, whichever works.
-fn daemon(context: Option<&str>, world: &World) -> anyhow::Result<String> {
-    let path = world.environment.get("PATH").unwrap_or_default();
-    let is_there = |program: &&str| std::env::split_paths(path).any(|folder| folder.join(program).is_file());
-    let mut failures = Vec::new();
-    for program in ["docker", "podman"].into_iter().filter(is_there) {
-        match Daemon::new(program, Vec::new()).with_arguments(context_option(context)).probe() {
-            Ok(()) => return Ok(program.into()),
-            Err(error) => failures.push(error.to_string()),
-        }
-    }
-    let message = match failures[..] {
-        [] => "neither `docker` nor `podman` is there to load the image into".into(),
-        _ => format!("the image can't be loaded: {}", failures.join("; ")),
-    };
-    Err(Hinted::new(message).hint("write an archive with `-o type=docker,dest=FILE` instead").into())
-}
-
-fn context_option(context: Option<&str>) -> Vec<OsString> {
-    context.iter().flat_map(|name| ["--context".into(), name.into()]).collect()
+/// Each name to push to must have been written with its registry.
+fn check_names(names: &[Reference], args: &Args) -> anyhow::Result<()> {
+    let typed = args.tag.iter().chain(&args.output).cloned().collect::<Vec<_>>().join(" ");
+    names.iter().try_for_each(|name| check_target(name, &typed))
 }
 
 fn is_stdout(kind: &OutputKind) -> bool {
@@ -149,12 +164,32 @@ impl Sending {
         &self.output.annotations
     }
 
+    /// Whether it goes to a registry and nowhere else.
+    pub(super) fn is_pushed_only(&self) -> bool {
+        matches!(self.output.kind, OutputKind::Registry { .. })
+    }
+
+    pub(super) fn names(&self) -> &[Reference] {
+        &self.names
+    }
+
     /// Puts the image there, whole or not at all.
-    pub(super) fn write(&self, built: &Built, store: &Store, report: &dyn Report) -> anyhow::Result<()> {
+    pub(super) fn write(&self, built: &Built, way: &Way<'_>, report: &dyn Report) -> anyhow::Result<()> {
         let names = || self.names.iter().map(Name::from).collect::<Vec<_>>();
-        let (artifact, references) = (&built.artifact, self.names.clone());
+        let (artifact, references, store) = (&built.artifact, self.names.clone(), way.pushing.store);
         match &self.output.kind {
-            OutputKind::Image { .. } => drop(StoreSink::new(store, references).put(artifact, store)?),
+            OutputKind::Image { push } => {
+                StoreSink::new(store, references).put(artifact, store)?;
+                if *push {
+                    way.pushing.push(artifact, way.blobs, &self.names, report)?;
+                }
+            }
+            OutputKind::Registry { by_digest: true } => {
+                way.pushing.push_untagged(artifact, way.blobs, &self.names, report)?;
+            }
+            OutputKind::Registry { by_digest: false } => {
+                way.pushing.push(artifact, way.blobs, &self.names, report)?;
+            }
             OutputKind::Layout(folder) => drop(LayoutSink::new(folder, names()).put(artifact, store)?),
             OutputKind::OciArchive(to) => {
                 drop(OciArchiveSink::new(to.clone(), names()).put(artifact, store)?);
@@ -164,7 +199,7 @@ impl Sending {
             }
             OutputKind::Docker { context } => {
                 let program = self.daemon.clone().expect("found when the output was read");
-                let arguments = context_option(context.as_deref());
+                let arguments = daemon::context_option(context.as_deref());
                 drop(Daemon::new(program, references).with_arguments(arguments).put(artifact, store)?);
             }
             OutputKind::Local(split) => self.write_local(split, built, report)?,
@@ -198,7 +233,15 @@ impl Sending {
         };
         let names: Vec<String> = self.names.iter().map(Reference::familiar).collect();
         match &self.output.kind {
-            OutputKind::Image { .. } => format!("named {} in the store", names.join(", ")),
+            OutputKind::Image { push: false } => format!("named {} in the store", names.join(", ")),
+            OutputKind::Image { push: true } => {
+                format!("named {} in the store, and pushed", names.join(", "))
+            }
+            OutputKind::Registry { by_digest: true } => {
+                let names: Vec<String> = self.names.iter().map(Reference::name).collect();
+                format!("pushed to {}, without a tag", names.join(", "))
+            }
+            OutputKind::Registry { by_digest: false } => format!("pushed {}", names.join(", ")),
             OutputKind::Layout(folder) => format!("wrote the layout {}", path(folder)),
             OutputKind::OciArchive(file) | OutputKind::DockerArchive(file) => {
                 format!("wrote the archive {}", to(file))

@@ -1,75 +1,123 @@
 //! Where an image is, as subcommands that look at or copy images take it.
 
-use std::sync::Arc;
-
-use lith::image::{Artifact, Image, load_all};
-use lith::oci::{Descriptor, Digest, Platform, Reference};
+use lith::image::{Artifact, Image, load, load_all};
+use lith::oci::{Descriptor, Digest, Platform, Reference, Repository};
 use lith::store::Store;
+use lith::transport::registry::RegistrySink;
 use lith::transport::{
-    Destination, DockerArchiveSink, ImageFormat, LayoutSink, Name, OciArchiveSink, Sink, Source, StoreSink,
-    StoreSource, import_layers,
+    Daemon, Destination, DockerArchiveSink, ImageFormat, LayoutSink, Name, OciArchiveSink, Sink, Source,
+    StoreSink, StoreSource, Watch, import_layers,
 };
 use lith::tree::Changes;
 
-use super::World;
-use super::error::Hinted;
+use super::error::{Hinted, tell};
+use super::reach::Reach;
 
-/// A name or digest of the store, or an image outside of it.
+/// A name or digest, or an image outside of the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Place {
+    /// The store's, or a registry's if the store has none; as a destination the store's.
+    Name(String),
     Store(String),
+    Registry(Reference),
     At(ImageFormat, String),
+    /// docker or podman: a destination alone.
+    Daemon(String),
 }
 
 /// An image that was read: its documents are verified, its layers wait where they are.
-pub(super) struct Found {
+pub(super) struct Found<'a> {
     pub(super) artifact: Artifact,
-    place: Place,
+    source: Box<dyn Source + 'a>,
 }
 
 impl Place {
-    /// Reads `NAME`, `store:NAME`, `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]` or `docker-archive:FILE[:NAME]`.
+    /// Reads `NAME`, `store:NAME`, `docker://NAME`, `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`,
+    /// `docker-archive:FILE[:NAME]` or `docker-daemon:NAME`.
     pub(super) fn parse(text: &str) -> anyhow::Result<Self> {
-        let place = match text.split_once(':') {
+        if is_remote(text) {
+            return Ok(Self::Registry(parse_remote(text)?));
+        }
+        Ok(match text.split_once(':') {
             Some(("store", rest)) => Self::Store(rest.to_owned()),
             Some(("oci" | "oci-layout", rest)) => Self::At(ImageFormat::OciLayout, path(rest).to_owned()),
             Some(("oci-archive", rest)) => Self::At(ImageFormat::OciArchive, path(rest).to_owned()),
             Some(("docker-archive", rest)) => Self::At(ImageFormat::DockerArchive, path(rest).to_owned()),
-            Some(("docker" | "registry", _)) => {
-                let error = Hinted::usage(format!(
-                    "`{text}` is in a registry, and this version has no registry client"
-                ));
-                return Err(error
-                    .hint("copy it to a layout with `skopeo copy`, and name that as `oci:DIR`")
-                    .into());
-            }
-            _ => Self::Store(text.to_owned()),
-        };
-        Ok(place)
-    }
-
-    pub(super) fn read(&self, world: &World) -> anyhow::Result<Found> {
-        let store = world.open_store()?;
-        let source = self.source(&store)?;
-        let artifact = load_all(&*source, source.root())?;
-        Ok(Found { artifact, place: self.clone() })
-    }
-
-    pub(super) fn source<'a>(&self, store: &'a Store) -> anyhow::Result<Box<dyn Source + 'a>> {
-        Ok(match self {
-            Self::Store(name) => Box::new(StoreSource::new(store, find(store, name)?)),
-            Self::At(format, text) => format.open(text)?,
+            Some(("docker-daemon", rest)) => Self::Daemon(path(rest).to_owned()),
+            _ => Self::Name(text.to_owned()),
         })
     }
 
-    /// Where to put an image. `name` is what it is called at its source, if it is called anything there.
+    /// Reads the image. Where it is far away, of an index only the one for `only`, if that is said.
+    pub(super) fn read<'a>(
+        &self,
+        reach: &'a Reach<'_>,
+        only: Option<&Platform>,
+    ) -> anyhow::Result<Found<'a>> {
+        let (source, is_remote) = self.look(reach)?;
+        let artifact = match only.filter(|_| is_remote) {
+            Some(platform) => Artifact::Image(load(&*source, source.root(), platform)?),
+            None => load_all(&*source, source.root())?,
+        };
+        Ok(Found { artifact, source })
+    }
+
+    pub(super) fn source<'a>(&self, reach: &'a Reach<'_>) -> anyhow::Result<Box<dyn Source + 'a>> {
+        Ok(self.look(reach)?.0)
+    }
+
+    /// The source, and whether it is a registry.
+    pub(super) fn look<'a>(&self, reach: &'a Reach<'_>) -> anyhow::Result<(Box<dyn Source + 'a>, bool)> {
+        Ok(match self {
+            Self::Name(text) => match look_in_store(reach.store()?, text)? {
+                Some(root) => (Box::new(StoreSource::new(reach.store()?, root)), false),
+                None => (elsewhere(text, reach)?, true),
+            },
+            Self::Store(name) => {
+                let store = reach.store()?;
+                (Box::new(StoreSource::new(store, find(store, name)?)), false)
+            }
+            Self::Registry(name) => (Box::new(reach.remote(name)?), true),
+            Self::At(format, text) => (format.open(text)?, false),
+            Self::Daemon(_) => {
+                let error =
+                    Hinted::usage("lith puts images into docker or podman, but takes none from there");
+                return Err(error.hint("`docker save NAME -o FILE`, then `docker-archive:FILE`").into());
+            }
+        })
+    }
+
+    /// What the image is called there.
+    pub(super) fn name(&self) -> Option<Reference> {
+        match self {
+            Self::Name(name) | Self::Store(name) => name.parse().ok(),
+            Self::Registry(name) => Some(name.clone()),
+            Self::At(..) | Self::Daemon(_) => None,
+        }
+    }
+
+    /// Where to put an image. `name` is what it is called at its source, if it is called anything there; the rest is
+    /// for a push.
     pub(super) fn sink<'a>(
         &self,
-        store: &'a Store,
+        reach: &'a Reach<'_>,
         name: Option<&Reference>,
+        (move_tag, watch): (bool, &'a dyn Watch),
     ) -> anyhow::Result<Box<dyn Sink + 'a>> {
         let (format, text) = match self {
-            Self::Store(text) => return Ok(Box::new(StoreSink::new(store, vec![parse_name(text)?]))),
+            Self::Name(text) | Self::Store(text) => {
+                return Ok(Box::new(StoreSink::new(reach.store()?, vec![parse_name(text)?])));
+            }
+            Self::Registry(name) => {
+                let options = reach.world.push_options(name.registry(), move_tag, reach.store()?)?;
+                let tags = name.tag().map(Into::into).into_iter().collect();
+                let sink = RegistrySink::new(reach.registries()?, name.into(), tags, options);
+                return Ok(Box::new(sink.watched(watch)));
+            }
+            Self::Daemon(name) => {
+                let program = super::daemon::find(None, reach.world)?;
+                return Ok(Box::new(Daemon::new(program, vec![parse_name(name)?])));
+            }
             Self::At(format, text) => (format, text),
         };
         let (text, tag) = split_tag(text);
@@ -88,6 +136,28 @@ impl Place {
     }
 }
 
+/// Whether a text says that it is a name of a registry.
+pub(super) fn is_remote(text: &str) -> bool {
+    matches!(text.split_once(':'), Some(("docker" | "registry", rest)) if !rest.is_empty()) && !is_plain(text)
+}
+
+/// `registry:2` is an image that people use.
+fn is_plain(text: &str) -> bool {
+    text.strip_prefix("registry:").is_some_and(|rest| !rest.contains('/'))
+        || text.strip_prefix("docker:").is_some_and(|rest| !rest.starts_with("//"))
+}
+
+/// The image of a name that the store has not: from its registry, which is said.
+fn elsewhere<'a>(text: &str, reach: &'a Reach<'_>) -> anyhow::Result<Box<dyn Source + 'a>> {
+    if text.parse::<Digest>().is_ok() || is_short_digest(text) {
+        return Err(missing(text).into());
+    }
+    let name: Reference = text.parse().map_err(|error| Hinted::usage(format!("{error}")))?;
+    let source = reach.remote(&name).map_err(|error| error.context(missing(text).to_string()))?;
+    tell(&format!("`{text}` is not in the store; found in the registry `{}`", name.registry()));
+    Ok(Box::new(source))
+}
+
 /// The path of `oci:PATH` or `oci://PATH`.
 fn path(rest: &str) -> &str {
     rest.strip_prefix("//").unwrap_or(rest)
@@ -103,7 +173,7 @@ fn split_tag(text: &str) -> (String, Option<String>) {
     }
 }
 
-impl Found {
+impl Found<'_> {
     /// The image for a platform: where none is asked for, the only one or the default platform's.
     pub(super) fn image(&self, wanted: Option<&Platform>) -> anyhow::Result<&Image> {
         let images = self.artifact.images();
@@ -122,12 +192,12 @@ impl Found {
     }
 
     /// What each layer changes. Layers that are elsewhere come through the store.
-    pub(super) fn layers(&self, image: &Image, world: &World) -> anyhow::Result<Vec<Changes>> {
-        let store: Arc<Store> = world.open_store()?;
-        if !matches!(self.place, Place::Store(_)) {
-            import_layers(image, &*self.place.source(&store)?, &store)?;
+    pub(super) fn layers(&self, image: &Image, reach: &Reach<'_>) -> anyhow::Result<Vec<Changes>> {
+        let store = reach.store()?;
+        if image.layers.iter().any(|layer| !store.has(&layer.digest())) {
+            import_layers(image, &*self.source, store)?;
         }
-        Ok(image.layers.iter().map(|layer| lith::layer::open(&store, layer)).collect::<Result<_, _>>()?)
+        Ok(image.layers.iter().map(|layer| lith::layer::open(store, layer)).collect::<Result<_, _>>()?)
     }
 }
 
@@ -141,28 +211,73 @@ pub(super) fn parse_name(text: &str) -> anyhow::Result<Reference> {
     Ok(name)
 }
 
+/// Reads the name of an image in a registry: `docker://NAME`, `registry:NAME`, or the name alone.
+pub(super) fn parse_remote(text: &str) -> anyhow::Result<Reference> {
+    let name = bare(text);
+    Ok(name.parse().map_err(|error| Hinted::usage(format!("{error}")))?)
+}
+
+fn bare(text: &str) -> &str {
+    let rest = if is_remote(text) { text.split_once(':').map_or(text, |(_, rest)| rest) } else { text };
+    path(rest)
+}
+
+/// Reads a name to push to: with its registry written out, as an accident must not reach the public one.
+pub(super) fn parse_target(text: &str) -> anyhow::Result<Reference> {
+    let name = parse_name(bare(text))?;
+    check_target(&name, text)?;
+    Ok(name)
+}
+
+/// `text` is what was typed.
+pub(super) fn check_target(name: &Reference, text: &str) -> anyhow::Result<()> {
+    let is_official = name.registry() == "docker.io" && name.repository().starts_with("library/");
+    if !is_official || text.contains("docker.io/") {
+        return Ok(());
+    }
+    let short = name.familiar();
+    let error = Hinted::usage(format!("`{short}` does not say to which registry it is to be pushed"));
+    Err(error.hint(format!("write it out: `REGISTRY/{short}`, or `{name}` if that is meant")).into())
+}
+
+/// Reads the name of a repository, which has no tag.
+pub(super) fn parse_repository(text: &str) -> anyhow::Result<Repository> {
+    let name = parse_remote(text)?;
+    let last = text.rsplit('/').next().unwrap_or_default();
+    if last.contains([':', '@']) {
+        let error = Hinted::usage(format!("`{text}` is more than a repository"));
+        return Err(error.hint(format!("give it without tag and digest: `{}`", name.name())).into());
+    }
+    Ok((&name).into())
+}
+
 /// Finds an image of the store by its name, its digest, or both.
 pub(super) fn find(store: &Store, text: &str) -> anyhow::Result<Descriptor> {
-    let missing =
-        || Hinted::new(format!("the store has no image `{text}`")).hint("`lith images` lists what it has");
+    Ok(look_in_store(store, text)?.ok_or_else(|| missing(text))?)
+}
+
+fn missing(text: &str) -> Hinted {
+    Hinted::new(format!("the store has no image `{text}`")).hint("`lith images` lists what it has")
+}
+
+fn look_in_store(store: &Store, text: &str) -> anyhow::Result<Option<Descriptor>> {
     if let Ok(digest) = text.parse::<Digest>() {
-        return Ok(store.manifest(&digest)?.ok_or_else(missing)?);
+        return Ok(store.manifest(&digest)?);
     }
     let name: Reference = text.parse().map_err(|error| Hinted::usage(format!("{error}")))?;
     if let Some(image) = short_digest(store, &name, text)? {
-        return Ok(image);
+        return Ok(Some(image));
     }
-    match name.digest() {
-        Some(digest) => Ok(store.manifest(digest)?.ok_or_else(missing)?),
-        None => Ok(store.resolve(&name)?.ok_or_else(missing)?),
-    }
+    Ok(match name.digest() {
+        Some(digest) => store.manifest(digest)?,
+        None => store.resolve(&name)?,
+    })
 }
 
 /// The named image whose digest begins so; a name that is just that goes first.
 fn short_digest(store: &Store, name: &Reference, text: &str) -> anyhow::Result<Option<Descriptor>> {
     let hex = text.strip_prefix("sha256:").unwrap_or(text);
-    let is_short = hex.len() >= 7 && hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    if !is_short || store.resolve(name)?.is_some() {
+    if !is_short_digest(text) || store.resolve(name)?.is_some() {
         return Ok(None);
     }
     let start = format!("sha256:{hex}");
@@ -175,6 +290,11 @@ fn short_digest(store: &Store, name: &Reference, text: &str) -> anyhow::Result<O
         [only] => Ok(Some(only.clone())),
         _ => Err(Hinted::new(format!("several images begin with `{text}`")).hint("give more digits").into()),
     }
+}
+
+fn is_short_digest(text: &str) -> bool {
+    let hex = text.strip_prefix("sha256:").unwrap_or(text);
+    hex.len() >= 7 && hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// `--platform`, for subcommands that look at one image of an index.
@@ -196,16 +316,58 @@ impl PlatformArg {
 mod tests {
     use super::*;
 
+    fn name(text: &str) -> Place {
+        Place::Name(text.into())
+    }
+
     #[test]
-    fn a_name_with_a_tag_is_the_stores() {
+    fn a_name_with_a_tag_is_a_name() {
         let parse = |text| Place::parse(text).unwrap();
-        assert_eq!(parse("app:1.0"), Place::Store("app:1.0".into()));
-        assert_eq!(parse("localhost:5000/app"), Place::Store("localhost:5000/app".into()));
+        for text in ["app:1.0", "localhost:5000/app", "registry:2", "docker:dind", "docker", "registry"] {
+            assert_eq!(parse(text), name(text));
+        }
         assert_eq!(parse("store:app"), Place::Store("app".into()));
         assert_eq!(parse("oci:dir:tag"), Place::At(ImageFormat::OciLayout, "dir:tag".into()));
         assert_eq!(parse("oci-archive:f.tar"), Place::At(ImageFormat::OciArchive, "f.tar".into()));
-        assert!(Place::parse("docker://app").is_err());
+        assert_eq!(parse("docker-daemon:app:1"), Place::Daemon("app:1".into()));
         assert_eq!(split_tag("dir:tag"), ("dir".into(), Some("tag".into())));
         assert_eq!(split_tag("a:b/dir"), ("a:b/dir".into(), None));
+    }
+
+    #[test]
+    fn a_registry_can_be_said() {
+        let parse = |text| Place::parse(text).unwrap();
+        for (text, expected) in [
+            ("docker://app", "docker.io/library/app:latest"),
+            ("docker://r.example:5000/a/b:1", "r.example:5000/a/b:1"),
+            ("registry:r.example/a", "r.example/a:latest"),
+            ("registry://r.example/a", "r.example/a:latest"),
+        ] {
+            let Place::Registry(name) = parse(text) else { panic!("{text}") };
+            assert_eq!(name.to_string(), expected);
+        }
+        assert!(Place::parse("docker://UPPER").is_err());
+        assert!(Place::parse("docker://").is_err());
+    }
+
+    #[test]
+    fn nothing_is_pushed_to_the_public_registry_by_accident() {
+        for text in ["app", "app:1", "docker://app", "library/app"] {
+            assert!(parse_target(text).is_err(), "{text}");
+        }
+        for text in ["docker.io/library/app", "docker.io/app:1", "somebody/app", "localhost:5000/app"] {
+            assert!(parse_target(text).is_ok(), "{text}");
+        }
+        let digest = Digest::of(b"");
+        assert!(parse_target(&format!("r.example/app@{digest}")).is_err());
+    }
+
+    #[test]
+    fn a_repository_has_no_tag() {
+        assert_eq!(parse_repository("localhost:5000/a").unwrap().to_string(), "localhost:5000/a");
+        assert_eq!(parse_repository("docker://r.example/a/b").unwrap().to_string(), "r.example/a/b");
+        for text in ["a:1", "localhost:5000/a:1", "a@sha256:x"] {
+            assert!(parse_repository(text).is_err(), "{text}");
+        }
     }
 }

@@ -7,9 +7,10 @@ use std::time::Duration;
 use clap::ValueEnum;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use lith::buildfile::{Diagnostic, Source, check, render};
-use lith::exec::{Event, How, Report, StepName};
-use lith::oci::Digest;
+use lith::exec::{Event, How, Moving, Report, StepName};
+use lith::oci::{Descriptor, Digest};
 use lith::text::{escaped, shown_up_to};
+use lith::transport::Arrival;
 
 use super::error::{Shown, tell, told};
 use super::format::plain_json;
@@ -29,6 +30,23 @@ pub(crate) enum Mode {
     /// A JSON object for each thing that happens, on stderr
     #[value(alias = "rawjson")]
     Json,
+}
+
+/// `--progress` and `-q`, for subcommands that move images.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ProgressArg {
+    /// Show no progress
+    #[arg(short, long)]
+    quiet: bool,
+    /// How progress is shown
+    #[arg(long, value_name = "HOW", default_value = "auto")]
+    progress: Mode,
+}
+
+impl ProgressArg {
+    pub(crate) fn start(&self) -> Progress {
+        Progress::new(if self.quiet { Mode::Quiet } else { self.progress })
+    }
 }
 
 /// Shows events in one of the modes.
@@ -110,9 +128,38 @@ impl Progress {
         self.running().push((key(step), bar));
     }
 
-    fn end_spinner(&self, step: StepName<'_>) {
+    fn blob(&self, blob: &Descriptor, what: Moving) {
+        match what {
+            Moving::Arrived(how) => {
+                if self.mode == Mode::Tty {
+                    self.end_bar(blob.digest().as_ref());
+                }
+                let size = super::format::size(blob.size());
+                self.line(&format!("{} {} ({size})", arrival(how), short(blob)));
+            }
+            _ if self.mode != Mode::Tty => {}
+            Moving::Began => self.start_bar(blob),
+            Moving::Moved(bytes) => {
+                let running = self.running();
+                if let Some((_, bar)) = running.iter().find(|(key, _)| key == blob.digest().as_ref()) {
+                    bar.inc(bytes);
+                }
+            }
+        }
+    }
+
+    fn start_bar(&self, blob: &Descriptor) {
+        // A second try, say: it begins anew.
+        self.end_bar(blob.digest().as_ref());
+        let style =
+            ProgressStyle::with_template("{msg} {bar:24} {bytes}/{total_bytes}").expect("a valid template");
+        let bar = ProgressBar::new(blob.size()).with_style(style).with_message(short(blob));
+        self.running().push((blob.digest().to_string(), self.live.add(bar)));
+    }
+
+    fn end_bar(&self, key: &str) {
         let mut running = self.running();
-        if let Some(index) = running.iter().position(|(k, _)| *k == key(step)) {
+        if let Some(index) = running.iter().position(|(k, _)| k == key) {
             let (_, bar) = running.swap_remove(index);
             bar.finish_and_clear();
         }
@@ -127,12 +174,13 @@ impl Progress {
             }
             Event::Finished { step, how, took } => {
                 if self.mode == Mode::Tty {
-                    self.end_spinner(*step);
+                    self.end_bar(&key(*step));
                 }
                 if *how != How::Config {
                     self.line(&format!("{} {}", describe(*step), ending(*how, *took)));
                 }
             }
+            Event::Blob { blob, what } => self.blob(blob, *what),
             Event::Input { text } | Event::Output { text } => self.line(&escaped(text)),
             _ => {}
         }
@@ -142,9 +190,26 @@ impl Progress {
 impl Report for Progress {
     fn report(&self, event: Event<'_>) {
         match self.mode {
+            Mode::Json if matches!(event, Event::Blob { what: Moving::Moved(_), .. }) => {}
             Mode::Json => self.line(&plain_json(&json(&event).to_string())),
             _ => self.people(&event),
         }
+    }
+}
+
+/// Enough of a digest to find it.
+fn short(blob: &Descriptor) -> String {
+    shown_up_to(19, blob.digest().as_ref())
+}
+
+fn arrival(how: Arrival) -> &'static str {
+    match how {
+        Arrival::Present => "already there",
+        Arrival::Mounted => "mounted",
+        Arrival::Pulled => "pulled",
+        Arrival::Pushed => "pushed",
+        Arrival::Resumed { .. } => "resumed",
+        _ => "moved",
     }
 }
 
@@ -175,6 +240,14 @@ fn json(event: &Event<'_>) -> serde_json::Value {
     match event {
         Event::Input { text } => json!({"event": "input", "text": text}),
         Event::Output { text } => json!({"event": "output", "text": text}),
+        Event::Blob { blob, what } => {
+            let (digest, size) = (blob.digest().to_string(), blob.size());
+            let how = match what {
+                Moving::Arrived(how) => arrival(*how),
+                Moving::Began | Moving::Moved(_) => "began",
+            };
+            json!({"event": "blob", "digest": digest, "size": size, "how": how})
+        }
         Event::Warning { text } => json!({"event": "warning", "text": text}),
         Event::Started { step } => json!({"event": "started", "step": name(step)}),
         Event::Finished { step, how, took } => {

@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use lith::transport::registry::{CredentialFile, CredentialFiles, Registries, Settings, registry_name};
+use lith::store::Store;
+use lith::transport::registry::{
+    CredentialFile, CredentialFiles, MovePolicy, PushOptions, Registries, Retry, Settings, registry_name,
+};
 
 use super::World;
 use super::config::Config;
@@ -33,10 +36,15 @@ impl World {
         Ok(Registries::new(self.settings()?, Arc::new(self.credential_files())))
     }
 
-    /// Globs of the tags of a registry that may move from one digest to another.
-    #[expect(dead_code, reason = "for those who push")]
-    pub(super) fn moving_tags(&self, registry: &str) -> anyhow::Result<Vec<String>> {
-        Ok(self.config()?.moving_tags(registry).to_vec())
+    /// How to push to a registry: any tag may move to another digest, if that is asked for, or those that are known to.
+    pub(super) fn push_options(
+        &self,
+        registry: &str,
+        move_tag: bool,
+        store: &Store,
+    ) -> anyhow::Result<PushOptions> {
+        let moving = MovePolicy { any: move_tag, tags: self.config()?.moving_tags(registry).to_vec() };
+        Ok(PushOptions { moving, uploads: Some(store.uploads_folder()) })
     }
 
     /// The keychain of this user.
@@ -59,6 +67,7 @@ impl World {
             http: self.environment.http(),
             hosts: config.hosts(),
             ca: [&config.ca[..], &self.registry_args.ca].concat(),
+            retry: Retry::default(),
             certs_d: config.certs_d.clone().unwrap_or_else(|| self.environment.certs_d()),
         };
         for host in &self.registry_args.insecure {

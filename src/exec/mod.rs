@@ -16,9 +16,10 @@ mod unpack;
 
 pub use mkdir::MkdirError;
 pub use owner::{OwnerError, Unknown};
-pub use report::{Event, How, Report, Silent, StepName};
+pub use report::{Event, How, Moving, Report, Reported, Silent, StepName};
 pub use resolve_path::ResolveError;
 pub use stage::Finished;
+pub(crate) use stage::stages_read;
 
 use std::ops::Range;
 use std::sync::Arc;

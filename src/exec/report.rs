@@ -1,6 +1,10 @@
 //! What a build tells of itself while it runs. How that looks is the command line's business.
 
+use std::fmt;
 use std::time::Duration;
+
+use crate::oci::Descriptor;
+use crate::transport::{Arrival, Watch};
 
 /// Takes events, from several threads at once.
 pub trait Report: Sync {
@@ -37,6 +41,11 @@ pub enum Event<'a> {
     Warning {
         text: &'a str,
     },
+    /// A blob moves between here and a registry.
+    Blob {
+        blob: &'a Descriptor,
+        what: Moving,
+    },
     /// An output was written.
     Output {
         text: &'a str,
@@ -56,6 +65,39 @@ pub enum How {
     Unchanged,
     /// It changed the tree; no layer of it was asked for.
     Applied,
+}
+
+/// How far a blob has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moving {
+    Began,
+    /// So many bytes more.
+    Moved(u64),
+    Arrived(Arrival),
+}
+
+/// Reports of transfers as of all else.
+#[derive(Clone, Copy)]
+pub struct Reported<'a>(pub &'a dyn Report);
+
+impl fmt::Debug for Reported<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Reported")
+    }
+}
+
+impl Watch for Reported<'_> {
+    fn began(&self, blob: &Descriptor) {
+        self.0.report(Event::Blob { blob, what: Moving::Began });
+    }
+
+    fn moved(&self, blob: &Descriptor, bytes: u64) {
+        self.0.report(Event::Blob { blob, what: Moving::Moved(bytes) });
+    }
+
+    fn arrived(&self, blob: &Descriptor, how: Arrival) {
+        self.0.report(Event::Blob { blob, what: Moving::Arrived(how) });
+    }
 }
 
 /// Reports to nobody.

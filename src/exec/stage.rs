@@ -48,7 +48,7 @@ impl<'a> Run<'a> {
         options: &'a Options,
         report: &'a dyn Report,
     ) -> Self {
-        let exported = chain(plan, plan.target).collect();
+        let exported = plan.chain(plan.target).collect();
         let read = stages_read(plan, options.tree);
         let images = Mutex::default();
         Self { plan, inputs, store, options, report, exported, read, images }
@@ -62,7 +62,7 @@ impl<'a> Run<'a> {
         })?;
         // Put together once, at the end: if each stage held all that it stands on, a long chain of stages would take
         // memory by the square of its length.
-        let mut below: Vec<StageId> = chain(self.plan, self.plan.target).collect();
+        let mut below: Vec<StageId> = self.plan.chain(self.plan.target).collect();
         below.reverse();
         let stages = || below.iter().map(|id| &results[id]);
         Ok(Finished {
@@ -252,17 +252,9 @@ impl<'a> Run<'a> {
     }
 }
 
-/// A stage and those below it.
-fn chain(plan: &Plan, id: StageId) -> impl Iterator<Item = StageId> + '_ {
-    std::iter::successors(Some(id), |&id| match plan.stage(id).base {
-        Base::Stage(base) => Some(base),
-        Base::Scratch | Base::Image(_) | Base::Files(_) => None,
-    })
-}
-
 /// The stages whose tree must be known: those with operations of their own, those that others copy from, and
 /// all that they stand on.
-fn stages_read(plan: &Plan, target_too: bool) -> BTreeSet<StageId> {
+pub(crate) fn stages_read(plan: &Plan, target_too: bool) -> BTreeSet<StageId> {
     let mut read: BTreeSet<StageId> = target_too.then_some(plan.target).into_iter().collect();
     for id in plan.needed() {
         let stage = plan.stage(id);
@@ -271,5 +263,5 @@ fn stages_read(plan: &Plan, target_too: bool) -> BTreeSet<StageId> {
         }
         read.extend(stage.trees_used().filter_map(TreeRef::stage));
     }
-    read.iter().flat_map(|&id| chain(plan, id)).collect()
+    read.iter().flat_map(|&id| plan.chain(id)).collect()
 }

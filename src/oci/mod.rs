@@ -10,10 +10,13 @@ mod digest;
 mod epoch;
 pub mod platform;
 mod reference;
+mod repository;
 
 pub use config::{Healthcheck, History, ImageConfig, RootFs, RuntimeConfig};
 pub use digest::{Algorithm, DiffId, Digest, Digester, HashingReader, ParseDigestError};
 pub use epoch::Epoch;
 pub use oci_spec::image::{Descriptor, ImageIndex, ImageManifest, MediaType};
 pub use platform::Platform;
+pub(crate) use reference::is_tag;
 pub use reference::{ParseReferenceError, Pinned, Reference};
+pub use repository::Repository;

@@ -156,7 +156,8 @@ fn is_host(text: &str) -> bool {
     looks && host.split('.').all(label) && port_fits
 }
 
-fn is_tag(tag: &str) -> bool {
+/// Whether a text can be a tag (distribution-spec, "Pulling manifests").
+pub(crate) fn is_tag(tag: &str) -> bool {
     let fits = |b: u8| b.is_ascii_alphanumeric() || b"_.-".contains(&b);
     (1..=128).contains(&tag.len()) && tag.bytes().all(fits) && !tag.starts_with(['.', '-'])
 }

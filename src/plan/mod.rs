@@ -302,9 +302,15 @@ impl Plan {
         }
         needed.into_iter().collect()
     }
-}
 
-impl Step {}
+    /// A stage and those that it stands on.
+    pub fn chain(&self, id: StageId) -> impl Iterator<Item = StageId> + '_ {
+        std::iter::successors(Some(id), |&id| match self.stage(id).base {
+            Base::Stage(base) => Some(base),
+            Base::Scratch | Base::Image(_) | Base::Files(_) => None,
+        })
+    }
+}
 
 impl Stage {
     /// The stages that it refers to, as a base, a source of copies or a mount.

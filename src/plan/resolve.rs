@@ -42,6 +42,11 @@ pub enum ResolveError {
     Name(#[from] ParseReferenceError),
     #[error("no image `{name}` is at hand")]
     NotFound { name: String },
+    #[error("no image `{name}` is in the store, and `{registry}` has none")]
+    NotInRegistry { name: String, registry: String },
+    /// Its registry was asked, as the store has none, and did not answer the question.
+    #[error("no image `{name}` is in the store, and none comes from its registry: {source}")]
+    Registry { name: String, source: Box<dyn std::error::Error + Send + Sync> },
     #[error("`{name}` has no image for {wanted}; it has {found}")]
     NoPlatform { name: String, wanted: Platform, found: String },
     #[error("resolving `{name}`: {source}")]

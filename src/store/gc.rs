@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
@@ -30,7 +31,8 @@ pub struct Garbage {
     pub blobs: Vec<(Digest, u64)>,
     /// Entries of the memo that are about those blobs, or damaged.
     pub memos: usize,
-    /// What `fsck` has put into quarantine, and the stat caches of contexts that are gone.
+    /// What `fsck` has put into quarantine, the stat caches of contexts that are gone, and notes of uploads that no
+    /// registry remembers.
     pub leftovers: usize,
 }
 
@@ -76,7 +78,8 @@ fn find(store: &Store, options: &Options) -> Result<Found, StoreError> {
     let present = present(store)?;
     let mut needed = reachable(store, &present)?;
     if options.keep_cache {
-        needed.extend(memos.iter().filter_map(|(_, needs)| needs.as_ref()).flatten().cloned());
+        let cached = memos.iter().filter(|(path, _)| !store.is_origin(path));
+        needed.extend(cached.filter_map(|(_, needs)| needs.as_ref()).flatten().cloned());
     }
     let goes: BTreeMap<Digest, u64> =
         present.into_iter().filter(|(digest, _)| !needed.contains(digest)).collect();
@@ -96,7 +99,16 @@ fn leftovers(store: &Store) -> Result<Vec<PathBuf>, StoreError> {
         stat_cache::context_of(path).is_none_or(|context| context.symlink_metadata().is_err())
     };
     found.extend(list(&store.private("stat"))?.into_iter().filter(is_old));
+    found.extend(list(&store.uploads_folder())?.into_iter().filter(|path| is_stale(path)));
     Ok(found)
+}
+
+/// Whether the note of an unfinished upload is so old that the registry has forgotten the upload.
+pub(crate) fn is_stale(note: &Path) -> bool {
+    const FORGOTTEN: Duration = Duration::from_hours(24);
+    let modified = note.symlink_metadata().and_then(|metadata| metadata.modified());
+    #[expect(clippy::disallowed_methods, reason = "decides only whether an upload begins anew")]
+    modified.is_ok_and(|modified| SystemTime::now().duration_since(modified).is_ok_and(|age| age > FORGOTTEN))
 }
 
 /// Every blob with its size. A file with another name than a digest is not ours, and is left alone.

@@ -12,6 +12,7 @@ pub mod fsck;
 pub mod gc;
 mod lock;
 mod memo;
+mod origins;
 pub mod stat_cache;
 mod tags;
 
@@ -240,6 +241,11 @@ impl Store {
     /// Where temporary files and folders go. What a killed process leaves there is swept away.
     pub fn temp_folder(&self) -> PathBuf {
         self.private("tmp")
+    }
+
+    /// Where pushes note the uploads that they have begun, so that after a kill another process can go on.
+    pub fn uploads_folder(&self) -> PathBuf {
+        self.private("uploads")
     }
 
     fn sweep(&self) {

@@ -1,5 +1,7 @@
 //! From a source to a sink, and into the store.
 
+use std::io::{self, Write as _};
+
 use super::{Sink, Source, TransportError};
 use crate::image::{Artifact, Blobs, Image, load, load_all};
 use crate::oci::{Descriptor, Digest, Platform};
@@ -33,8 +35,8 @@ pub fn import_documents(
     platform: &Platform,
 ) -> Result<Image, TransportError> {
     let image = load(source, source.root(), platform)?;
-    put_blob(store, source, &image.config.descriptor)?;
-    put_blob(store, source, &image.manifest.descriptor)?;
+    put_bytes(store, &image.config.descriptor, &image.config.bytes)?;
+    put_bytes(store, &image.manifest.descriptor, &image.manifest.bytes)?;
     Ok(image)
 }
 
@@ -44,20 +46,43 @@ pub fn import_layers(image: &Image, blobs: &dyn Blobs, store: &Store) -> Result<
 }
 
 /// Brings one blob into the store, verified on its way, unless it is there.
-pub(super) fn put_blob(store: &Store, blobs: &dyn Blobs, blob: &Descriptor) -> Result<(), TransportError> {
+pub fn put_blob(store: &Store, blobs: &dyn Blobs, blob: &Descriptor) -> Result<(), TransportError> {
     let failed = |error| TransportError::Io { what: format!("copying blob `{}`", blob.digest()), error };
+    let digest = digest_of(blob).map_err(failed)?;
+    let origins = blobs.origins(blob);
+    if !store.has(&digest) {
+        let mut writer = store.writer()?;
+        super::file::pump(&mut *blobs.open_unverified(blob).map_err(failed)?, &mut writer).map_err(failed)?;
+        writer.finish_expecting(blob).map_err(|error| match origins.first() {
+            Some(origin) => {
+                let what = format!("copying blob `{}` from `{origin}`", blob.digest());
+                TransportError::Io { what, error: io::Error::new(io::ErrorKind::InvalidData, error) }
+            }
+            None => error.into(),
+        })?;
+    }
+    store.note_origins(&digest, &origins);
+    Ok(())
+}
+
+/// Brings a document that has been read and verified already into the store, unless it is there.
+pub(super) fn put_bytes(store: &Store, blob: &Descriptor, bytes: &[u8]) -> Result<(), TransportError> {
+    let failed = |error| TransportError::Io { what: "writing to the store".into(), error };
     if store.has(&digest_of(blob).map_err(failed)?) {
         return Ok(());
     }
     let mut writer = store.writer()?;
-    super::file::pump(&mut *blobs.open(blob).map_err(failed)?, &mut writer).map_err(failed)?;
+    writer.write_all(bytes).map_err(failed)?;
     Ok(writer.finish_expecting(blob)?)
 }
 
-/// Does `work` on each item, on all cores.
+/// As many transfers at once as a registry doesn't mind, and as many blobs as there are cores to hash them.
+const TRANSFERS: usize = 6;
+
+/// Does `work` on each item, several at once.
 pub(super) fn each<T: Sync>(
     items: &[T],
     work: impl Fn(&T) -> Result<(), TransportError> + Sync,
 ) -> Result<(), TransportError> {
-    parallel::each(items, parallel::cores(), work)
+    parallel::each(items, parallel::cores().max(TRANSFERS), work)
 }

@@ -1,4 +1,4 @@
-//! The ways in and out of lith for an image: layout, archives, store, folder, daemon, each a [`Source`], a [`Sink`]
+//! The ways in and out of lith for an image: layout, archives, store, folder, daemon, registry, each a [`Source`], a [`Sink`]
 //! or both.
 //!
 //! Nothing here decides a byte of an image: what comes in is verified against the digest that names it, what goes
@@ -20,8 +20,9 @@ mod tar;
 mod tarball;
 #[cfg(test)]
 mod testing;
+mod watch;
 
-pub use copy::{copy, import, import_documents, import_layers};
+pub use copy::{copy, import, import_documents, import_layers, put_blob};
 pub use daemon::Daemon;
 pub use docker_archive::{DockerArchive, DockerArchiveSink};
 pub use error::TransportError;
@@ -33,6 +34,7 @@ pub use oci_archive::{OciArchive, OciArchiveSink};
 pub use output::{Output, OutputKind, ParseOutputError, Split};
 pub use store::{StoreSink, StoreSource};
 pub use tar::write_tar;
+pub use watch::{Arrival, Watch, Watched};
 
 use crate::image::{Artifact, Blobs};
 use crate::oci::{Descriptor, Digest};

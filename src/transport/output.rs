@@ -38,8 +38,10 @@ pub enum OutputKind {
     Local(Split<PathBuf>),
     /// The root file system as a tar.
     Tar(Split<Destination>),
-    /// Into lith's store, and to the registry that the name says if `push`.
+    /// Into lith's store and, if `push`, to the registry that each name says.
     Image { push: bool },
+    /// To the registry that each name says, and not into the store; `by_digest` without a tag.
+    Registry { by_digest: bool },
 }
 
 /// A destination of files, and whether each platform gets a folder of its own in it. Where nothing is said, several
@@ -118,7 +120,9 @@ const ARCHIVE: &[&str] = &[
 const IMAGE: &[&str] = &[
     "type",
     "name",
+    "name-canonical",
     "push",
+    "push-by-digest",
     "compression",
     "compression-level",
     "force-compression",
@@ -277,8 +281,16 @@ impl Fields {
             "local" => OutputKind::Local(Split { to: folder()?, by_platform }),
             "tar" if dest.is_none() => OutputKind::Tar(Split { to: Destination::Stdout, by_platform }),
             "tar" => OutputKind::Tar(Split { to: file("FILE")?, by_platform }),
-            "registry" => OutputKind::Image { push: self.take_bool("push")?.unwrap_or(true) },
-            _ => OutputKind::Image { push: self.take_bool("push")?.unwrap_or(false) },
+            _ => {
+                let push = self.take_bool("push")?.unwrap_or(kind == "registry");
+                let by_digest = self.take_bool("push-by-digest")?.unwrap_or(false);
+                // docker's word for printing names with their digests, as lith does anyway.
+                self.take_bool("name-canonical")?;
+                match push {
+                    true if kind == "registry" || by_digest => OutputKind::Registry { by_digest },
+                    push => OutputKind::Image { push },
+                }
+            }
         })
     }
 }
@@ -358,7 +370,12 @@ mod tests {
             ("type=oci,\"dest=a,\"\"b\"\"\"", OutputKind::Layout("a,\"b\"".into())),
             ("type=image,name=a,push=true", OutputKind::Image { push: true }),
             ("type=image", OutputKind::Image { push: false }),
-            ("type=registry,name=r.io/a", OutputKind::Image { push: true }),
+            ("type=registry,name=r.io/a", OutputKind::Registry { by_digest: false }),
+            (
+                "type=image,name=r.io/a,push-by-digest=true,name-canonical=true,push=true",
+                OutputKind::Registry { by_digest: true },
+            ),
+            ("type=registry,name=r.io/a,push=false", OutputKind::Image { push: false }),
         ] {
             assert_eq!(kind(text), expected, "{text}");
         }

@@ -1,12 +1,12 @@
 //! The store as a source and as a sink.
 
 use std::fs::File;
-use std::io::{self, Read, Write as _};
+use std::io::{self, Read};
 
-use super::copy::{each, put_blob};
+use super::copy::{each, put_blob, put_bytes};
 use super::{Sink, Source, TransportError};
-use crate::image::{Artifact, Blobs, digest_of};
-use crate::oci::{Descriptor, Digest, Reference};
+use crate::image::{Artifact, Blobs};
+use crate::oci::{Descriptor, Digest, Reference, Repository};
 use crate::store::Store;
 
 /// An image in the store.
@@ -32,6 +32,10 @@ impl Blobs for StoreSource<'_> {
         Blobs::open(self.store, blob)
     }
 
+    fn origins(&self, blob: &Descriptor) -> Vec<Repository> {
+        self.store.origins(blob)
+    }
+
     fn file(&self, blob: &Descriptor) -> Option<File> {
         self.store.file(blob)
     }
@@ -55,23 +59,17 @@ impl<'a> StoreSink<'a> {
         Self { store, names }
     }
 
-    fn put_bytes(&self, descriptor: &Descriptor, bytes: &[u8]) -> Result<(), TransportError> {
-        let failed = |error| TransportError::Io { what: "writing to the store".into(), error };
-        if self.store.has(&digest_of(descriptor).map_err(failed)?) {
-            return Ok(());
-        }
-        let mut writer = self.store.writer()?;
-        writer.write_all(bytes).map_err(failed)?;
-        Ok(writer.finish_expecting(descriptor)?)
+    /// Puts the documents alone: of an image that is on its way to somewhere else, and whose blobs are not all here.
+    /// It has no name then.
+    pub fn put_documents(&self, artifact: &Artifact) -> Result<(), TransportError> {
+        artifact.documents().into_iter().try_for_each(|(blob, bytes)| put_bytes(self.store, blob, bytes))
     }
 }
 
 impl Sink for StoreSink<'_> {
     fn put(&mut self, artifact: &Artifact, blobs: &dyn Blobs) -> Result<Digest, TransportError> {
         each(&artifact.contents(), |blob| put_blob(self.store, blobs, blob))?;
-        for (descriptor, bytes) in artifact.documents() {
-            self.put_bytes(descriptor, bytes)?;
-        }
+        self.put_documents(artifact)?;
         for name in &self.names {
             self.store.tag(name, artifact.descriptor())?;
         }

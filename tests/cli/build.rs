@@ -182,7 +182,7 @@ fn the_command_line_is_checked() {
         (vec!["build", "-t", "UPPER", "app"], "lower-case"),
         (vec!["build", "--build-context", "noequals", "app"], "NAME=VALUE"),
         (vec!["build", "--no-such-flag", "app"], "--no-such-flag"),
-        (vec!["build", "--push", "app"], "push"),
+        (vec!["build", "--push", "app"], "needs a name"),
     ] {
         let error = world.fails(2, &args);
         assert!(error.contains(said), "{args:?}:\n{error}");

@@ -3,4 +3,5 @@
 mod build;
 mod load;
 mod login;
+mod registry;
 mod store;

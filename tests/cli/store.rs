@@ -112,9 +112,9 @@ fn whoever_meets_a_damaged_blob_says_so() {
 #[test]
 fn an_image_that_is_nowhere_comes_with_the_way_to_get_it() {
     let world = World::new();
-    world.write("app/Buildfile", "FROM nosuch\n");
+    world.write("app/Buildfile", "FROM 127.0.0.1:1/nosuch\n");
     let error = world.fails(1, ["build", "app"]);
-    assert!(error.contains("skopeo copy") && error.contains("--build-context"), "{error}");
+    assert!(error.contains("lith images") && error.contains("--build-context"), "{error}");
     assert!(world.fails(1, ["build", "-f", "absent", "app"]).contains("hint: "));
 }
 

@@ -1,7 +1,11 @@
 //! What the tests stand on: a world of their own for each, and a judge of images that shares no code with lith.
 
+pub(crate) mod docker_registry;
 pub(crate) mod judge;
 pub(crate) mod programs;
+pub(crate) mod proxy;
+pub(crate) mod registry;
+mod token_server;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};

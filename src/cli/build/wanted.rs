@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::io::{IsTerminal as _, Read as _};
 use std::path::Path;
+use std::sync::Arc;
 
 use lith::build::{BuildFileChoice, Contexts, Request, git_environment};
 use lith::compression::Compression;
 use lith::context::ContextSpec;
 use lith::context::git::commit_time;
 use lith::oci::{Epoch, Platform, Reference};
+use lith::transport::registry::Registries;
 
 use super::Args;
 use crate::cli::World;
@@ -21,8 +23,10 @@ pub(super) struct Wanted {
     pub(super) contexts: Contexts,
     pub(super) file: BuildFileChoice,
     pub(super) request: Request,
-    pub(super) tags: Vec<Reference>,
+    /// All that the image will be called.
+    pub(super) names: Vec<Reference>,
     pub(super) outputs: Vec<Sending>,
+    pub(super) registries: Arc<Registries>,
 }
 
 impl Wanted {
@@ -46,14 +50,24 @@ impl Wanted {
             threads: world.threads(),
             cache: !args.no_cache,
             trees: outputs.iter().any(Sending::wants_tree),
+            pushed_only: !outputs.is_empty() && outputs.iter().all(Sending::is_pushed_only),
         };
+        let registries = Arc::new(world.registries()?);
         let contexts = Contexts {
             main: Some(main),
             named: build_contexts(&args.build_context)?,
+            registries: Some(Arc::clone(&registries)),
+            pull: args.pull,
             helpers: world.environment.for_helpers(),
             http: world.environment.http(),
         };
-        Ok(Self { contexts, file, request, tags, outputs })
+        let mut names = tags;
+        for name in outputs.iter().flat_map(Sending::names) {
+            if !names.contains(name) {
+                names.push(name.clone());
+            }
+        }
+        Ok(Self { contexts, file, request, names, outputs, registries })
     }
 }
 

@@ -1,19 +1,18 @@
 //! Why a registry could not be used.
 
-use std::fmt::Display;
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{Complaint, KeychainError};
 use crate::http::HttpError;
+use crate::oci::Digest;
+use crate::tree::pattern::GlobError;
 
 /// What stood in the way. `doing` says what was asked for, of which repository: "pulling blob `sha256:…` of `host/repo`".
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RegistryError {
-    #[error("`{0}`: unbuilt")]
-    Unbuilt(String),
     /// Nobody was named, or one whom the registry doesn't know.
     #[error("{doing}: `{host}` {}: {complaint}", if *.credential { "refuses the credential" } else { "wants a credential" })]
     Unauthorized { doing: String, host: String, credential: bool, complaint: Complaint },
@@ -54,15 +53,31 @@ pub enum RegistryError {
     Certificate { path: PathBuf, why: String },
     #[error("`{host}` is no registry's name")]
     Host { host: String },
+    #[error("`{name}` is `{from}`, and would become `{to}`")]
+    TagMoves { name: String, from: Digest, to: Digest },
+    #[error("a pattern of tags that may move: {0}")]
+    Pattern(#[from] GlobError),
+    #[error("{doing}: expected the digest `{expected}`; `{host}` has `{found}`")]
+    OtherDigest { doing: String, host: String, expected: Digest, found: Digest },
+    #[error("{doing}: it is a manifest of schema version 1; only version 2 can be read")]
+    Schema1 { doing: String },
+    #[error("{doing}: reading the answer of `{host}`: {error}")]
+    Answer { doing: String, host: String, error: io::Error },
+    #[error("{doing}: the answer of `{host}` has more than {limit} bytes")]
+    TooLarge { doing: String, host: String, limit: u64 },
+    #[error("{doing}: the list of `{host}` does not end")]
+    Endless { doing: String, host: String },
+    #[error("{doing}: `{host}` has none")]
+    Absent { doing: String, host: String },
+    #[error("{doing}: `{host}` does not let anybody do that: {complaint}")]
+    Undeletable { doing: String, host: String, complaint: Complaint },
+    #[error("{doing}: `{host}` loses what it is sent: {why}")]
+    Lost { doing: String, host: String, why: String },
     #[error(transparent)]
     Http(#[from] HttpError),
 }
 
 impl RegistryError {
-    pub(super) fn unbuilt(what: impl Display, _: &super::Registries) -> Self {
-        Self::Unbuilt(what.to_string())
-    }
-
     /// Whether it broke in the middle of what was sent, so that the caller can go on from where the registry is.
     pub fn is_resumable(&self) -> bool {
         matches!(self, Self::Interrupted { .. })

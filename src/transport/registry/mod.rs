@@ -4,29 +4,38 @@
 //! for and appear nowhere else. A transfer that breaks goes on from where it was.
 
 mod answer;
+mod ask;
 mod auth;
 mod call;
 mod challenge;
 mod client;
 mod complaint;
+mod delete;
 mod error;
 mod fault;
 mod guard;
 mod host;
 mod keychain;
+mod listing;
 mod name;
 mod pull;
 mod push;
+mod ranges;
 mod redirect;
-mod repository;
+mod referrers;
+mod resolve;
 mod retry;
 mod scope;
+#[cfg(test)]
+mod scripted;
 mod send;
 mod settings;
+mod tags;
 #[cfg(test)]
 mod testing;
 mod tls;
 mod token;
+mod tries;
 
 pub use challenge::Challenge;
 pub use complaint::Complaint;
@@ -38,7 +47,6 @@ pub use keychain::{
 pub use name::registry_name;
 pub use pull::RegistrySource;
 pub use push::{MovePolicy, PushOptions, RegistrySink};
-pub use repository::Repository;
 pub use retry::Retry;
 pub use settings::{HostSettings, Settings};
 
@@ -48,7 +56,7 @@ use std::sync::{Arc, Mutex};
 
 use host::Host;
 
-use crate::oci::{Descriptor, Digest, Reference};
+pub use crate::oci::Repository;
 
 /// The way to all registries. It keeps connections and tokens, so one is made and shared.
 pub struct Registries {
@@ -63,32 +71,6 @@ impl Registries {
     pub fn new(settings: Settings, keychain: Arc<dyn Keychain>) -> Self {
         Self { settings, keychain, hosts: Mutex::default(), system: tls::System::default() }
     }
-
-    /// What a tag or digest stands for: the descriptor of a manifest or index, its digest verified if need be.
-    /// `None` if the registry has it not.
-    pub fn resolve(&self, name: &Reference) -> Result<Option<Descriptor>, RegistryError> {
-        Err(RegistryError::unbuilt(name, self))
-    }
-
-    /// The tags of a repository, sorted.
-    pub fn tags(&self, repository: &Repository) -> Result<Vec<String>, RegistryError> {
-        Err(RegistryError::unbuilt(repository, self))
-    }
-
-    /// The manifests that say `digest` is their subject, of one artifact type or of all.
-    pub fn referrers(
-        &self,
-        repository: &Repository,
-        _digest: &Digest,
-        _artifact_type: Option<&str>,
-    ) -> Result<Vec<Descriptor>, RegistryError> {
-        Err(RegistryError::unbuilt(repository, self))
-    }
-
-    /// Removes a tag, or with a digest a manifest (and so every tag of it).
-    pub fn delete(&self, name: &Reference) -> Result<(), RegistryError> {
-        Err(RegistryError::unbuilt(name, self))
-    }
 }
 
 impl fmt::Debug for Registries {
@@ -96,3 +78,6 @@ impl fmt::Debug for Registries {
         f.debug_struct("Registries").field("settings", &self.settings).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -76,21 +76,23 @@ pub(super) fn ask(asking: &Asking<'_>) -> Result<Granted, Fault> {
         Some(Credential::Identity(token)) => match asking.post(token)? {
             Some(granted) => Ok(granted),
             // Servers that know no OAuth.
-            None => asking.get(Authorization::basic("", token)),
+            None => asking.get(Authorization::basic("", token).as_ref()),
         },
-        Some(Credential::Basic { user, password }) => asking.get(Authorization::basic(user, password)),
+        Some(Credential::Basic { user, password }) => {
+            asking.get(Authorization::basic(user, password).as_ref())
+        }
         Some(Credential::Bearer(_)) | None => asking.get(None),
     }
 }
 
 impl Asking<'_> {
-    fn get(&self, authorization: Option<Authorization>) -> Result<Granted, Fault> {
+    fn get(&self, authorization: Option<&Authorization>) -> Result<Granted, Fault> {
         let service = self.service.map(|service| format!("service={}", encode(service)));
         let scopes = self.scopes.each().map(|scope| format!("scope={}", encode(&scope)));
         let query: Vec<String> = service.into_iter().chain(scopes).collect();
         let url = self.realm.with_query(&query.join("&"));
         let headers = [("accept", "application/json".to_owned())];
-        self.travel(&Method::GET, &headers, &url, authorization.as_ref(), Body::Empty, &[])?
+        self.travel(&Method::GET, &headers, &url, authorization, Body::Empty, &[])?
             .ok_or_else(|| Kind::Protocol("it gave no token".into()).into())
     }
 

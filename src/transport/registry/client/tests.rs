@@ -1,11 +1,10 @@
-use std::io::Read as _;
 use std::sync::Mutex;
 
+use super::super::HostSettings;
 use super::super::call::{Access, Body};
-use super::super::testing::{
+use super::super::scripted::{
     Server, basic, hasty, known, known_with, listen, logged, reply, stranger, with_host,
 };
-use super::super::{Credential, HostSettings};
 use super::*;
 
 fn repository(server: &Server) -> Repository {

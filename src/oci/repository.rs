@@ -2,10 +2,12 @@
 
 use std::fmt;
 
-use crate::oci::Reference;
+use serde::{Deserialize, Serialize};
+
+use super::Reference;
 
 /// `registry/name`, as references have them: `docker.io/library/alpine`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Repository {
     pub registry: String,
     pub name: String,

@@ -1,0 +1,143 @@
+//! A blob's body that goes on where it broke.
+
+use std::io::{self, Read};
+
+use ureq::http::Method;
+
+use crate::oci::{Descriptor, Digest};
+use crate::text::shown;
+use crate::transport::registry::answer::Answer;
+use crate::transport::registry::ask::MANIFESTS;
+use crate::transport::registry::call::Call;
+use crate::transport::registry::tries::Tries;
+use crate::transport::registry::{Registries, RegistryError, Repository, ranges};
+
+/// Gives exactly as many bytes as the descriptor says. Nothing has verified them.
+pub(super) struct Resuming<'a> {
+    registries: &'a Registries,
+    repository: &'a Repository,
+    path: String,
+    media_type: String,
+    size: u64,
+    at: u64,
+    body: Option<Box<dyn Read + Send>>,
+    tries: Tries,
+}
+
+impl<'a> Resuming<'a> {
+    /// Asks for the blob at once: that it isn't there is for whoever opens it to know.
+    pub(super) fn open(
+        registries: &'a Registries,
+        repository: &'a Repository,
+        blob: &Descriptor,
+        digest: &Digest,
+    ) -> io::Result<Self> {
+        let media_type = blob.media_type().to_string();
+        let kind = if MANIFESTS.contains(&media_type.as_str()) { "manifests" } else { "blobs" };
+        let (path, size, tries) = (format!("{kind}/{digest}"), blob.size(), Tries::default());
+        let mut opened = Self { registries, repository, path, media_type, size, at: 0, body: None, tries };
+        opened.body = Some(opened.ask()?);
+        Ok(opened)
+    }
+
+    fn doing(&self) -> String {
+        format!("pulling `{}` of `{}`", self.path, self.repository)
+    }
+
+    /// The body from where we are.
+    fn ask(&self) -> io::Result<Box<dyn Read + Send>> {
+        let mut call = Call::at(Method::GET, self.repository, &self.path, self.doing())
+            .header("accept-encoding", "identity");
+        if MANIFESTS.contains(&self.media_type.as_str()) {
+            // Some registries convert manifests to what they think is wanted.
+            call = call.header("accept", &self.media_type);
+        }
+        if self.at > 0 {
+            call = call.header("range", format!("bytes={}-", self.at));
+        }
+        let answer = self.registries.call(call.expecting(&[404, 416])).map_err(io::Error::other)?;
+        match answer.status {
+            404 => {
+                let absent = RegistryError::absent(&self.doing(), self.repository);
+                Err(io::Error::new(io::ErrorKind::NotFound, absent))
+            }
+            206 => self.rest(answer),
+            416 => Err(self.wrong(format!("it has no bytes from {} on", self.at))),
+            _ => self.whole(answer),
+        }
+    }
+
+    /// Of a registry that knows ranges.
+    fn rest(&self, answer: Answer) -> io::Result<Box<dyn Read + Send>> {
+        let range = answer.header("content-range").unwrap_or_default();
+        match ranges::part(range) {
+            Some((first, size)) if first == self.at && size.is_none_or(|size| size == self.size) => {
+                Ok(answer.body)
+            }
+            _ => Err(self.wrong(format!("the range `{}` is not what was asked for", shown(range)))),
+        }
+    }
+
+    /// Of one that doesn't: what we have is skipped.
+    fn whole(&self, answer: Answer) -> io::Result<Box<dyn Read + Send>> {
+        if let Some(length) = answer.length().filter(|length| *length != self.size) {
+            return Err(self.wrong(format!("it has {length} bytes, its descriptor says {}", self.size)));
+        }
+        let mut body = answer.body;
+        // If it breaks here already, whoever reads on will notice.
+        drop(io::copy(&mut body.by_ref().take(self.at), &mut io::sink()));
+        Ok(body)
+    }
+
+    fn wrong(&self, why: String) -> io::Error {
+        io::Error::new(
+            io::ErrorKind::InvalidData,
+            RegistryError::protocol(&self.doing(), self.repository, why),
+        )
+    }
+
+    /// What was longer than its descriptor says would be cut, and then be right: it is a fault all the same.
+    fn end(&mut self) -> io::Result<usize> {
+        match self.body.take().map(|mut body| body.read(&mut [0])) {
+            Some(Ok(1..)) => {
+                Err(self.wrong(format!("it has more than the {} bytes that its descriptor says", self.size)))
+            }
+            _ => Ok(0),
+        }
+    }
+}
+
+impl Read for Resuming<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        let left = self.size - self.at;
+        if left == 0 {
+            return self.end();
+        }
+        let most = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
+        loop {
+            if self.body.is_none() {
+                self.body = Some(self.ask()?);
+            }
+            let broken = match self.body.as_mut().expect("just made").read(&mut buffer[..most]) {
+                Ok(0) => io::Error::new(io::ErrorKind::UnexpectedEof, "the connection ended early"),
+                Ok(n) => {
+                    self.at += n as u64;
+                    self.tries.progress();
+                    return Ok(n);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => error,
+            };
+            self.body = None;
+            log::debug!("{}: broken off at {} of {} bytes: {broken}", self.doing(), self.at, self.size);
+            if !self.tries.again() {
+                let (kind, host) = (broken.kind(), self.repository.registry.clone());
+                let error = RegistryError::Answer { doing: self.doing(), host, error: broken };
+                return Err(io::Error::new(kind, error));
+            }
+        }
+    }
+}
