@@ -165,7 +165,7 @@ impl Read for Resuming<'_> {
                 Err(error) => error,
             };
             self.body = None;
-            log::debug!("{}: broken off at {} of {} bytes: {broken}", self.doing(), self.at, self.size);
+            log::info!("{}: broken off at {} of {} bytes: {broken}", self.doing(), self.at, self.size);
             if !self.tries.again() {
                 let (kind, host) = (broken.kind(), self.repository.registry.clone());
                 let error = RegistryError::Answer { doing: self.doing(), host, error: broken };
