@@ -1,1 +1,3 @@
 //! RUN: the only place that starts a step's processes, and the only one that may hold `unsafe`.
+
+pub mod rootfs;
