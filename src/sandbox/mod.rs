@@ -9,6 +9,7 @@
 //! kernel, a limit that can't be applied), it is named in [`Mode`] or [`Exit`].
 
 mod error;
+pub mod rootfs;
 mod step;
 mod wire;
 
