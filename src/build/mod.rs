@@ -16,7 +16,7 @@ pub use source::{BuildFileChoice, NAMES, SourceError};
 
 use crate::buildfile::{self, Buildfile, Diagnostic, LowerOptions, Source};
 use crate::context::Modes;
-use crate::exec::{self, ExecError, Report};
+use crate::exec::{self, ExecError, Finished, Report};
 use crate::image::{self, Artifact, Image, Parts};
 use crate::layer;
 use crate::oci::canonical::CanonicalError;
@@ -48,6 +48,8 @@ pub struct Request {
     pub cache: bool,
     /// Whether an output needs the root file systems.
     pub trees: bool,
+    /// What steps that run programs get.
+    pub run: exec::run::RunOptions,
 }
 
 /// What came of it. Every blob is in the store.
@@ -58,6 +60,8 @@ pub struct Built {
     pub epoch: Epoch,
     /// The root file system for each platform, if they were asked for.
     pub trees: Vec<(Platform, Arc<Tree>)>,
+    /// No step had a network: what came of it is a function of what is recorded.
+    pub hermetic: bool,
 }
 
 /// Why there is no image.
@@ -100,8 +104,11 @@ pub fn build(
     let epoch = epoch(&file, request)?;
     let mut images = Vec::new();
     let mut trees = Vec::new();
+    let mut hermetic = true;
     for plan in &plans {
-        let (image, tree) = execute(plan, request, epoch, outside, store, (source.name(), report))?;
+        let (image, finished) = execute(plan, request, epoch, outside, store, (source.name(), report))?;
+        let tree = finished.tree;
+        hermetic &= finished.hermetic;
         trees.extend(tree.map(|tree| (image.config.value.platform.clone(), tree)));
         images.push(image);
     }
@@ -113,7 +120,7 @@ pub fn build(
         Err(images) => Artifact::index(images, request.index_annotations.clone())?,
     };
     StoreSink::new(store, Vec::new()).put(&artifact, &**store)?;
-    Ok(Built { artifact, epoch, trees })
+    Ok(Built { artifact, epoch, trees, hermetic })
 }
 
 fn parse(source: &Source) -> Result<Buildfile, BuildError> {
@@ -172,10 +179,11 @@ fn execute(
     outside: &Outside,
     store: &Arc<Store>,
     (file, report): (&str, &dyn Report),
-) -> Result<(Image, Option<Arc<Tree>>), BuildError> {
+) -> Result<(Image, Finished), BuildError> {
     let layer = layer::Options { compression: request.compression, epoch, threads: request.threads };
     let file = file.to_owned();
-    let options = exec::Options { layer, cache: request.cache, tree: request.trees, file };
+    let (cache, tree, run) = (request.cache, request.trees, request.run.clone());
+    let options = exec::Options { layer, cache, tree, file, run };
     let finished = exec::execute(plan, outside, store, &options, report)?;
     let image = image::assemble(Parts {
         config: plan.stage(plan.target).config.clone(),
@@ -184,5 +192,5 @@ fn execute(
         annotations: request.annotations.clone(),
         epoch,
     })?;
-    Ok((image, finished.tree.clone()))
+    Ok((image, finished))
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::sandbox::Stream;
+
 /// Takes events, from several threads at once.
 pub trait Report: Sync {
     fn report(&self, event: Event<'_>);
@@ -33,6 +35,12 @@ pub enum Event<'a> {
         step: StepName<'a>,
         how: How,
         took: Duration,
+    },
+    /// What a step's program wrote: any bytes, in any pieces.
+    Printed {
+        step: StepName<'a>,
+        stream: Stream,
+        bytes: &'a [u8],
     },
     Warning {
         text: &'a str,

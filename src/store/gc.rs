@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::files::remove;
 use super::lock::Lock;
-use super::{MAX_DOCUMENT, Store, StoreError, doing, open_regular, own_entries, read_bounded, roots, stat_cache};
+use super::{MAX_DOCUMENT, Store, StoreError, doing, open_regular, own_entries, read_bounded, roots, stat_cache, steps};
 use crate::oci::{Digest, Digester};
 
 /// Larger than any registry takes.
@@ -19,6 +19,8 @@ const MAX_MANIFEST: u64 = 64 << 20;
 pub struct Options {
     /// The layers that the step cache knows.
     pub keep_cache: bool,
+    /// Cache mounts of steps go too.
+    pub cache_mounts: bool,
     /// Only say what would go.
     pub dry_run: bool,
 }
@@ -110,7 +112,8 @@ fn find(store: &Store, options: &Options) -> Result<Found, StoreError> {
             .is_none_or(|needs| needs.iter().any(|blob| goes.contains_key(blob) || !store.has(blob)))
     };
     let memos = memos.into_iter().filter(|(_, needs)| stale(needs)).map(|(path, _)| path).collect();
-    let roots = roots::garbage(store, |blob| store.has(blob) && !goes.contains_key(blob))?;
+    let mut roots = roots::garbage(store, |blob| store.has(blob) && !goes.contains_key(blob))?;
+    roots.extend(steps::garbage(store, options.cache_mounts)?);
     Ok(Found { blobs: goes.into_iter().collect(), memos, leftovers: leftovers(store)?, roots })
 }
 

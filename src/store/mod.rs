@@ -14,6 +14,7 @@ mod lock;
 mod memo;
 pub mod roots;
 pub mod stat_cache;
+pub mod steps;
 mod tags;
 
 use std::fs::{self, File};
