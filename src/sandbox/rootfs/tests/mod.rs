@@ -150,6 +150,8 @@ fn words(nodes: &Tree, links: bool) -> Vec<String> {
             kind => format!("{kind:?}"),
         };
         let Meta { mode, uid, gid, xattrs } = &node.meta;
+        // A link has no mode of its own on Linux.
+        let mode = if matches!(node.kind, Kind::Symlink(_)) { &0o777 } else { mode };
         all.insert(at.clone(), format!("{kind} {mode:o} {uid}:{gid} {xattrs:?}"));
     }
     all.into_iter().map(|(path, word)| format!("{path} {word}")).collect()
