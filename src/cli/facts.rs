@@ -19,8 +19,26 @@ type Cause = dyn Error + 'static;
 pub(super) const NO_REGISTRY: &str = "this version has no registry client: `skopeo copy docker://NAME oci:DIR`, \
     then `--build-context NAME=oci-layout://DIR`; or name an image of the store (`lith images`)";
 
-pub(super) const NO_RUN: &str =
-    "have what the step makes made outside, and `COPY` it; `--target` builds a stage without it";
+/// What helps with a step, by the code that its diagnostic has.
+pub(super) fn of_step(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "run-failed" => "`lith debug` opens a shell in the state in which it failed",
+        "run-offline" => {
+            "steps have no network unless it is asked for: `RUN --network=default …` in the Buildfile, or `lith build \
+             --network default` for all steps"
+        }
+        "run-memory" => "`--memory SIZE` gives steps more",
+        "run-timeout" => "`--timeout TIME` gives steps longer",
+        "run-secret" => "give it with `--secret id=ID,src=FILE` or `--secret id=ID,env=VARIABLE`",
+        "run-ssh" => "give one with `--ssh default`, or `--ssh ID=SOCKET`",
+        "run-not-allowed" => "allow it with `--allow network.host` or `--allow security.insecure`",
+        "run-platform" => {
+            "register an interpreter: install `qemu-user-static` (with binfmt support), or run `docker run --privileged \
+             --rm tonistiigi/binfmt --install all`; it needs the `F` flag"
+        }
+        _ => return None,
+    })
+}
 
 const FSCK: &str = "`lith fsck` says what is damaged, and how it can be mended";
 const OTHER_OUTPUT: &str = "write an archive with `-o type=docker,dest=FILE` instead";
@@ -58,10 +76,9 @@ fn advice(cause: &Cause) -> Option<&'static str> {
             _ => None,
         };
     }
-    match (cause.downcast_ref(), cause.downcast_ref(), cause.downcast_ref()) {
+    match (cause.downcast_ref(), cause.downcast_ref()) {
         (Some(ResolveError::NotFound { .. }), ..) => Some(NO_REGISTRY),
-        (_, Some(ExecError::CannotRun), _) => Some(NO_RUN),
-        (.., Some(LoadError::NoPlatform { .. })) => Some("choose one that is there with `--platform`"),
+        (_, Some(LoadError::NoPlatform { .. })) => Some("choose one that is there with `--platform`"),
         _ => None,
     }
 }
@@ -181,7 +198,6 @@ mod tests {
             (BuildError::Outside(not_found.into()), "-f FILE"),
             (BuildError::Transport(no_platform.into()), "--platform"),
             (BuildError::Transport(one_image), "--platform"),
-            (BuildError::Exec(ExecError::CannotRun), "--target"),
         ] {
             assert!(hint(&error.into()).unwrap().contains(option), "{option}");
         }

@@ -46,6 +46,7 @@ impl Wanted {
             threads: world.threads(),
             cache: !args.no_cache,
             trees: outputs.iter().any(Sending::wants_tree),
+            run: args.steps.read(world)?,
         };
         let contexts = Contexts {
             main: Some(main),

@@ -102,7 +102,7 @@ pub fn debug(
     // What an earlier look left in it is in the way.
     let _gone = workshop.remove(&step.scratch);
     std::fs::create_dir(&step.scratch)
-        .map_err(|error| RunError::Log { path: step.scratch.clone(), error })?;
+        .map_err(|error| RunError::Folder { path: step.scratch.clone(), error })?;
     let exit = workshop.sandbox().run(&step, &mut |_, bytes| output(bytes));
     Ok(exit.map_err(RunError::from)?)
 }

@@ -63,6 +63,10 @@ pub enum RunError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Layer(#[from] LayerError),
+    #[error("making `{}`: {error}", .path.display())]
+    Folder { path: PathBuf, error: io::Error },
+    #[error("passing on the ssh agent: {0}")]
+    Agent(io::Error),
     #[error("writing the step's log `{}`: {error}", .path.display())]
     Log { path: PathBuf, error: io::Error },
 }

@@ -18,6 +18,7 @@ mod masked;
 mod mounts;
 mod options;
 mod output;
+mod relay;
 mod step;
 #[cfg(test)]
 mod testing;

@@ -1,17 +1,18 @@
 //! A step's mounts: what they are known by, and what the sandbox puts where.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::error::RunError;
 use super::key::Mounted;
 use super::options::RunOptions;
+use super::relay::Relay;
 use super::super::resolve_path::{Names as _, resolve};
 use super::workshop::{Unpacked, Workshop};
 use crate::layer::{self, Layer};
 use crate::oci::Epoch;
 use crate::plan::{Mount, MountKind, Run};
-use crate::sandbox::{self, Hidden, SandboxError};
+use crate::sandbox::{self, Hidden};
 use crate::store::Store;
 use crate::store::roots::Staged;
 use crate::store::steps::{Cache, Sharing};
@@ -154,8 +155,16 @@ impl<'a> Mounts<'a> {
                 MountKind::Tmpfs { size } => {
                     held.mounts.push(sandbox::Mount::Tmpfs { target, size: *size });
                 }
-                MountKind::Ssh { id, required, .. } => {
-                    held.mounts.extend(agent(id, *required, target, options)?);
+                MountKind::Ssh { id, required, mode, uid, gid } => {
+                    let Some(agent) = agent(id, *required, options)? else { continue };
+                    let relay = Relay::start(agent, &store.temp_folder()).map_err(RunError::Agent)?;
+                    held.mounts.push(sandbox::Mount::Socket {
+                        socket: relay.socket().to_owned(),
+                        target,
+                        owner: (*uid, *gid),
+                        mode: u32::from(*mode),
+                    });
+                    held.relays.push(relay);
                 }
                 MountKind::Secret { .. } => {}
             }
@@ -213,6 +222,7 @@ pub(super) struct Held {
     pub(super) mounts: Vec<sandbox::Mount>,
     caches: Vec<Arc<Cache>>,
     folders: Vec<Staged>,
+    relays: Vec<Relay>,
 }
 
 fn find<'a>(source: &'a Source, text: &str) -> Result<Part<'a>, RunError> {
@@ -291,7 +301,8 @@ fn show(
         let mut unpacked = Unpacked::default();
         unpacked.extend(workshop, layers, &part.source.tree, epoch)?;
         if !unpacked.is_empty() {
-            return Ok((unpacked.folders(), [b"/", part.path.as_bytes()].concat()));
+            let folders = workshop.shown(&unpacked, &mut held.folders)?;
+            return Ok((folders, [b"/", part.path.as_bytes()].concat()));
         }
     }
     let staged = workshop.folder(&part.files(epoch), epoch)?;
@@ -316,32 +327,20 @@ fn fill(
     }
     if let Some(part) = part.filter(|part| part.is_folder()) {
         let folder = cache.folder();
-        let failed = |error| SandboxError::Start { program: folder.display().to_string(), source: error };
+        let failed = |error| RunError::Folder { path: folder.to_owned(), error };
         workshop.remove(folder).and_then(|()| std::fs::create_dir(folder)).map_err(failed)?;
         workshop.unpack(&part.files(epoch), folder)?;
     }
     Ok(cache.mark()?)
 }
 
-fn agent(
-    id: &str,
-    required: bool,
-    target: Vec<u8>,
-    options: &RunOptions,
-) -> Result<Option<sandbox::Mount>, RunError> {
+/// The agent's socket, if one was given.
+fn agent<'a>(id: &str, required: bool, options: &'a RunOptions) -> Result<Option<&'a Path>, RunError> {
     use std::os::unix::fs::FileTypeExt as _;
     match options.ssh.get(id) {
         None if required => Err(RunError::NoSsh { id: id.into() }),
         None => Ok(None),
-        Some(path) if path.metadata().is_ok_and(|seen| seen.file_type().is_socket()) => {
-            Ok(Some(sandbox::Mount::Socket { socket: path.clone(), target }))
-        }
+        Some(path) if path.metadata().is_ok_and(|seen| seen.file_type().is_socket()) => Ok(Some(path)),
         Some(path) => Err(RunError::NotASocket { id: id.into(), path: path.clone() }),
     }
-}
-
-/// What is mounted where a tree has nothing: for tests of keys.
-#[cfg(test)]
-pub(super) fn source(tree: Tree) -> Source {
-    Source { tree: Arc::new(tree), layers: None, what: "the build context".into() }
 }

@@ -24,7 +24,7 @@ use crate::sandbox::rootfs::{self, Settle};
 use crate::sandbox::{self, Exit, Step};
 use crate::store::Store;
 use crate::store::roots::Staged;
-use crate::tree::{Changes, Tree};
+use crate::tree::{Changes, ImagePath, Tree};
 
 /// What every step of a build sees of its own, so that none sees the machine's.
 const HOSTNAME: &str = "lith";
@@ -175,11 +175,13 @@ impl<'a> Runner<'a> {
         let epoch = self.options.layer.epoch;
         unpacked.extend(workshop, ask.layers, ask.base, epoch)?;
         let mut held = known.mounts.mount(workshop, self.store, &self.options.run, epoch)?;
-        let staged = workshop.upper(ask.base, epoch)?;
-        let step = self.step(known, &secrets, &mut held, unpacked, &staged);
-        let staged = self.start(known, &secrets, step, workshop, staged)?;
+        let staged = workshop.upper(unpacked, ask.base, epoch)?;
+        let flat = !workshop.sandbox().has_overlay();
+        let lowers = if flat { Vec::new() } else { unpacked.folders() };
+        let step = Step { lowers, flat, ..self.step(known, &secrets, &mut held, &staged) };
+        let (staged, exit) = self.start(known, &secrets, step, workshop, staged)?;
         drop(held);
-        let (changes, settle, rewritten) = self.changes(known, workshop, &staged)?;
+        let (changes, settle, rewritten) = self.changes(known, workshop, &staged, &exit)?;
         if changes.is_empty() {
             return Ok(Ran { changes, layer: None, how: How::Unchanged, folder: None });
         }
@@ -197,7 +199,6 @@ impl<'a> Runner<'a> {
         known: &Known<'_>,
         secrets: &Secrets,
         held: &mut Held,
-        unpacked: &Unpacked,
         staged: &Staged,
     ) -> Step {
         let run = known.ask.run;
@@ -205,7 +206,8 @@ impl<'a> Runner<'a> {
         mounts.extend(command::file(&run.command));
         mounts.extend(secrets.files.iter().cloned());
         Step {
-            lowers: unpacked.folders(),
+            lowers: Vec::new(),
+            flat: false,
             upper: staged.fs(),
             scratch: staged.work(),
             args: command::args(&run.command),
@@ -221,7 +223,7 @@ impl<'a> Runner<'a> {
         }
     }
 
-    /// Runs the program; gives the folder back that it wrote to, if it succeeded.
+    /// Runs the program; gives the folder back that it wrote to, and how it ended, if it succeeded.
     fn start(
         &self,
         known: &Known<'_>,
@@ -229,7 +231,7 @@ impl<'a> Runner<'a> {
         step: Step,
         workshop: &Workshop,
         staged: Staged,
-    ) -> Result<Staged, RunError> {
+    ) -> Result<(Staged, Exit), RunError> {
         let (file, path) = self.store.step_log(&known.key[..16])?;
         let masked = Masked::new(secrets.all.iter());
         let mut output = Output::new(self.report, known.ask.step, masked, file);
@@ -241,7 +243,7 @@ impl<'a> Runner<'a> {
         }
         if exit.success() {
             logged.map_err(|error| RunError::Log { path, error })?;
-            return Ok(staged);
+            return Ok((staged, exit));
         }
         let kept = debug::keep(self.store, workshop, &step, secrets, staged);
         if let Err(error) = &kept {
@@ -255,11 +257,13 @@ impl<'a> Runner<'a> {
         known: &Known<'_>,
         workshop: &Workshop,
         staged: &Staged,
+        exit: &Exit,
     ) -> Result<(Changes, Settle, bool), RunError> {
         let base = known.ask.base;
         let epoch = self.options.layer.epoch;
-        let raw = workshop.collect(&staged.fs(), epoch)?;
-        let reduced = rootfs::reduce(raw, base, workshop.ids(), &std::collections::BTreeSet::new())?;
+        let raw = workshop.collect(&staged.fs(), base, epoch)?;
+        let ours = exit.mount_points.iter().filter_map(|path| ImagePath::new(path).ok());
+        let reduced = rootfs::reduce(raw, base, workshop.ids(), &ours.collect())?;
         let (mut changes, mut settle) = (reduced.changes, reduced.settle);
         let cleaned = self.options.run.cleaners.clean(&mut changes, base, epoch)?;
         settle.remove.extend(cleaned.removed);

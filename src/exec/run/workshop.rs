@@ -1,7 +1,7 @@
 //! Where steps are run: the sandbox, and the folders that it needs, which one user or another may write.
 //!
-//! As root, files are written and read right here. Otherwise they belong to ids of a user namespace, and all of it
-//! is done by the sandbox's worker, through a pipe.
+//! Where the kernel refuses overlayfs, a step gets a copy of its whole root file system instead, and its layer is
+//! unpacked when the next step needs it.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,19 +10,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::RunError;
 use crate::layer::{self, Layer};
 use crate::oci::Epoch;
-use crate::sandbox::rootfs::{self, Disk, Settle, stream};
+use crate::sandbox::rootfs::{self, Settle};
 use crate::sandbox::{self, Mode, Sandbox, SandboxError};
 use crate::store::Store;
-use crate::store::roots::{self, Key, Roots, Staged};
-use crate::tree::{Changes, ImagePath, Node, Tree};
+use crate::store::roots::{Key, Roots, Staged};
+use crate::tree::{Changes, ImagePath, Kind, Node, Tree};
 
 /// A sandbox with the store's folders.
 #[derive(Debug)]
 pub(super) struct Workshop {
     store: Arc<Store>,
     sandbox: Sandbox,
-    disk: Disk,
-    mode: roots::Mode,
 }
 
 /// The one of a build, opened when the first step has to be run.
@@ -49,13 +47,7 @@ impl Lazy {
 
 impl Workshop {
     pub(super) fn open(store: &Arc<Store>, options: &sandbox::Options) -> Result<Self, RunError> {
-        let sandbox = Sandbox::new(options.clone())?;
-        let (disk, mode) = match sandbox.mode() {
-            Mode::Root => (Disk::ROOT, roots::Mode::real()),
-            Mode::Subordinate { .. } => (Disk::USER, roots::Mode::mapped(&[], &[])),
-            Mode::Single { .. } => (Disk::SINGLE, roots::Mode::single()),
-        };
-        Ok(Self { store: Arc::clone(store), sandbox, disk, mode })
+        Ok(Self { store: Arc::clone(store), sandbox: Sandbox::new(options)? })
     }
 
     pub(super) fn sandbox(&self) -> &Sandbox {
@@ -64,7 +56,7 @@ impl Workshop {
 
     /// The ids that files get.
     pub(super) fn ids(&self) -> rootfs::Ids {
-        self.disk.ids
+        self.sandbox.disk().ids
     }
 
     /// Whether chown works: where it doesn't, a step may have another result.
@@ -72,16 +64,12 @@ impl Workshop {
         matches!(self.sandbox.mode(), Mode::Single { .. })
     }
 
-    fn is_root(&self) -> bool {
-        *self.sandbox.mode() == Mode::Root
-    }
-
-    pub(super) fn roots(&self) -> Result<Roots<'_>, RunError> {
-        Ok(self.store.unpacked(&self.mode)?)
+    fn roots(&self) -> Result<Roots<'_>, RunError> {
+        Ok(self.store.unpacked(&self.sandbox.roots())?)
     }
 
     /// The folder of a layer over `below`.
-    pub(super) fn layer(
+    fn layer(
         &self,
         layer: &Layer,
         changes: &Changes,
@@ -96,21 +84,10 @@ impl Workshop {
 
     /// Writes changes into a new, empty folder.
     pub(super) fn unpack(&self, changes: &Changes, folder: &Path) -> Result<(), RunError> {
-        if self.is_root() {
-            rootfs::unpack(changes, folder, self.disk)?;
-            return Ok(());
+        for note in self.sandbox.unpack(changes, folder)?.iter() {
+            log::warn!("unpacking: {note}");
         }
-        let mut failed = None;
-        let written = self.sandbox.unpack(folder, &mut |out| {
-            stream::write(changes, out).map_err(|error| {
-                failed = Some(error);
-                io::Error::other("the files can't be had")
-            })
-        });
-        match failed {
-            Some(error) => Err(error.into()),
-            None => Ok(written?),
-        }
+        Ok(())
     }
 
     /// A folder with these files and nothing else, for as long as it isn't dropped.
@@ -121,32 +98,56 @@ impl Workshop {
         Ok(staged)
     }
 
-    /// An upper folder for a step on `below`.
-    pub(super) fn upper(&self, below: &Tree, epoch: Epoch) -> Result<Staged, RunError> {
-        let root = below.get(&ImagePath::root()).filter(|node| node.is_dir()).cloned();
-        let mut root = root.unwrap_or_else(Node::implicit_dir);
-        root.mtime = i64::try_from(epoch.seconds()).expect("an epoch is before the year 10000");
-        let changes = Changes { puts: [(ImagePath::root(), root)].into(), ..Changes::default() };
+    /// The layers of a tree that is mounted, in one folder where they can't be laid over each other.
+    pub(super) fn shown(&self, unpacked: &Unpacked, held: &mut Vec<Staged>) -> Result<Vec<PathBuf>, RunError> {
+        if self.sandbox.has_overlay() {
+            return Ok(unpacked.folders());
+        }
         let staged = self.roots()?.stage()?;
-        self.unpack(&changes, &staged.fs())?;
+        self.flatten(unpacked, &staged)?;
+        let folder = staged.fs();
+        held.push(staged);
+        Ok(vec![folder])
+    }
+
+    fn flatten(&self, unpacked: &Unpacked, staged: &Staged) -> Result<(), RunError> {
+        let lowers = unpacked.folders();
+        let lowers: Vec<&Path> = lowers.iter().map(PathBuf::as_path).collect();
+        self.sandbox.flatten(&lowers, &staged.fs())?;
+        Ok(())
+    }
+
+    /// An upper folder for a step on `below`: a copy of all, where layers can't be laid over each other.
+    pub(super) fn upper(&self, unpacked: &Unpacked, below: &Tree, epoch: Epoch) -> Result<Staged, RunError> {
+        let staged = self.roots()?.stage()?;
+        if self.sandbox.has_overlay() {
+            self.sandbox.prepare(&staged.fs(), below, epoch)?;
+        } else {
+            self.flatten(unpacked, &staged)?;
+        }
         let work = staged.work();
-        std::fs::create_dir(&work)
-            .map_err(|error| SandboxError::Start { program: work.display().to_string(), source: error })?;
+        std::fs::create_dir(&work).map_err(|error| RunError::Folder { path: work, error })?;
         Ok(staged)
     }
 
     /// All that is in an upper folder.
-    pub(super) fn collect(&self, upper: &Path, epoch: Epoch) -> Result<Changes, RunError> {
-        if self.is_root() {
-            return Ok(rootfs::collect(upper, self.disk, epoch)?);
+    pub(super) fn collect(&self, upper: &Path, below: &Tree, epoch: Epoch) -> Result<Changes, RunError> {
+        let mut raw = self.sandbox.collect(upper, epoch, &self.store)?;
+        if !self.sandbox.has_overlay() {
+            raw.whiteouts.clear();
+            raw.opaques = [ImagePath::root()].into();
+            let is_device = |node: &Node| matches!(node.kind, Kind::CharDevice { .. } | Kind::BlockDevice { .. });
+            if self.sandbox.disk() != rootfs::Disk::ROOT {
+                // They could not be made, and so were not there to be removed.
+                for (path, node) in below.iter().filter(|(_, node)| is_device(node)) {
+                    raw.puts.entry(path.clone()).or_insert_with(|| node.clone());
+                }
+            }
         }
-        let mut spool = self.store.temp_file()?;
-        self.sandbox.collect(upper, &mut spool)?;
-        rustix::fs::seek(&spool, rustix::fs::SeekFrom::Start(0)).map_err(|error| SandboxError::Talk(error.into()))?;
-        Ok(stream::read(io::BufReader::new(spool), &self.store)?)
+        Ok(raw)
     }
 
-    /// Makes the upper folder the layer's own, if that is worth it: otherwise it is unpacked when it is needed.
+    /// Makes the upper folder the layer's own.
     pub(super) fn adopt(
         &self,
         staged: Staged,
@@ -155,10 +156,10 @@ impl Workshop {
         below: &Tree,
         epoch: Epoch,
     ) -> Result<Option<PathBuf>, RunError> {
-        if !self.is_root() {
+        if !self.sandbox.has_overlay() {
             return Ok(None);
         }
-        rootfs::settle(&staged.fs(), settle, epoch)?;
+        self.sandbox.settle(&staged.fs(), settle, epoch)?;
         let blob = layer.digest();
         let context = rootfs::complete(changes, below, epoch)?.context;
         let key = Key { diff_id: &layer.diff_id, blob: &blob, context: context.as_deref() };
@@ -167,9 +168,6 @@ impl Workshop {
 
     /// Removes a folder, whoever owns what is in it.
     pub(super) fn remove(&self, path: &Path) -> io::Result<()> {
-        if self.is_root() {
-            return rootfs::remove(path);
-        }
         self.sandbox.remove(path).map_err(io::Error::other)
     }
 
