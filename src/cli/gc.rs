@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use lith::store::gc;
+use lith::{sandbox::rootfs, store::gc};
 use serde_json::json;
 
 use super::World;
@@ -28,7 +28,7 @@ pub(crate) struct Args {
 
 pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
     let options = gc::Options { keep_cache: args.keep_cache, dry_run: args.dry_run };
-    let garbage = gc::collect(&world.store_path()?, &options)?;
+    let garbage = gc::collect_with(&world.store_path()?, &options, &rootfs::remove)?;
     let bytes: u64 = garbage.blobs.iter().map(|(_, size)| size).sum();
     if args.format.format == Format::Json {
         let blobs: Vec<_> =

@@ -13,7 +13,8 @@ use rustix::mount::{
 
 use super::sys;
 
-pub(super) use MountAttrFlags as Attr;
+/// What may not be done in a mount.
+pub(super) type Attr = MountAttrFlags;
 
 /// Neither devices nor set-id programs.
 pub(super) const PLAIN: Attr = Attr::MOUNT_ATTR_NOSUID.union(Attr::MOUNT_ATTR_NODEV);

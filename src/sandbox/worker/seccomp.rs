@@ -31,7 +31,7 @@ const ALLOWED: &[libc::c_long] = numbers!(
     SYS_getpid SYS_getppid SYS_getpriority SYS_getrandom SYS_getresgid SYS_getresuid SYS_getrlimit
     SYS_get_robust_list SYS_getrusage SYS_getsid SYS_getsockname SYS_getsockopt SYS_gettid SYS_gettimeofday
     SYS_getuid SYS_getxattr SYS_inotify_add_watch SYS_inotify_init1 SYS_inotify_rm_watch SYS_io_cancel SYS_ioctl
-    SYS_io_destroy SYS_io_getevents SYS_io_pgetevents SYS_ioprio_get SYS_ioprio_set SYS_io_setup SYS_io_submit
+    SYS_io_destroy SYS_io_getevents SYS_ioprio_get SYS_ioprio_set SYS_io_setup SYS_io_submit
     SYS_kill SYS_landlock_add_rule SYS_landlock_create_ruleset SYS_landlock_restrict_self SYS_lgetxattr SYS_linkat
     SYS_listen SYS_listxattr SYS_llistxattr SYS_lremovexattr SYS_lseek SYS_lsetxattr SYS_madvise SYS_membarrier
     SYS_memfd_create SYS_memfd_secret SYS_mincore SYS_mkdirat SYS_mknodat SYS_mlock SYS_mlock2 SYS_mlockall
@@ -71,10 +71,13 @@ const ALLOWED_HERE: &[libc::c_long] = numbers!(
 #[cfg(not(target_arch = "x86_64"))]
 const ALLOWED_HERE: &[libc::c_long] = &[];
 
+/// `io_pgetevents`, which libc does not name.
+const IO_PGETEVENTS: libc::c_long = if cfg!(target_arch = "x86_64") { 333 } else { 292 };
+
 /// Since 5.14 calls have one number on all architectures; libc does not name them all: `cachestat`, `fchmodat2`,
 /// `map_shadow_stack`, `futex_wake`, `futex_wait`, `futex_requeue`, `statmount`, `listmount`, and the four of
 /// extended attributes at a folder.
-const ALLOWED_BY_NUMBER: &[libc::c_long] = &[451, 452, 453, 454, 455, 456, 457, 458, 463, 464, 465, 466];
+const ALLOWED_BY_NUMBER: &[libc::c_long] = &[IO_PGETEVENTS, 451, 452, 453, 454, 455, 456, 457, 458, 463, 464, 465, 466];
 
 #[rustfmt::skip]
 const REFUSED: &[libc::c_long] = numbers!(
@@ -91,7 +94,7 @@ const REFUSED: &[libc::c_long] = numbers!(
 #[cfg(target_arch = "x86_64")]
 #[rustfmt::skip]
 const REFUSED_HERE: &[libc::c_long] = numbers!(
-    SYS_create_module SYS_get_kernel_syms SYS_ioperm SYS_iopl SYS_query_module SYS__sysctl SYS_sysfs SYS_uselib
+    SYS_ioperm SYS_iopl SYS__sysctl SYS_sysfs SYS_uselib
     SYS_ustat
 );
 #[cfg(not(target_arch = "x86_64"))]

@@ -75,12 +75,6 @@ pub(super) fn default_signals() {
     }
 }
 
-/// Without a signal when it writes to a terminal that is another group's.
-pub(super) fn ignore_terminal_stops() {
-    // SAFETY: ignoring a signal runs no code of ours.
-    unsafe { libc::signal(libc::SIGTTOU, libc::SIG_IGN) };
-}
-
 /// The execution domain that programs expect, with addresses at random.
 pub(super) fn default_personality() {
     // SAFETY: it changes this process alone, which is about to become another program.
@@ -113,6 +107,16 @@ pub(super) fn execve(program: &CStr, args: &[CString], env: &[CString]) -> io::E
 pub(super) fn exit(code: i32) -> ! {
     // SAFETY: nothing that the process holds needs to be given back.
     unsafe { libc::_exit(code) }
+}
+
+/// Makes a process group the one that the terminal listens to. It is no matter if there is no terminal.
+pub(in crate::sandbox) fn take_terminal(terminal: BorrowedFd<'_>, group: Pid) {
+    // SAFETY: ignoring a signal runs no code of ours; without it, who is not in that group yet would be stopped.
+    unsafe {
+        let before = libc::signal(libc::SIGTTOU, libc::SIG_IGN);
+        libc::tcsetpgrp(terminal.as_raw_fd(), group.as_raw_pid());
+        libc::signal(libc::SIGTTOU, before);
+    }
 }
 
 /// How a child ended.
