@@ -117,22 +117,18 @@ pub(super) fn xattrs(
     Ok(found)
 }
 
+/// What the call gives, which is at most 64 KiB on Linux, and most often little.
 fn sized(call: impl Fn(&mut [u8]) -> rustix::io::Result<usize>) -> rustix::io::Result<Vec<u8>> {
-    loop {
-        let size = call(&mut [])?;
-        let mut buffer = vec![0; size];
-        if size == 0 {
-            return Ok(buffer);
+    let mut buffer = vec![0; 256];
+    let size = match call(&mut buffer) {
+        Err(Errno::RANGE) => {
+            buffer.resize(64 << 10, 0);
+            call(&mut buffer)?
         }
-        match call(&mut buffer) {
-            // It grew in between.
-            Err(Errno::RANGE) => {}
-            size => {
-                buffer.truncate(size?);
-                return Ok(buffer);
-            }
-        }
-    }
+        size => size?,
+    };
+    buffer.truncate(size);
+    Ok(buffer)
 }
 
 /// The time of last change, and nothing else.

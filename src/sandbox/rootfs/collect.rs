@@ -167,7 +167,7 @@ impl Walk {
         let mut found = Found::default();
         for (key, value) in all {
             match key.strip_prefix(prefix) {
-                None => _ = found.kept.insert(key, value),
+                None => drop(found.kept.insert(key, value)),
                 Some(mark) => {
                     match mark {
                         b"opaque" => found.opaque = value == b"y",

@@ -44,17 +44,25 @@ impl Completion<'_> {
         let mut after = self.below.clone();
         after.apply(changes);
         let mut linked: BTreeSet<Inode> = BTreeSet::new();
+        // Links and devices that have another name by now, and so perhaps other attributes.
+        let mut others = Vec::new();
         for (path, node) in &changes.puts {
             // A link to what isn't there is none.
             let Some(found) = after.get(path) else { continue };
-            if let (Kind::Hardlink(_), Kind::File { inode, .. }) = (&node.kind, &found.kind) {
-                linked.extend(*inode);
+            match (&node.kind, &found.kind) {
+                (Kind::Hardlink(_), Kind::File { inode, .. }) => linked.extend(*inode),
+                (Kind::Hardlink(target), _) => others.extend(after.get(target).map(|node| (target, node))),
+                _ => {}
             }
             let mut found = found.clone();
             if !matches!(node.kind, Kind::Hardlink(_)) {
                 found.mtime = node.mtime;
             }
             self.out.puts.insert(path.clone(), found);
+        }
+        for (path, node) in others {
+            self.context.add(b'l', path, &node.meta, node.mtime);
+            self.out.puts.entry(path.clone()).or_insert_with(|| node.clone());
         }
         for (path, node) in after.iter() {
             let Kind::File { content, inode: Some(inode) } = &node.kind else { continue };
