@@ -135,12 +135,12 @@ impl Group {
             (Limit::Memory, Version::Two) => {
                 write("memory.max", &text)?;
                 // A machine without swap has no such file.
-                _ = write("memory.swap.max", "0");
+                drop(write("memory.swap.max", "0"));
                 Ok(())
             }
             (Limit::Memory, Version::One) => {
                 write("memory.limit_in_bytes", &text)?;
-                _ = write("memory.memsw.limit_in_bytes", &text);
+                drop(write("memory.memsw.limit_in_bytes", &text));
                 Ok(())
             }
         }
@@ -176,7 +176,8 @@ impl Hierarchy {
             // A group with processes can't hand controllers down, but one above may have done so.
             Version::Two => self.above().iter().find_map(|parent| {
                 let handed = fs::read_to_string(parent.join("cgroup.subtree_control")).ok()?;
-                let group = handed.split_whitespace().any(|c| c == controller).then(|| make(parent)).flatten()?;
+                let group =
+                    handed.split_whitespace().any(|c| c == controller).then(|| make(parent)).flatten()?;
                 // Processes can be moved where the common group above may be written to, too.
                 let movable = rustix::fs::access(parent.join("cgroup.procs"), rustix::fs::Access::WRITE_OK);
                 movable.is_ok().then_some(()).or_else(|| {
@@ -215,7 +216,12 @@ pub(super) fn sweep() {
     for hierarchy in hierarchies() {
         for parent in hierarchy.above() {
             for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
-                if entry.file_name().to_str().and_then(maker).is_some_and(|(pid, start)| started(pid) != Some(start)) {
+                if entry
+                    .file_name()
+                    .to_str()
+                    .and_then(maker)
+                    .is_some_and(|(pid, start)| started(pid) != Some(start))
+                {
                     kill(&entry.path());
                     remove(&entry.path());
                 }
@@ -307,7 +313,10 @@ mod tests {
                 (Version::Two, "/sys/fs/cgroup/unified/a".into()),
             ]
         );
-        assert_eq!(found[2].above(), [Path::new("/sys/fs/cgroup/unified/a"), Path::new("/sys/fs/cgroup/unified")]);
+        assert_eq!(
+            found[2].above(),
+            [Path::new("/sys/fs/cgroup/unified/a"), Path::new("/sys/fs/cgroup/unified")]
+        );
     }
 
     #[test]

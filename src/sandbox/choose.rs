@@ -47,10 +47,8 @@ fn told(start: &Start, error: &SandboxError) -> String {
 /// The ways that are worth trying. Why others are not is added to `refused`.
 fn candidates(refused: &mut Vec<String>) -> Vec<(Start, Mode)> {
     let (uid, gid) = (rustix::process::geteuid(), rustix::process::getegid());
-    let single = (
-        Start::Single { uid: uid.as_raw(), gid: gid.as_raw() },
-        Mode::Single { why: String::new() },
-    );
+    let single =
+        (Start::Single { uid: uid.as_raw(), gid: gid.as_raw() }, Mode::Single { why: String::new() });
     if !uid.is_root() {
         let mut ways = Vec::new();
         match helped(uid.as_raw(), gid.as_raw()) {
@@ -90,7 +88,8 @@ fn helped(uid: u32, gid: u32) -> Result<(Start, Mode), String> {
 
 /// What would let steps be run, from what the kernel says of itself.
 fn advice() -> Vec<String> {
-    let set = |file: &str| std::fs::read_to_string(file).map(|text| text.trim().to_owned()).unwrap_or_default();
+    let set =
+        |file: &str| std::fs::read_to_string(file).map(|text| text.trim().to_owned()).unwrap_or_default();
     let mut advice = Vec::new();
     if set("/proc/sys/user/max_user_namespaces") == "0" {
         advice.push("allow user namespaces: `sysctl -w user.max_user_namespaces=65536`".into());

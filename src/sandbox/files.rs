@@ -59,7 +59,9 @@ impl Sandbox {
         let drained = io::copy(&mut input, &mut io::sink());
         drop(input);
         match drained {
-            Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => return Err(SandboxError::Talk(error)),
+            Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => {
+                return Err(SandboxError::Talk(error));
+            }
             _ => worker.done()?,
         }
         Ok(read?)

@@ -111,7 +111,8 @@ impl Sandbox {
     /// Everything that a step needs, but the step.
     fn probe(program: &Program, start: &Start, temp: &Path, flat: bool) -> Result<(), SandboxError> {
         let folder = tempfile::Builder::new().prefix("probe").tempdir_in(temp);
-        let folder = folder.map_err(|source| SandboxError::Start { program: "a trial step".into(), source })?;
+        let folder =
+            folder.map_err(|source| SandboxError::Start { program: "a trial step".into(), source })?;
         let step = Step::trial(folder.path(), flat);
         for folder in [&step.upper, &step.scratch] {
             std::fs::create_dir(folder)

@@ -167,8 +167,8 @@ impl Worker {
 impl Drop for Worker {
     fn drop(&mut self) {
         // It takes the end of the socket for the end of lith, and ends.
-        _ = self.socket.shutdown(std::net::Shutdown::Both);
-        _ = self.child.wait();
+        drop(self.socket.shutdown(std::net::Shutdown::Both));
+        drop(self.child.wait());
     }
 }
 
@@ -198,4 +198,3 @@ pub(super) fn find_helper(name: &str) -> Option<PathBuf> {
 pub(super) fn take_terminal_back() {
     worker::take_terminal(io::stdin().as_fd(), rustix::process::getpgrp());
 }
-

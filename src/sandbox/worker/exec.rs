@@ -28,8 +28,9 @@ pub(super) struct Program {
 impl Program {
     pub(super) fn new(step: &Step) -> Result<Self, Fault> {
         let string = |bytes: Vec<u8>| {
-            CString::new(bytes).map_err(|error| {
-                Fault::System { doing: format!("reading the command: {error}"), errno: libc::EINVAL }
+            CString::new(bytes).map_err(|error| Fault::System {
+                doing: format!("reading the command: {error}"),
+                errno: libc::EINVAL,
             })
         };
         let name = step.args.first().cloned().unwrap_or_default();

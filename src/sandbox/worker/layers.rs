@@ -221,7 +221,8 @@ pub(super) fn date(ground: &OwnedFd, stubs: &Path, made: &BTreeSet<PathBuf>) -> 
         let below = if path.as_os_str().is_empty() { Path::new(".") } else { path };
         if !made.contains(path) {
             let stat = rustix::fs::statat(ground, below, AtFlags::SYMLINK_NOFOLLOW)?;
-            time = Timespec { tv_sec: stat.st_mtime, tv_nsec: i64::try_from(stat.st_mtime_nsec).unwrap_or(0) };
+            time =
+                Timespec { tv_sec: stat.st_mtime, tv_nsec: i64::try_from(stat.st_mtime_nsec).unwrap_or(0) };
         }
         let times = Timestamps { last_access: time, last_modification: time };
         rustix::fs::utimensat(CWD, stubs.join(path), &times, AtFlags::SYMLINK_NOFOLLOW)?;

@@ -1,10 +1,10 @@
 //! Where a path leads in a root file system, as somebody inside would find it.
 
 use std::collections::VecDeque;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::os::fd::BorrowedFd;
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::path::{Path, PathBuf};
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::PathBuf;
 
 use rustix::fs::{AtFlags, FileType, readlinkat, statat};
 use rustix::io::Errno;
@@ -110,12 +110,6 @@ impl Place {
 fn parts(path: &[u8]) -> VecDeque<OsString> {
     let parts = path.split(|byte| *byte == b'/').filter(|part| !part.is_empty() && *part != b".");
     parts.map(|part| OsString::from_vec(part.to_vec())).collect()
-}
-
-/// A path of the root file system, relative to it.
-pub(super) fn relative(path: &[u8]) -> &Path {
-    let start = path.iter().position(|byte| *byte != b'/').unwrap_or(path.len());
-    Path::new(OsStr::from_bytes(&path[start..]))
 }
 
 #[cfg(test)]

@@ -55,7 +55,8 @@ pub(super) fn run(step: &Step, hello: &Hello, socket: &UnixStream) -> io::Result
     // Whoever ends lith is noticed at the socket, and there is something to be tidied up then.
     rustix::process::set_parent_process_death_signal(None)?;
     let mut cgroup = Cgroup::new(&step.limits);
-    let result = started(step, hello, stdin, &mut cgroup).map(|running| supervise(step, running, socket, &cgroup));
+    let result =
+        started(step, hello, stdin, &mut cgroup).map(|running| supervise(step, running, socket, &cgroup));
     let out_of_memory = cgroup.remove();
     Ok(match result {
         Err(fault) => Err(fault),
@@ -178,7 +179,7 @@ fn first_process(step: &Step, given: Given, probe: bool, wait: OwnedFd, tell: &O
 fn tell_worker(tell: &OwnedFd, told: &Told) {
     if let Ok(file) = tell.try_clone() {
         // A worker that is gone needs no word.
-        _ = wire::send(&mut std::fs::File::from(file), told);
+        drop(wire::send(&mut std::fs::File::from(file), told));
     }
 }
 

@@ -77,7 +77,8 @@ const IO_PGETEVENTS: libc::c_long = if cfg!(target_arch = "x86_64") { 333 } else
 /// Since 5.14 calls have one number on all architectures; libc does not name them all: `cachestat`, `fchmodat2`,
 /// `map_shadow_stack`, `futex_wake`, `futex_wait`, `futex_requeue`, `statmount`, `listmount`, and the four of
 /// extended attributes at a folder.
-const ALLOWED_BY_NUMBER: &[libc::c_long] = &[IO_PGETEVENTS, 451, 452, 453, 454, 455, 456, 457, 458, 463, 464, 465, 466];
+const ALLOWED_BY_NUMBER: &[libc::c_long] =
+    &[IO_PGETEVENTS, 451, 452, 453, 454, 455, 456, 457, 458, 463, 464, 465, 466];
 
 #[rustfmt::skip]
 const REFUSED: &[libc::c_long] = numbers!(

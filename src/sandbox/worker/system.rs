@@ -42,12 +42,7 @@ const LINKS: [(&str, &str); 5] = [
 ];
 
 /// Puts into a system's mount, now in its place, what belongs there.
-pub(super) fn furnish(
-    root: &OwnedFd,
-    source: &Source<'_>,
-    step: &Step,
-    given: &Given,
-) -> Result<(), Fault> {
+pub(super) fn furnish(root: &OwnedFd, source: &Source<'_>, step: &Step, given: &Given) -> Result<(), Fault> {
     let doing = |path: &str| Fault::doing(format!("making `{path}`"));
     match source.kind {
         Kind::Etc | Kind::Step(_) => Ok(()),
@@ -79,7 +74,10 @@ fn hide(mount: &OwnedFd, path: &str) -> io::Result<()> {
     let attributes = PLAIN | Attr::MOUNT_ATTR_NOEXEC | Attr::MOUNT_ATTR_RDONLY;
     let stat = rustix::fs::fstat(&place)?;
     if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
-        return mounts::attach(&mounts::new("tmpfs", &[("size", "0"), ("mode", "0755")], attributes)?, place.as_fd());
+        return mounts::attach(
+            &mounts::new("tmpfs", &[("size", "0"), ("mode", "0755")], attributes)?,
+            place.as_fd(),
+        );
     }
     let null = mounts::view(Path::new("/dev/null"))?;
     mounts::restrict(&null, Attr::MOUNT_ATTR_RDONLY | Attr::MOUNT_ATTR_NOSUID | Attr::MOUNT_ATTR_NOEXEC)?;
@@ -110,7 +108,9 @@ fn dev(dev: &OwnedFd, given: &Given) -> io::Result<()> {
     }
     let terminals = mounts::new("devpts", &terminals, run)
         // A user namespace may have fewer groups than that.
-        .or_else(|_| mounts::new("devpts", &[("newinstance", ""), ("ptmxmode", "0666"), ("mode", "0620")], run))?;
+        .or_else(|_| {
+            mounts::new("devpts", &[("newinstance", ""), ("ptmxmode", "0666"), ("mode", "0620")], run)
+        })?;
     folder(dev, "pts", &terminals)?;
     let memory = mounts::new("tmpfs", &[("mode", "1777"), ("size", "65536k")], run | Attr::MOUNT_ATTR_NODEV)?;
     folder(dev, "shm", &memory)?;
