@@ -25,7 +25,7 @@ fn codes_and_signals(ground: &Ground) {
         Status::Code(7),
         "the first process has no default signals"
     );
-    assert_eq!(status(ground, "(kill -9 $(sh -c 'echo $PPID'))"), Status::Code(137));
+    assert_eq!(status(ground, "sh -c 'kill -9 $$'; exit $?"), Status::Code(137));
     assert_eq!(ground.sh("trap 'echo caught' TERM; kill $$; echo; (yes | head -n 1)"), "caught\n\ny\n");
 }
 
@@ -48,10 +48,16 @@ fn much_output_is_whole(ground: &Ground) {
 }
 
 fn background_processes_end(ground: &Ground) {
+    let (one, two) = (long(1), long(2));
     let start = Instant::now();
-    assert_eq!(ground.sh("(sleep 1000; echo late) & setsid sleep 1001 & echo done"), "done\n");
+    assert_eq!(ground.sh(&format!("(sleep {one}; echo late) & setsid sleep {two} & echo done")), "done\n");
     assert!(start.elapsed() < Duration::from_secs(20));
-    assert!(!is_running("1001") && !is_running("1000"));
+    assert!(!is_running(&one) && !is_running(&two));
+}
+
+/// Seconds that no other test's `sleep` has.
+fn long(number: u32) -> String {
+    format!("{}{number}", std::process::id())
 }
 
 /// Whether a `sleep` with that argument runs on the machine.
@@ -65,13 +71,13 @@ fn is_running(argument: &str) -> bool {
 }
 
 fn a_step_that_takes_too_long(ground: &Ground) {
-    let mut step = ground.script("echo begun; trap '' TERM INT; sleep 1002 & sleep 1002");
+    let mut step = ground.script(&format!("echo begun; trap '' TERM INT; sleep {0} & sleep {0}", long(3)));
     step.limits.timeout = Some(Duration::from_millis(300));
     let start = Instant::now();
     let ran = ground.run(&step);
     assert!(start.elapsed() < Duration::from_secs(20));
     assert_eq!((ran.exit.status, ran.exit.timed_out, &*ran.out), (Status::Signal(9), true, "begun\n"));
-    assert!(!ran.exit.success() && !is_running("1002"));
+    assert!(!ran.exit.success() && !is_running(&long(3)));
 }
 
 fn a_program_that_is_not_there(ground: &Ground) {
@@ -145,16 +151,74 @@ fn groups() -> Vec<String> {
 }
 
 fn who_listens_may_give_up(ground: &Ground) {
-    let step = ground.script("echo x; sleep 1003");
+    let step = ground.script(&format!("echo x; sleep {}", long(4)));
     let gave_up = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         ground.sandbox.run(&step, &mut |_, _| panic!("enough"))
     }));
     assert!(gave_up.is_err());
     let until = Instant::now() + Duration::from_secs(10);
-    while is_running("1003") {
+    while is_running(&long(4)) {
         assert!(Instant::now() < until, "it runs on");
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// What `a_killed_lith_leaves_nothing` kills.
+#[test]
+#[ignore = "started by a test"]
+fn a_step_that_does_not_end() {
+    let Some(ground) = Ground::new("a killed lith") else { return };
+    let mut step =
+        ground.script(&format!("echo; trap '' TERM HUP INT; setsid sleep {0} & sleep {0}", long(5)));
+    step.limits.pids = Some(1000);
+    let seen = ground.sandbox.run(&step, &mut |_, _| println!("ready {}", ground.path("").display()));
+    panic!("it ended: {seen:?}");
+}
+
+#[test]
+fn a_killed_lith_leaves_nothing() {
+    use std::io::BufRead as _;
+    use std::process::{Command, Stdio};
+    if programs::find("busybox", "a killed lith").is_none() {
+        return;
+    }
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "sandbox::ends::a_step_that_does_not_end", "--ignored", "--nocapture"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = std::io::BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let ready = lines.filter_map(|line| Some(line.split_once("ready ")?.1.to_owned())).next();
+    let folder = ready.expect("the step to start");
+    let sleeping = format!("{}5", child.id());
+    assert!(is_running(&sleeping));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let until = Instant::now() + Duration::from_secs(10);
+    while is_running(&sleeping) || !groups().is_empty() {
+        assert!(Instant::now() < until, "something is left: {:?}", groups());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+    assert!(!mounts.contains(&*folder), "{mounts}");
+    lith::sandbox::rootfs::remove(std::path::Path::new(&folder)).unwrap();
+}
+
+/// The time that it takes is printed, as machines differ; it is bounded for what is out of all proportion.
+#[test]
+fn a_step_costs_little() {
+    let Some(ground) = Ground::new("a step's cost") else { return };
+    let mut times: Vec<Duration> = (0..15)
+        .map(|_| {
+            let step = ground.step(&["true"]);
+            let start = Instant::now();
+            assert!(ground.run(&step).exit.success());
+            start.elapsed()
+        })
+        .collect();
+    times.sort();
+    println!("a step takes {:?}", times[times.len() / 2]);
+    assert!(times[0] < Duration::from_millis(500), "{times:?}");
 }
 
 #[test]

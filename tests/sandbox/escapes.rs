@@ -91,10 +91,9 @@ fn no_way_to_the_worker(ground: &Ground) {
     for script in [format!("kill -0 {pid}"), format!("ls /proc/{pid}"), "kill -9 -1 ; ls /proc/2".into()] {
         ground.fails(&script);
     }
-    assert_eq!(
-        ground.sh("tr '\\0' ' ' < /proc/1/cmdline | head -c 6; tr '\\0' '\\n' < /proc/1/environ"),
-        "sh -c PATH=/bin\n".replace("c ", "c ")
-    );
+    assert_eq!(ground.sh("tr '\\0' ' ' < /proc/1/cmdline | head -c 6"), "sh -c ");
+    let environment = ground.sh("tr '\\0' '\\n' < /proc/1/environ; true");
+    assert!(environment.is_empty() || environment == "PATH=/bin\n", "{environment}");
 }
 
 fn chroots_end_at_the_root(ground: &Ground) {
@@ -114,7 +113,7 @@ fn kernel_doors_are_shut(ground: &Ground) {
         "rmmod x",
         "reboot -f",
         "poweroff -f",
-        "date -s 2000-01-01",
+        "! date -s 2000-01-01 2>&1 | grep 'not permitted'",
         "adjtimex -f 100",
         "echo 1 > /sys/kernel/mm/ksm/run",
         "mkdir /sys/fs/cgroup/x",
@@ -196,7 +195,7 @@ fn no_call_leads_out(ground: &Ground) {
     assert_eq!(call(libc::SYS_getpid, ""), 0);
     let outside = i64::from(std::process::id());
     assert_ne!(call(libc::SYS_ptrace, &format!("16 {outside}")), 0);
-    assert_ne!(call(libc::SYS_process_vm_readv, &format!("{outside} @ 1 @ 1 0")), 0);
+    assert_eq!(call(libc::SYS_kill, &format!("{outside} 0")), libc::ESRCH);
 }
 
 fn the_workers_program_is_out_of_reach(ground: &Ground) {
@@ -226,12 +225,12 @@ fn setuid_gives_nothing(ground: &Ground) {
         return;
     }
     let mut step =
-        ground.script("cp /bin/busybox /tmp/su; chmod 4755 /tmp/su; exec setpriv --help >/dev/null 2>&1");
+        ground.script("mkdir /tmp/s; cp /bin/busybox /tmp/s/busybox; chmod 4755 /tmp/s/busybox; exec setpriv --help >/dev/null 2>&1");
     let upper = step.upper.clone();
     ground.run(&step);
     step = lith::sandbox::Step {
         upper,
-        ..ground.script("/tmp/su id -u; grep -c 'CapEff.*0000000000000000' /proc/self/status")
+        ..ground.script("/tmp/s/busybox id -u; grep -c 'CapEff.*0000000000000000' /proc/self/status")
     };
     step.user = lith::sandbox::User { uid: 1000, gid: 1000, groups: Vec::new() };
     assert_eq!(ground.ok(&step), "1000\n1\n");

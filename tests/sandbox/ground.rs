@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -11,9 +12,12 @@ use lith::sandbox::{
 
 use crate::support::{lith, programs};
 
+/// One for all, as a build has.
+static SANDBOX: OnceLock<Sandbox> = OnceLock::new();
+
 pub(super) struct Ground {
     dir: tempfile::TempDir,
-    pub(super) sandbox: Sandbox,
+    pub(super) sandbox: &'static Sandbox,
     runs: AtomicUsize,
 }
 
@@ -31,8 +35,10 @@ impl Ground {
     pub(super) fn new(what: &str) -> Option<Self> {
         let busybox = programs::find("busybox", what)?;
         let dir = tempfile::tempdir().unwrap();
-        let options = Options { program: lith(), temp: dir.path().to_owned() };
-        let sandbox = Sandbox::new(&options).unwrap();
+        let sandbox = SANDBOX.get_or_init(|| {
+            let options = Options { program: lith(), temp: dir.path().to_owned() };
+            Sandbox::new(&options).unwrap()
+        });
         let ground = Self { dir, sandbox, runs: AtomicUsize::new(0) };
         let root = ground.root();
         for folder in ["bin", "etc", "tmp", "root", "work", "home/app"] {

@@ -91,7 +91,10 @@ fn as_a_user(mode: &str, etc: &[(&str, &str)]) {
 fn as_a_user_with_subordinate_ids() {
     if programs::find("newuidmap", "subordinate ids").is_some() {
         let ranges = "1234:1000000:65536\n";
-        as_a_user("subordinate", &[("subuid", ranges), ("subgid", ranges)]);
+        let passwd = std::fs::read("/etc/passwd").unwrap();
+        let mut passwd = String::from_utf8_lossy(&passwd).into_owned();
+        passwd.push_str("lith-test:x:1234:1234::/:/bin/sh\n");
+        as_a_user("subordinate", &[("subuid", ranges), ("subgid", ranges), ("passwd", &passwd)]);
     }
 }
 

@@ -65,6 +65,7 @@ fn by_descriptor(
     user_marks: bool,
 ) -> io::Result<OwnedFd> {
     let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    fsconfig_set_string(context.as_fd(), "source", "overlay")?;
     for lower in lowers {
         fsconfig_set_string(context.as_fd(), "lowerdir+", *lower)?;
     }

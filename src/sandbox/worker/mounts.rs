@@ -22,6 +22,8 @@ pub(super) const PLAIN: Attr = Attr::MOUNT_ATTR_NOSUID.union(Attr::MOUNT_ATTR_NO
 /// A new file system. An option without a value is a flag.
 pub(super) fn new(kind: &str, options: &[(&str, &str)], attributes: Attr) -> io::Result<OwnedFd> {
     let context = fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
+    // What lists of mounts show first.
+    fsconfig_set_string(context.as_fd(), "source", kind)?;
     for (key, value) in options {
         match *value {
             "" => fsconfig_set_flag(context.as_fd(), *key)?,

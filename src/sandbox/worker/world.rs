@@ -134,6 +134,10 @@ fn root<'a>(
         items.push(Item { target, place, source });
     }
     items.sort_by_key(|item| item.place.path().components().count());
+    let places: Vec<Place> =
+        items.iter().filter(|item| item.source.is_of_step()).map(|item| item.place.clone()).collect();
+    // Who mounts something over `/etc` wants to see that.
+    items.retain(|item| !item.source.is_optional() || !places.iter().any(|over| item.place.is_below(over)));
     let mut made = BTreeSet::new();
     if !step.flat {
         for (index, item) in items.iter().enumerate() {
