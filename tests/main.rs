@@ -10,5 +10,6 @@ mod fixtures;
 mod interop;
 mod plan;
 mod reproducible;
+mod sandbox;
 mod support;
 mod tidy;

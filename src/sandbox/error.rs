@@ -4,6 +4,7 @@ use std::io;
 
 use serde::{Deserialize, Serialize};
 
+use super::rootfs::RootfsError;
 use crate::text::shown;
 
 /// Why a sandbox can't be had, or a step not be started.
@@ -26,6 +27,8 @@ pub enum SandboxError {
     Died(String),
     #[error(transparent)]
     Fault(#[from] Fault),
+    #[error(transparent)]
+    Files(#[from] RootfsError),
 }
 
 /// What went wrong in the worker.
@@ -60,5 +63,16 @@ impl Fault {
     pub(super) fn doing<E: Into<io::Error>>(doing: impl Into<String>) -> impl FnOnce(E) -> Self {
         let doing = doing.into();
         move |error| Self::System { doing, errno: error.into().raw_os_error().unwrap_or(libc::EIO) }
+    }
+}
+
+/// Says of an error what was being done.
+pub(super) trait Doing<T> {
+    fn doing(self, what: &str) -> Result<T, Fault>;
+}
+
+impl<T, E: Into<io::Error>> Doing<T> for Result<T, E> {
+    fn doing(self, what: &str) -> Result<T, Fault> {
+        self.map_err(Fault::doing(what))
     }
 }

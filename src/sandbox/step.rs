@@ -1,7 +1,7 @@
 //! What a step is, and how it ended.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -39,6 +39,9 @@ pub struct Step {
     pub limits: Limits,
     /// The step has the terminal of the calling process: nothing is given to the callback.
     pub terminal: bool,
+    /// `upper` is the whole root file system and there are no `lowers`: for where overlayfs is refused. The trees
+    /// of mounts are one folder each, too, and what is written to them stays.
+    pub flat: bool,
 }
 
 /// Bytes that `Debug` does not show.
@@ -104,11 +107,13 @@ pub enum Mount {
         owner: (u32, u32),
         mode: u32,
     },
-    /// A socket of the machine: an ssh agent's.
+    /// A socket of the machine's that was made for this step: it is given that owner and mode.
     Socket {
         #[serde(with = "wire::path")]
         socket: PathBuf,
         target: Vec<u8>,
+        owner: (u32, u32),
+        mode: u32,
     },
 }
 
@@ -157,6 +162,9 @@ pub struct Exit {
     pub timed_out: bool,
     /// The limits that could not be applied, or to each process alone only.
     pub unapplied: Vec<Limit>,
+    /// The mount points that the root file system lacked, with the folders above them, absolute: no work of the
+    /// step's.
+    pub mount_points: Vec<Vec<u8>>,
 }
 
 /// How the step's program ended. All that it started ends with it.
@@ -164,6 +172,28 @@ pub struct Exit {
 pub enum Status {
     Code(i32),
     Signal(i32),
+}
+
+impl Step {
+    /// One that does nothing, to find out whether steps can be run.
+    pub(super) fn trial(folder: &Path, flat: bool) -> Self {
+        Self {
+            lowers: Vec::new(),
+            upper: folder.join("upper"),
+            scratch: folder.join("scratch"),
+            args: Vec::new(),
+            env: Vec::new(),
+            cwd: b"/".to_vec(),
+            user: User::default(),
+            hostname: "lith".into(),
+            network: Network::None,
+            insecure: false,
+            mounts: Vec::new(),
+            limits: Limits::default(),
+            terminal: false,
+            flat,
+        }
+    }
 }
 
 impl Exit {

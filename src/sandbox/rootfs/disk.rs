@@ -1,12 +1,13 @@
 //! How a root file system stands on a disk, which depends on who wrote it.
 
 use rustix::fs::{Gid, Uid};
+use serde::{Deserialize, Serialize};
 
 use crate::layer::tar::keeps_xattr;
 use crate::tree::Kind;
 
 /// Whose ids the files have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Ids {
     /// Those of the image, as they are seen where the files are written: by root, or in a user namespace that has
     /// them all.
@@ -16,7 +17,7 @@ pub enum Ids {
 }
 
 /// Which attributes overlayfs is told to keep its marks in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Marks {
     /// `trusted.overlay.`, which root may set.
     Trusted,
@@ -25,7 +26,7 @@ pub enum Marks {
 }
 
 /// How a root file system stands on a disk. What was written in one way is of no use in another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Disk {
     pub ids: Ids,
     pub marks: Marks,
