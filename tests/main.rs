@@ -10,6 +10,7 @@ mod fixtures;
 mod interop;
 mod plan;
 mod reproducible;
+mod run;
 mod sandbox;
 mod support;
 mod tidy;

@@ -11,7 +11,7 @@ use crate::exec::copy::{CopyError, Missing};
 use crate::exec::run::RunError;
 use crate::http::shown;
 use crate::plan::TreeRef;
-use crate::sandbox::SandboxError;
+use crate::sandbox::{Fault, SandboxError};
 use crate::text::escaped;
 
 impl BuildError {
@@ -44,6 +44,7 @@ fn run(span: Span, error: &RunError) -> Diagnostic {
         RunError::Failed(failure) if failure.exit.out_of_memory => "run-memory",
         RunError::Failed(failure) if failure.exit.timed_out => "run-timeout",
         RunError::Failed(failure) if failure.kept => "run-failed",
+        RunError::Sandbox(SandboxError::Fault(Fault::ProgramNotFound { .. })) => "run-no-program",
         RunError::NoSecret { .. } => "run-secret",
         RunError::NoSsh { .. } | RunError::NotASocket { .. } => "run-ssh",
         RunError::NotAllowed(_) => "run-not-allowed",

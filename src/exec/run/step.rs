@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::super::report::{Event, How, Report, StepName};
-use super::super::{ExecError, Options, cache};
+use super::super::{ExecError, Options, cache, mkdir};
 use super::command;
 use super::debug;
 use super::environment::Environment;
@@ -19,7 +19,7 @@ use super::user::{Who, who};
 use super::workshop::{Lazy, Unpacked, Workshop};
 use crate::layer::{self, Layer};
 use crate::oci::Platform;
-use crate::plan::{Network, Run, Security};
+use crate::plan::{Mkdir, Network, Owner, Run, Security};
 use crate::sandbox::rootfs::{self, Settle};
 use crate::sandbox::{self, Exit, Step};
 use crate::store::Store;
@@ -175,7 +175,8 @@ impl<'a> Runner<'a> {
         let epoch = self.options.layer.epoch;
         unpacked.extend(workshop, ask.layers, ask.base, epoch)?;
         let mut held = known.mounts.mount(workshop, self.store, &self.options.run, epoch)?;
-        let staged = workshop.upper(unpacked, ask.base, epoch)?;
+        let workdir = self.workdir(known)?;
+        let staged = workshop.upper(unpacked, ask.base, &workdir, epoch)?;
         let flat = !workshop.sandbox().has_overlay();
         let lowers = if flat { Vec::new() } else { unpacked.folders() };
         let step = Step { lowers, flat, ..self.step(known, &secrets, &mut held, &staged) };
@@ -192,6 +193,14 @@ impl<'a> Runner<'a> {
             false => workshop.adopt(staged, &settle, (&layer, &changes), ask.base, epoch)?,
         };
         Ok(Ran { changes, layer: Some(layer), how, folder })
+    }
+
+    /// The working folder, if an earlier step has removed it: it is the user's then.
+    fn workdir(&self, known: &Known<'_>) -> Result<Changes, ExecError> {
+        let user = &known.who.user;
+        let owner = Owner { user: user.uid.to_string(), group: Some(user.gid.to_string()) };
+        let mkdir = Mkdir { path: known.ask.run.workdir.clone(), owner: Some(owner) };
+        Ok(mkdir::changes(&mkdir, known.ask.base)?.changes)
     }
 
     fn step(

@@ -117,11 +117,18 @@ impl Workshop {
         Ok(())
     }
 
-    /// An upper folder for a step on `below`: a copy of all, where layers can't be laid over each other.
-    pub(super) fn upper(&self, unpacked: &Unpacked, below: &Tree, epoch: Epoch) -> Result<Staged, RunError> {
+    /// An upper folder for a step on `below`, with what is `new` in it from the start: a copy of all, where layers
+    /// can't be laid over each other.
+    pub(super) fn upper(
+        &self,
+        unpacked: &Unpacked,
+        below: &Tree,
+        new: &Changes,
+        epoch: Epoch,
+    ) -> Result<Staged, RunError> {
         let staged = self.roots()?.stage()?;
         if self.sandbox.has_overlay() {
-            self.sandbox.prepare(&staged.fs(), below, epoch)?;
+            self.unpack(&rootfs::complete(new, below, epoch)?.changes, &staged.fs())?;
         } else {
             self.flatten(unpacked, &staged)?;
         }

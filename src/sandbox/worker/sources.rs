@@ -149,8 +149,9 @@ fn of_step<'a>(
         Mount::File { bytes, owner, mode, .. } => {
             let owner = if given.single { (0, 0) } else { *owner };
             let view = files.add(&bytes.0, owner, *mode).doing(&what)?;
-            mounts::restrict(&view, PLAIN | Attr::MOUNT_ATTR_NOEXEC | Attr::MOUNT_ATTR_RDONLY)
-                .doing(&what)?;
+            // A program is a file that its mode says so of.
+            let runs = if mode & 0o111 == 0 { Attr::MOUNT_ATTR_NOEXEC } else { Attr::empty() };
+            mounts::restrict(&view, PLAIN | runs | Attr::MOUNT_ATTR_RDONLY).doing(&what)?;
             source(view, false)
         }
         Mount::Socket { socket, owner, mode, .. } => {
