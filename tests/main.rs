@@ -11,5 +11,7 @@ mod interop;
 mod plan;
 mod registry;
 mod reproducible;
+mod run;
+mod sandbox;
 mod support;
 mod tidy;

@@ -8,8 +8,10 @@ use crate::buildfile::{Diagnostic, Span};
 use crate::context::ContextSpec;
 use crate::exec::ExecError;
 use crate::exec::copy::{CopyError, Missing};
+use crate::exec::run::RunError;
 use crate::http::shown;
 use crate::plan::TreeRef;
+use crate::sandbox::{Fault, SandboxError};
 use crate::text::escaped;
 
 impl BuildError {
@@ -30,11 +32,41 @@ fn step(place: &Range<usize>, error: &ExecError, outside: &Outside) -> Diagnosti
     let span = span(place);
     match error {
         ExecError::Copy(CopyError::NotFound(missing)) => missing_source(span, missing, outside),
-        ExecError::CannotRun => {
-            Diagnostic::error("run-step", span, error.to_string()).label("the target needs this step")
-        }
+        ExecError::Run(error) => run(span, error),
         error => Diagnostic::error("step", span, causes(error)),
     }
+}
+
+/// A step that could not be run, or whose program failed. The code says what would help.
+fn run(span: Span, error: &RunError) -> Diagnostic {
+    let code = match error {
+        RunError::Failed(failure) if failure.offline => "run-offline",
+        RunError::Failed(failure) if failure.exit.out_of_memory => "run-memory",
+        RunError::Failed(failure) if failure.exit.timed_out => "run-timeout",
+        RunError::Failed(failure) if failure.kept => "run-failed",
+        RunError::Sandbox(SandboxError::Fault(Fault::ProgramNotFound { .. })) => "run-no-program",
+        RunError::NoSecret { .. } => "run-secret",
+        RunError::NoSsh { .. } | RunError::NotASocket { .. } => "run-ssh",
+        RunError::NotAllowed(_) => "run-not-allowed",
+        RunError::Foreign { .. } => "run-platform",
+        _ => "run",
+    };
+    let mut diagnostic = Diagnostic::error(code, span, causes(error));
+    match error {
+        RunError::Failed(failure) => {
+            if !failure.tail.is_empty() {
+                diagnostic = diagnostic.note(format!("the end of its output:\n{}", failure.tail.join("\n")));
+            }
+            if let Some(log) = &failure.log {
+                diagnostic = diagnostic.note(format!("all of it is in `{}`", log.display()));
+            }
+        }
+        RunError::Sandbox(SandboxError::Unavailable { advice, .. }) => {
+            diagnostic.notes.extend(advice.iter().cloned());
+        }
+        _ => {}
+    }
+    diagnostic
 }
 
 /// A source of a copy that isn't there.

@@ -18,7 +18,7 @@ pub use source::{BuildFileChoice, NAMES, SourceError};
 
 use crate::buildfile::{self, Buildfile, Diagnostic, LowerOptions, Source};
 use crate::context::Modes;
-use crate::exec::{self, ExecError, Report};
+use crate::exec::{self, ExecError, Finished, Report};
 use crate::image::{self, Artifact, Image, Parts};
 use crate::layer;
 use crate::oci::canonical::CanonicalError;
@@ -52,6 +52,8 @@ pub struct Request {
     pub trees: bool,
     /// Whether the image goes nowhere but into registries: its base's layers need not come here for that.
     pub pushed_only: bool,
+    /// What steps that run programs get.
+    pub run: exec::run::RunOptions,
 }
 
 /// What came of it. Every blob is in the store but, of what is only pushed, layers of the base:
@@ -63,6 +65,8 @@ pub struct Built {
     pub epoch: Epoch,
     /// The root file system for each platform, if they were asked for.
     pub trees: Vec<(Platform, Arc<Tree>)>,
+    /// No step had a network: what came of it is a function of what is recorded.
+    pub hermetic: bool,
 }
 
 /// Why there is no image.
@@ -107,8 +111,11 @@ pub fn build(
     let epoch = epoch(&file, request)?;
     let mut images = Vec::new();
     let mut trees = Vec::new();
+    let mut hermetic = true;
     for plan in &plans {
-        let (image, tree) = execute(plan, request, epoch, outside, store, (source.name(), report))?;
+        let (image, finished) = execute(plan, request, epoch, outside, store, (source.name(), report))?;
+        let tree = finished.tree;
+        hermetic &= finished.hermetic;
         trees.extend(tree.map(|tree| (image.config.value.platform.clone(), tree)));
         images.push(image);
     }
@@ -125,7 +132,7 @@ pub fn build(
     } else {
         sink.put(&artifact, &**store)?;
     }
-    Ok(Built { artifact, epoch, trees })
+    Ok(Built { artifact, epoch, trees, hermetic })
 }
 
 fn parse(source: &Source) -> Result<Buildfile, BuildError> {
@@ -184,10 +191,11 @@ fn execute(
     outside: &Outside,
     store: &Arc<Store>,
     (file, report): (&str, &dyn Report),
-) -> Result<(Image, Option<Arc<Tree>>), BuildError> {
+) -> Result<(Image, Finished), BuildError> {
     let layer = layer::Options { compression: request.compression, epoch, threads: request.threads };
     let file = file.to_owned();
-    let options = exec::Options { layer, cache: request.cache, tree: request.trees, file };
+    let (cache, tree, run) = (request.cache, request.trees, request.run.clone());
+    let options = exec::Options { layer, cache, tree, file, run };
     let finished = exec::execute(plan, outside, store, &options, report)?;
     let image = image::assemble(Parts {
         config: plan.stage(plan.target).config.clone(),
@@ -196,5 +204,5 @@ fn execute(
         annotations: request.annotations.clone(),
         epoch,
     })?;
-    Ok((image, finished.tree.clone()))
+    Ok((image, finished))
 }

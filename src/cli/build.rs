@@ -1,5 +1,6 @@
 //! `lith build`: what can be typed, and what is done. What the arguments mean is in [`wanted`].
 
+mod steps;
 mod wanted;
 
 use std::path::{Path, PathBuf};
@@ -7,7 +8,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::ArgAction;
-use lith::build::{self, Outside};
+use lith::build::{self, Built, Outside};
 use lith::buildfile::Diagnostic;
 use lith::exec::{Event, Report as _};
 use lith::image::Artifact;
@@ -21,6 +22,7 @@ use super::format::print;
 use super::outputs::{Sending, Way};
 use super::progress::{Mode, Progress};
 use super::pushing::Pushing;
+use steps::Steps;
 use wanted::Wanted;
 
 pub(super) use wanted::{build_args, build_contexts, build_file, platforms};
@@ -130,6 +132,9 @@ pub(crate) struct Args {
     pub(super) shape: Shape,
 
     #[command(flatten)]
+    pub(super) steps: Steps,
+
+    #[command(flatten)]
     pub(super) docker: Docker,
 }
 
@@ -180,13 +185,14 @@ pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
 }
 
 fn build(args: &Args, world: &World, progress: &Progress) -> anyhow::Result<()> {
-    let wanted = Wanted::read(args, world)?;
+    let mut wanted = Wanted::read(args, world)?;
     args.docker.tell(progress)?;
     if !wanted.request.index_annotations.is_empty() && wanted.request.platforms.len() < 2 {
         let text = "annotations of the index have no effect: an image for one platform has no index";
         progress.report(Event::Warning { text });
     }
     let store = world.open_store()?;
+    wanted.request.run.sandbox = Some(world.sandbox(&store));
     let outside = Outside::new(&store, wanted.contexts);
     let source = outside.source(&wanted.file)?;
     let show = |diagnostics: &[Diagnostic]| progress.diagnostics(&source, diagnostics);
@@ -214,7 +220,7 @@ fn build(args: &Args, world: &World, progress: &Progress) -> anyhow::Result<()> 
         write_file(path, digest.to_string().as_bytes())?;
     }
     if let Some(path) = &args.metadata_file {
-        write_file(path, metadata(&built.artifact, &wanted.names).as_bytes())?;
+        write_file(path, metadata(&built, &wanted.names).as_bytes())?;
     }
     let stdout_is_taken = wanted.outputs.iter().any(Sending::is_stdout);
     progress.built(&digest, stdout_is_taken);
@@ -226,8 +232,10 @@ pub(super) fn advise(diagnostic: &mut Diagnostic) {
     let help = match diagnostic.code {
         "resolve" if wants_login(&diagnostic.message) => super::facts::LOGIN,
         "resolve" if diagnostic.message.starts_with("no image ") => super::facts::NO_IMAGE,
-        "run-step" => super::facts::NO_RUN,
-        _ => return,
+        code => match super::facts::of_step(code) {
+            Some(help) => help,
+            None => return,
+        },
     };
     diagnostic.help.get_or_insert_with(|| help.into());
 }
@@ -243,11 +251,13 @@ fn write_file(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     std::fs::write(path, bytes).with_context(|| format!("writing `{}`", path.display()))
 }
 
-/// buildx's keys.
-fn metadata(artifact: &Artifact, tags: &[Reference]) -> String {
+/// buildx's keys, and whether no step had a network.
+fn metadata(built: &Built, tags: &[Reference]) -> String {
+    let artifact = &built.artifact;
     let mut value = json!({
         "containerimage.digest": artifact.digest(),
         "containerimage.descriptor": artifact.descriptor(),
+        "lith.hermetic": built.hermetic,
     });
     if let Artifact::Image(image) = artifact {
         value["containerimage.config.digest"] = json!(image.config.digest());

@@ -46,7 +46,7 @@ struct DockerOption {
     help: &'static str,
 }
 
-const NO_RUN: Effect = Warn("this version of lith cannot run steps");
+const NO_LIMIT: Effect = Warn("steps have `--memory`, `--pids-limit` and `--timeout`");
 const NO_ATTESTATION: Effect = Warn("this version of lith writes no attestations");
 
 const fn option(long: &'static str, form: Form, effect: Effect, help: &'static str) -> DockerOption {
@@ -65,12 +65,14 @@ const OPTIONS: &[DockerOption] = &[
         Refuse { why: "lith has no such methods", hint: "`lith check` checks a Buildfile" },
         "Refused: see `lith check`",
     ),
-    option("secret", Value("SECRET"), NO_RUN, "For RUN steps, which can't be executed"),
-    option("ssh", Value("SSH"), NO_RUN, "For RUN steps"),
-    option("shm-size", Value("BYTES"), NO_RUN, "For RUN steps"),
-    option("ulimit", Value("ULIMIT"), NO_RUN, "For RUN steps"),
-    option("add-host", Value("HOST:IP"), NO_RUN, "For RUN steps"),
-    option("network", Value("MODE"), NO_RUN, "For RUN steps"),
+    option("shm-size", Value("BYTES"), NO_LIMIT, "The size of /dev/shm in steps"),
+    option("ulimit", Value("ULIMIT"), NO_LIMIT, "Other limits of steps"),
+    option(
+        "add-host",
+        Value("HOST:IP"),
+        Warn("a step's /etc/hosts is always the same"),
+        "Hosts that steps know by name",
+    ),
     option("squash", Switch, Warn("lith makes a layer for each step"), "One layer for all steps"),
     option("provenance", MaybeValue("VALUE"), NO_ATTESTATION, "Attestations: none are written"),
     option("sbom", MaybeValue("VALUE"), NO_ATTESTATION, "Attestations: none are written"),
@@ -82,22 +84,25 @@ const OPTIONS: &[DockerOption] = &[
         "The cache is in the store",
     ),
     option("cache-from", Value("CACHE"), Silent, "The cache is in the store"),
-    option("no-cache-filter", Value("STAGE"), Silent, "What is cached is what would be made"),
+    option(
+        "no-cache-filter",
+        Value("STAGE"),
+        Warn("`--no-cache` makes all stages anew"),
+        "Stages that are made anew",
+    ),
     option("rm", Switch, Silent, "There are no containers to remove"),
     option("force-rm", Switch, Silent, "There are no containers to remove"),
     option("builder", Value("NAME"), Silent, "lith is the builder"),
     option("compress", Switch, Silent, "The context is not sent anywhere"),
-    option("allow", Value("ENTITLEMENT"), Silent, "For RUN steps"),
-    option("isolation", Value("KIND"), Silent, "For RUN steps"),
-    option("cgroup-parent", Value("CGROUP"), Silent, "For RUN steps"),
-    option("security-opt", Value("OPTION"), Silent, "For RUN steps"),
-    short('m', option("memory", Value("BYTES"), Silent, "For RUN steps")),
-    option("memory-swap", Value("BYTES"), Silent, "For RUN steps"),
-    option("cpu-period", Value("LIMIT"), Silent, "For RUN steps"),
-    option("cpu-quota", Value("LIMIT"), Silent, "For RUN steps"),
-    option("cpu-shares", Value("WEIGHT"), Silent, "For RUN steps"),
-    option("cpuset-cpus", Value("CPUS"), Silent, "For RUN steps"),
-    option("cpuset-mems", Value("NODES"), Silent, "For RUN steps"),
+    option("isolation", Value("KIND"), Silent, "How steps are kept apart and limited"),
+    option("cgroup-parent", Value("CGROUP"), Silent, "How steps are kept apart and limited"),
+    option("security-opt", Value("OPTION"), Silent, "How steps are kept apart and limited"),
+    option("memory-swap", Value("BYTES"), Silent, "How steps are kept apart and limited"),
+    option("cpu-period", Value("LIMIT"), Silent, "How steps are kept apart and limited"),
+    option("cpu-quota", Value("LIMIT"), Silent, "How steps are kept apart and limited"),
+    option("cpu-shares", Value("WEIGHT"), Silent, "How steps are kept apart and limited"),
+    option("cpuset-cpus", Value("CPUS"), Silent, "How steps are kept apart and limited"),
+    option("cpuset-mems", Value("NODES"), Silent, "How steps are kept apart and limited"),
     short('D', option("debug", Switch, Silent, "Progress tells all there is")),
 ];
 

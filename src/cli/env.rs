@@ -22,6 +22,12 @@ impl Environment {
         self.variables.get(std::ffi::OsStr::new(name))?.to_str().filter(|value| !value.is_empty())
     }
 
+    /// The value of a variable that is set, whatever it is.
+    pub(crate) fn raw(&self, name: &str) -> Option<Vec<u8>> {
+        use std::os::unix::ffi::OsStrExt as _;
+        self.variables.get(std::ffi::OsStr::new(name)).map(|value| value.as_bytes().to_vec())
+    }
+
     /// The folder for a user's data (XDG Base Directory Specification): a relative `XDG_DATA_HOME` is ignored.
     pub(crate) fn data_home(&self) -> Option<PathBuf> {
         self.absolute("XDG_DATA_HOME").or_else(|| self.home(".local/share"))

@@ -20,8 +20,27 @@ type Cause = dyn Error + 'static;
 pub(super) const NO_IMAGE: &str = "`lith images` lists the store's images, and `lith tags REGISTRY/NAME` a registry's; \
     `--build-context NAME=oci-layout://DIR` puts a layout in its place";
 
-pub(super) const NO_RUN: &str =
-    "have what the step makes made outside, and `COPY` it; `--target` builds a stage without it";
+/// What helps with a step, by the code that its diagnostic has.
+pub(super) fn of_step(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "run-failed" => "`lith debug` opens a shell in the state in which it failed",
+        "run-offline" => {
+            "steps have no network unless it is asked for: `RUN --network=default …` in the Buildfile, or `lith build \
+             --network default` for all steps"
+        }
+        "run-memory" => "`--memory SIZE` gives steps more",
+        "run-timeout" => "`--timeout TIME` gives steps longer",
+        "run-no-program" => "the shell form needs the image's `/bin/sh`; `RUN [\"PROGRAM\", …]` needs none",
+        "run-secret" => "give it with `--secret id=ID,src=FILE` or `--secret id=ID,env=VARIABLE`",
+        "run-ssh" => "give one with `--ssh default`, or `--ssh ID=SOCKET`",
+        "run-not-allowed" => "allow it with `--allow network.host` or `--allow security.insecure`",
+        "run-platform" => {
+            "register an interpreter: install `qemu-user-static` (with binfmt support), or run `docker run --privileged \
+             --rm tonistiigi/binfmt --install all`; it needs the `F` flag"
+        }
+        _ => return None,
+    })
+}
 
 /// For a registry that doesn't know who asks.
 pub(super) const LOGIN: &str = "is the name right? If it is, `lith login REGISTRY` keeps a credential";
@@ -68,10 +87,9 @@ fn advice(cause: &Cause) -> Option<&'static str> {
     if let Some(error) = cause.downcast_ref() {
         return keychain_advice(error);
     }
-    match (cause.downcast_ref(), cause.downcast_ref(), cause.downcast_ref()) {
+    match (cause.downcast_ref(), cause.downcast_ref()) {
         (Some(ResolveError::NotFound { .. } | ResolveError::NotInRegistry { .. }), ..) => Some(NO_IMAGE),
-        (_, Some(ExecError::CannotRun), _) => Some(NO_RUN),
-        (.., Some(LoadError::NoPlatform { .. })) => Some("choose one that is there with `--platform`"),
+        (_, Some(LoadError::NoPlatform { .. })) => Some("choose one that is there with `--platform`"),
         _ => None,
     }
 }
@@ -221,7 +239,6 @@ mod tests {
             (BuildError::Outside(not_found.into()), "-f FILE"),
             (BuildError::Transport(no_platform.into()), "--platform"),
             (BuildError::Transport(one_image), "--platform"),
-            (BuildError::Exec(ExecError::CannotRun), "--target"),
         ] {
             assert!(hint(&error.into()).unwrap().contains(option), "{option}");
         }

@@ -1,7 +1,10 @@
 //! `lith gc`
 
+use std::io;
+use std::path::Path;
 use std::process::ExitCode;
 
+use lith::sandbox::{self, Sandbox, rootfs};
 use lith::store::gc;
 use serde_json::json;
 
@@ -22,13 +25,28 @@ pub(crate) struct Args {
     #[arg(long)]
     keep_cache: bool,
 
+    /// Remove the cache mounts of RUN steps too
+    #[arg(long)]
+    cache_mounts: bool,
+
     #[command(flatten)]
     format: FormatArg,
 }
 
 pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
-    let options = gc::Options { keep_cache: args.keep_cache, dry_run: args.dry_run };
-    let garbage = gc::collect(&world.store_path()?, &options)?;
+    let options =
+        gc::Options { keep_cache: args.keep_cache, cache_mounts: args.cache_mounts, dry_run: args.dry_run };
+    // What steps wrote as an ordinary user belongs to the ids of a user namespace.
+    let helped = |path: &Path| match rootfs::remove(path) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            let options =
+                sandbox::Options { program: "/proc/self/exe".into(), temp: world.environment.temp() };
+            let sandbox = Sandbox::new(&options).map_err(|_| error)?;
+            sandbox.remove(path).map_err(io::Error::other)
+        }
+        removed => removed,
+    };
+    let garbage = gc::collect_with(&world.store_path()?, &options, &helped)?;
     let bytes: u64 = garbage.blobs.iter().map(|(_, size)| size).sum();
     if args.format.format == Format::Json {
         let blobs: Vec<_> =

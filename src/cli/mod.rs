@@ -9,6 +9,7 @@ mod completions;
 mod config;
 mod copy;
 mod daemon;
+mod debug;
 mod digest;
 mod docker;
 mod env;
@@ -109,6 +110,7 @@ enum Command {
     Logout(logout::Args),
     Gc(gc::Args),
     Fsck(fsck::Args),
+    Debug(debug::Args),
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -141,6 +143,7 @@ pub(crate) fn run(cli: Cli, environment: Environment) -> anyhow::Result<ExitCode
         Command::Logout(args) => logout::run(&args, &world),
         Command::Gc(args) => gc::run(&args, &world),
         Command::Fsck(args) => fsck::run(&args, &world),
+        Command::Debug(args) => debug::run(&args, &world),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),
     }
@@ -165,6 +168,11 @@ impl World {
     fn open_store(&self) -> anyhow::Result<std::sync::Arc<lith::store::Store>> {
         let path = self.store_path()?;
         Ok(std::sync::Arc::new(lith::store::Store::open(&path)?))
+    }
+
+    /// What steps are run with: lith itself, started again.
+    fn sandbox(&self, store: &lith::store::Store) -> lith::sandbox::Options {
+        lith::sandbox::Options { program: "/proc/self/exe".into(), temp: store.temp_folder() }
     }
 
     /// How many threads may work. It has no influence on what they make.

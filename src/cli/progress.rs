@@ -1,5 +1,6 @@
 //! How a build shows what it is doing: live on a terminal, plain lines elsewhere, JSON lines for programs.
 
+use std::collections::{BTreeMap, VecDeque};
 use std::io::IsTerminal as _;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -7,8 +8,10 @@ use std::time::Duration;
 use clap::ValueEnum;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use lith::buildfile::{Diagnostic, Source, check, render};
+use lith::exec::run::line_shown;
 use lith::exec::{Event, How, Moving, Report, StepName};
 use lith::oci::{Descriptor, Digest};
+use lith::sandbox::Stream;
 use lith::text::{escaped, shown_up_to};
 use lith::transport::Arrival;
 
@@ -56,6 +59,8 @@ pub(crate) struct Progress {
     live: MultiProgress,
     running: Mutex<Vec<(String, ProgressBar)>>,
     _records: Diverted,
+    /// Of running steps, by their key.
+    printed: Mutex<BTreeMap<String, Printed>>,
 }
 
 impl Progress {
@@ -71,11 +76,12 @@ impl Progress {
             Mode::Json => Way::Json,
             Mode::Auto | Mode::Plain | Mode::Quiet => Way::Plain,
         });
-        Self { mode, live, running: Mutex::default(), _records: records }
+        Self { mode, live, running: Mutex::default(), printed: Mutex::default(), _records: records }
     }
 
     /// Shows what is wrong with a Buildfile, or could be better.
     pub(crate) fn diagnostics(&self, source: &Source, diagnostics: &[Diagnostic]) {
+        self.end_all_printed();
         if self.mode == Mode::Json {
             self.json_diagnostics(source, diagnostics);
         } else if !diagnostics.is_empty() {
@@ -122,8 +128,9 @@ impl Progress {
     }
 
     fn start_spinner(&self, step: StepName<'_>) {
-        let style = ProgressStyle::with_template("{spinner} {msg} {elapsed}").expect("a valid template");
-        let bar = self.live.add(ProgressBar::new_spinner().with_style(style).with_message(describe(step)));
+        let style =
+            ProgressStyle::with_template("{spinner} {prefix} {elapsed}{msg}").expect("a valid template");
+        let bar = self.live.add(ProgressBar::new_spinner().with_style(style).with_prefix(describe(step)));
         bar.enable_steady_tick(Duration::from_millis(120));
         self.running().push((key(step), bar));
     }
@@ -165,6 +172,37 @@ impl Progress {
         }
     }
 
+    /// Shows what a step's program wrote: as lines under its name, or the last of them live.
+    fn printed(&self, step: StepName<'_>, stream: Stream, bytes: &[u8]) {
+        let mut printed = self.printed.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let lines = printed.entry(key(step)).or_default().take(stream, bytes);
+        if self.mode != Mode::Tty {
+            lines.iter().for_each(|line| self.line(&format!("[{}] {line}", place(step))));
+        } else if let Some((_, bar)) = self.running().iter().find(|(k, _)| *k == key(step)) {
+            let last =
+                printed[&key(step)].last.iter().map(|line| format!("\n    {}", shown_up_to(100, line)));
+            bar.set_message(last.collect::<String>());
+        }
+    }
+
+    /// Shows what is left of the output of steps that did not finish.
+    fn end_all_printed(&self) {
+        let left =
+            std::mem::take(&mut *self.printed.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+        if self.mode == Mode::Plain {
+            left.into_values().flat_map(Printed::finish).for_each(|line| self.line(&line));
+        }
+    }
+
+    /// Shows what is left of a step's output.
+    fn end_printed(&self, step: StepName<'_>) {
+        let left = self.printed.lock().unwrap_or_else(std::sync::PoisonError::into_inner).remove(&key(step));
+        if self.mode != Mode::Tty {
+            let lines = left.map(Printed::finish).unwrap_or_default();
+            lines.iter().for_each(|line| self.line(&format!("[{}] {line}", place(step))));
+        }
+    }
+
     fn people(&self, event: &Event<'_>) {
         match event {
             Event::Warning { text } => self.line(&format!("\x1b[1;33mwarning\x1b[0m: {}", escaped(text))),
@@ -172,7 +210,9 @@ impl Progress {
             Event::Started { step } if self.mode == Mode::Tty => {
                 self.start_spinner(*step);
             }
+            Event::Printed { step, stream, bytes } => self.printed(*step, *stream, bytes),
             Event::Finished { step, how, took } => {
+                self.end_printed(*step);
                 if self.mode == Mode::Tty {
                     self.end_bar(&key(*step));
                 }
@@ -219,10 +259,53 @@ fn key(step: StepName<'_>) -> String {
 
 fn describe(step: StepName<'_>) -> String {
     let text = shown_up_to(100, &step.text.replace('\n', " "));
+    format!("[{}] {text}", place(step))
+}
+
+fn place(step: StepName<'_>) -> String {
     // No stage is called by a number.
     let number = step.stage.bytes().all(|byte| byte.is_ascii_digit());
     let stage = if number { format!("stage-{}", step.stage) } else { escaped(step.stage) };
-    format!("[{stage} {}/{}] {text}", step.number, step.of)
+    format!("{stage} {}/{}", step.number, step.of)
+}
+
+/// What a running step wrote.
+#[derive(Debug, Default)]
+struct Printed {
+    /// The lines that have not ended, of each stream.
+    open: [Vec<u8>; 2],
+    /// For a terminal.
+    last: VecDeque<String>,
+}
+
+impl Printed {
+    /// How many lines of a running step are shown on a terminal.
+    const LAST: usize = 4;
+    /// A line that is longer is shown in pieces.
+    const LONG: usize = 4096;
+
+    /// The lines that are complete by now.
+    fn take(&mut self, stream: Stream, bytes: &[u8]) -> Vec<String> {
+        let open = &mut self.open[stream as usize];
+        let mut lines = Vec::new();
+        for piece in bytes.split_inclusive(|&b| b == b'\n') {
+            open.extend_from_slice(piece.strip_suffix(b"\n").unwrap_or(piece));
+            if piece.ends_with(b"\n") || open.len() >= Self::LONG {
+                lines.push(line_shown(open));
+                open.clear();
+            }
+        }
+        let live = lines.iter().cloned().chain((!open.is_empty()).then(|| line_shown(open)));
+        self.last.extend(live.filter(|line| !line.is_empty()));
+        while self.last.len() > Self::LAST {
+            self.last.pop_front();
+        }
+        lines
+    }
+
+    fn finish(self) -> Vec<String> {
+        self.open.iter().filter(|open| !open.is_empty()).map(|open| line_shown(open)).collect()
+    }
 }
 
 fn ending(how: How, took: Duration) -> String {
@@ -247,6 +330,10 @@ fn json(event: &Event<'_>) -> serde_json::Value {
                 Moving::Began | Moving::Moved(_) => "began",
             };
             json!({"event": "blob", "digest": digest, "size": size, "how": how})
+        }
+        Event::Printed { step, stream, bytes } => {
+            let stream = if *stream == Stream::Stdout { "stdout" } else { "stderr" };
+            json!({"event": "printed", "step": name(step), "stream": stream, "text": String::from_utf8_lossy(bytes)})
         }
         Event::Warning { text } => json!({"event": "warning", "text": text}),
         Event::Started { step } => json!({"event": "started", "step": name(step)}),

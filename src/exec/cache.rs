@@ -3,8 +3,8 @@
 //! A layer is a function of its changes, so the key is made of them, contents included: nothing about times or
 //! sizes is believed here. What it costs is knowing each file's fingerprint.
 
+use super::ExecError;
 use super::report::How;
-use super::{ExecError, Options};
 use crate::image::descriptor;
 use crate::layer::{self, Layer};
 use crate::oci::{DiffId, Digest, MediaType};
@@ -21,19 +21,20 @@ pub(super) fn layer(
     store: &Store,
     changes: &Changes,
     shape: &str,
-    options: &Options,
+    options: &layer::Options,
+    cache: bool,
 ) -> Result<(Layer, How), ExecError> {
     let shape = blake3::hash(shape.as_bytes()).to_hex();
-    if options.cache {
+    if cache {
         if store.memo::<()>("shape", &shape).is_some() {
-            fingerprint_all(changes, options.layer.threads)?;
+            fingerprint_all(changes, options.threads)?;
         }
-        if let Some(layer) = layer::key(changes, &options.layer).and_then(|key| recall(store, &key)) {
+        if let Some(layer) = layer::key(changes, options).and_then(|key| recall(store, &key)) {
             return Ok((layer, How::Cached));
         }
     }
-    let layer = layer::create(store, changes, &options.layer)?;
-    if let Some(key) = layer::key(changes, &options.layer) {
+    let layer = layer::create(store, changes, options)?;
+    if let Some(key) = layer::key(changes, options) {
         remember(store, &key, &layer)?;
         store.remember("shape", &shape, &())?;
     }
@@ -41,19 +42,39 @@ pub(super) fn layer(
     Ok((layer, How::Built { size }))
 }
 
+/// The layer that a step made which is known by that key, or that it made none.
+pub(super) fn recall_run(store: &Store, kind: &str, key: &str) -> Option<Option<Layer>> {
+    Some(store.memo::<Option<Record>>(kind, key)?.map(layer_of))
+}
+
+pub(super) fn remember_run(
+    store: &Store,
+    kind: &str,
+    key: &str,
+    layer: Option<&Layer>,
+) -> Result<(), StoreError> {
+    let needs = layer.map(Layer::digest).into_iter().collect();
+    store.remember_with(kind, key, &layer.map(record_of), needs)
+}
+
 /// A [`Layer`] as the memo keeps it: media type, digest, size, diff ID.
 type Record = (String, Digest, u64, DiffId);
 
 fn recall(store: &Store, key: &str) -> Option<Layer> {
-    let (media_type, digest, size, diff_id): Record = store.memo("layer", key)?;
-    Some(Layer { descriptor: descriptor(MediaType::from(media_type.as_str()), &digest, size), diff_id })
+    store.memo("layer", key).map(layer_of)
 }
 
 fn remember(store: &Store, key: &str, layer: &Layer) -> Result<(), StoreError> {
-    let (digest, descriptor) = (layer.digest(), &layer.descriptor);
-    let media_type = descriptor.media_type().to_string();
-    let record: Record = (media_type, digest.clone(), descriptor.size(), layer.diff_id.clone());
-    store.remember_with("layer", key, &record, vec![digest])
+    store.remember_with("layer", key, &record_of(layer), vec![layer.digest()])
+}
+
+fn layer_of((media_type, digest, size, diff_id): Record) -> Layer {
+    Layer { descriptor: descriptor(MediaType::from(media_type.as_str()), &digest, size), diff_id }
+}
+
+fn record_of(layer: &Layer) -> Record {
+    let descriptor = &layer.descriptor;
+    (descriptor.media_type().to_string(), layer.digest(), descriptor.size(), layer.diff_id.clone())
 }
 
 /// Reads every file that has no fingerprint yet, on all cores.

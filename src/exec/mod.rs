@@ -10,6 +10,7 @@ mod owner;
 mod report;
 mod resolve_path;
 mod root;
+pub mod run;
 mod schedule;
 mod stage;
 mod unpack;
@@ -28,7 +29,7 @@ use crate::image::Image;
 use crate::layer::read::ReadError;
 use crate::layer::{self, LayerError, ListingError};
 use crate::oci::Pinned;
-use crate::plan::{ContextName, Git, Op, Plan, Step, Url};
+use crate::plan::{ContextName, Git, Plan, Step, Url};
 use crate::store::{Store, StoreError};
 use crate::tree::{ContentError, ImagePath, Tree};
 
@@ -63,6 +64,8 @@ pub struct Options {
     pub tree: bool,
     /// What the Buildfile is called, for warnings.
     pub file: String,
+    /// What steps that run programs get.
+    pub run: run::RunOptions,
 }
 
 /// Why a plan could not be executed.
@@ -72,8 +75,8 @@ pub enum ExecError {
     /// Where it happened: the line and the bytes in the Buildfile.
     #[error("line {line}")]
     Step { line: usize, place: Range<usize>, source: Box<Self> },
-    #[error("this version of lith cannot run steps yet")]
-    CannotRun,
+    #[error(transparent)]
+    Run(Box<run::RunError>),
     #[error(transparent)]
     Copy(#[from] copy::CopyError),
     #[error(transparent)]
@@ -90,6 +93,17 @@ pub enum ExecError {
     Content(#[from] ContentError),
     #[error(transparent)]
     Input(#[from] InputError),
+}
+
+impl From<run::RunError> for ExecError {
+    fn from(error: run::RunError) -> Self {
+        match error {
+            run::RunError::Store(error) => Self::Store(error),
+            run::RunError::Layer(error) => Self::Layer(error),
+            run::RunError::Content(error) => Self::Content(error),
+            error => Self::Run(Box::new(error)),
+        }
+    }
 }
 
 impl ExecError {
@@ -110,18 +124,5 @@ pub fn execute(
     options: &Options,
     report: &dyn Report,
 ) -> Result<Finished, ExecError> {
-    refuse_run(plan)?;
     stage::Run::new(plan, inputs, store, options, report).target()
-}
-
-/// Says at once that a step can't be run, rather than after building all that comes before it.
-fn refuse_run(plan: &Plan) -> Result<(), ExecError> {
-    for id in plan.needed() {
-        for step in &plan.stage(id).steps {
-            if let Some(Op::Run(_)) = step.op {
-                return Err(ExecError::CannotRun.of_step(step));
-            }
-        }
-    }
-    Ok(())
 }

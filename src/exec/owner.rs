@@ -123,7 +123,7 @@ fn field(fields: &[&[u8]], index: usize) -> u32 {
 }
 
 /// The file's bytes; `None` if there is no such file.
-fn read(root: &Tree, file: &str, name: &str) -> Result<Option<Vec<u8>>, OwnerError> {
+pub(super) fn read(root: &Tree, file: &str, name: &str) -> Result<Option<Vec<u8>>, OwnerError> {
     let path = ImagePath::new(file.as_bytes()).expect("one of two constants");
     let path = match resolve(root, &ImagePath::root(), &path) {
         Ok(path) => path,

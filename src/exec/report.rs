@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::oci::Descriptor;
+use crate::sandbox::Stream;
 use crate::transport::{Arrival, Watch};
 
 /// Takes events, from several threads at once.
@@ -37,6 +38,12 @@ pub enum Event<'a> {
         step: StepName<'a>,
         how: How,
         took: Duration,
+    },
+    /// What a step's program wrote: any bytes, in any pieces.
+    Printed {
+        step: StepName<'a>,
+        stream: Stream,
+        bytes: &'a [u8],
     },
     Warning {
         text: &'a str,

@@ -7,8 +7,10 @@ use std::time::Instant;
 
 use super::copy::{self, CopyInputs};
 use super::report::{Event, How, Report, StepName};
+use super::run::{Ask, Runner, Source, Unpacked, has_network};
 use super::schedule::{self, Results};
 use super::{ExecError, Inputs, Options, cache, mkdir, unpack};
+use crate::compression::Compression;
 use crate::layer::{self, Layer};
 use crate::oci::{Digest, History, Pinned};
 use crate::plan::{self, Base, CopySource, Op, Plan, Stage, StageId, Step, TreeRef};
@@ -24,6 +26,10 @@ pub struct Finished {
     /// Base first. Of other stages than the target, without those of the stage that it stands on.
     pub layers: Vec<Layer>,
     pub history: Vec<History>,
+    /// No step had a network.
+    pub hermetic: bool,
+    /// Its layers' folders, as far as they were needed.
+    unpacked: Unpacked,
 }
 
 pub(super) struct Run<'a> {
@@ -34,10 +40,13 @@ pub(super) struct Run<'a> {
     pub(super) report: &'a dyn Report,
     /// The target and the stages that it stands on: the only ones whose layers go anywhere.
     exported: BTreeSet<StageId>,
+    /// Those of whose changes layers are made: the exported ones, and those that programs are run on or see.
+    layered: BTreeSet<StageId>,
     /// The stages whose tree is read, by their own steps or by others.
     read: BTreeSet<StageId>,
     /// Images that were copied from, as the next step is likely to copy from the same one.
     images: Mutex<BTreeMap<Digest, Arc<Tree>>>,
+    runner: Runner<'a>,
 }
 
 impl<'a> Run<'a> {
@@ -48,10 +57,12 @@ impl<'a> Run<'a> {
         options: &'a Options,
         report: &'a dyn Report,
     ) -> Self {
-        let exported = plan.chain(plan.target).collect();
+        let exported: BTreeSet<StageId> = plan.chain(plan.target).collect();
+        let layered = exported.iter().copied().chain(stages_run(plan)).collect();
         let read = stages_read(plan, options.tree);
         let images = Mutex::default();
-        Self { plan, inputs, store, options, report, exported, read, images }
+        let runner = Runner::new(store, options, report);
+        Self { plan, inputs, store, options, report, exported, layered, read, images, runner }
     }
 
     /// Runs what the target needs, independent stages side by side.
@@ -69,6 +80,8 @@ impl<'a> Run<'a> {
             tree: results[&self.plan.target].tree.clone(),
             layers: stages().flat_map(|stage| stage.layers.iter().cloned()).collect(),
             history: stages().flat_map(|stage| stage.history.iter().cloned()).collect(),
+            hermetic: results.values().all(|stage| stage.hermetic),
+            unpacked: Unpacked::default(),
         })
     }
 
@@ -81,7 +94,7 @@ impl<'a> Run<'a> {
                 StepName { stage: &label, number: index + 1, of: stage.steps.len(), text: &step.created_by };
             self.report.report(Event::Started { step: name });
             let start = Instant::now();
-            let how = self.step(id, step, &mut state, done).map_err(|error| error.of_step(step))?;
+            let how = self.step(id, step, name, &mut state, done).map_err(|error| error.of_step(step))?;
             self.report.report(Event::Finished { step: name, how, took: start.elapsed() });
         }
         Ok(state)
@@ -94,11 +107,18 @@ impl<'a> Run<'a> {
         done: &Results<StageId, Finished>,
     ) -> Result<Finished, ExecError> {
         let read = self.read.contains(&id);
-        let mut state = Finished { tree: None, layers: Vec::new(), history: Vec::new() };
+        let mut state = Finished {
+            tree: None,
+            layers: Vec::new(),
+            history: Vec::new(),
+            hermetic: true,
+            unpacked: Unpacked::default(),
+        };
         match &stage.base {
             Base::Scratch => state.tree = read.then(Arc::default),
             Base::Stage(base) => {
                 state.tree = done[base].tree.clone().filter(|_| read);
+                state.unpacked = done[base].unpacked.clone();
             }
             Base::Image(pinned) => {
                 let image = self.inputs.image(pinned)?;
@@ -139,6 +159,7 @@ impl<'a> Run<'a> {
         &self,
         id: StageId,
         step: &Step,
+        name: StepName<'_>,
         state: &mut Finished,
         done: &Results<StageId, Finished>,
     ) -> Result<How, ExecError> {
@@ -154,7 +175,7 @@ impl<'a> Run<'a> {
                 self.warn(step, &made.unknown);
                 (made.changes, String::new())
             }
-            Op::Run(_) => return Err(ExecError::CannotRun),
+            Op::Run(run) => return self.run(id, run, name, state, done),
         };
         self.commit(id, &changes, &step.created_by, &shape, state)
     }
@@ -170,8 +191,9 @@ impl<'a> Run<'a> {
     ) -> Result<How, ExecError> {
         let how = if changes.is_empty() {
             How::Unchanged
-        } else if self.exported.contains(&id) {
-            let (layer, how) = cache::layer(self.store, changes, shape, self.options)?;
+        } else if self.layered.contains(&id) {
+            let options = self.layer_options(id);
+            let (layer, how) = cache::layer(self.store, changes, shape, &options, self.options.cache)?;
             state.layers.push(layer);
             how
         } else {
@@ -180,10 +202,79 @@ impl<'a> Run<'a> {
         state.history.push(self.history(created_by, changes.is_empty()));
         if let Some(tree) = &mut state.tree {
             let tree = Arc::make_mut(tree);
-            // Only an output of the tree shows times, and it shows those that the layers have.
-            if self.options.tree { tree.apply(&self.dated(changes)) } else { tree.apply(changes) }
+            // Only an output of the tree shows times, and programs see them: those that the layers have.
+            if self.options.tree || self.layered.contains(&id) {
+                tree.apply(&self.dated(changes))
+            } else {
+                tree.apply(changes)
+            }
         }
         Ok(how)
+    }
+
+    /// Runs a program; what it changed is in a layer already.
+    fn run(
+        &self,
+        id: StageId,
+        run: &plan::Run,
+        step: StepName<'_>,
+        state: &mut Finished,
+        done: &Results<StageId, Finished>,
+    ) -> Result<How, ExecError> {
+        let sources = self.sources(run, done)?;
+        let layers = self.layers(id, &state.layers, done);
+        let base = Arc::clone(state.tree.as_ref().expect("a stage with operations has its tree read"));
+        let platform = &self.plan.stage(id).config.platform;
+        let layer = self.layer_options(id);
+        let ask = Ask { run, step, platform, base: &base, layers: &layers, sources: &sources, layer };
+        let ran = self.runner.run(&ask, &mut state.unpacked)?;
+        drop(base);
+        state.hermetic &= !has_network(run, self.options.run.network);
+        state.history.push(self.history(step.text, ran.layer.is_none()));
+        let Some(layer) = ran.layer else { return Ok(ran.how) };
+        state.layers.push(layer);
+        let tree = state.tree.as_mut().expect("seen above");
+        Arc::make_mut(tree).apply(&ran.changes);
+        if let Some(folder) = ran.folder {
+            state.unpacked.push(folder, Arc::clone(tree));
+        }
+        Ok(ran.how)
+    }
+
+    /// The tree of each mount that shows one, with the layers that it is made of.
+    fn sources(
+        &self,
+        run: &plan::Run,
+        done: &Results<StageId, Finished>,
+    ) -> Result<Vec<Option<Source>>, ExecError> {
+        let source = |mount: &plan::Mount| {
+            let Some(from) = mount.kind.tree() else { return Ok(None) };
+            let tree = self.tree(from, done)?;
+            let layers = match from {
+                TreeRef::Stage(id) => Some(self.layers(*id, &done[id].layers, done)),
+                TreeRef::Image(pinned) => Some(self.inputs.image(pinned)?.layers.clone()),
+                TreeRef::Context(_) | TreeRef::Empty => None,
+            };
+            let name = from.stage().and_then(|id| self.plan.stage(id).name.as_deref());
+            let what = copy::Origin::new(from.clone(), name).to_string();
+            Ok(Some(Source { tree, layers, what }))
+        };
+        run.mounts.iter().map(source).collect()
+    }
+
+    /// The layers of a stage that has made `own` so far, with those that it stands on.
+    fn layers(&self, id: StageId, own: &[Layer], done: &Results<StageId, Finished>) -> Vec<Layer> {
+        let mut below: Vec<StageId> = self.plan.chain(id).skip(1).collect();
+        below.reverse();
+        let below = below.iter().flat_map(|id| done[id].layers.iter());
+        below.chain(own).cloned().collect()
+    }
+
+    /// Those that nobody gets are not compressed.
+    fn layer_options(&self, id: StageId) -> layer::Options {
+        let exported = self.exported.contains(&id);
+        let compression = if exported { self.options.layer.compression } else { Compression::NONE };
+        layer::Options { compression, ..self.options.layer }
     }
 
     fn dated(&self, changes: &Changes) -> Changes {
@@ -264,4 +355,18 @@ pub(crate) fn stages_read(plan: &Plan, target_too: bool) -> BTreeSet<StageId> {
         read.extend(stage.trees_used().filter_map(TreeRef::stage));
     }
     read.iter().flat_map(|&id| plan.chain(id)).collect()
+}
+
+/// The stages that programs are run on, or see as mounts, and all that they stand on.
+fn stages_run(plan: &Plan) -> BTreeSet<StageId> {
+    let mut run = BTreeSet::new();
+    for id in plan.needed() {
+        for op in plan.stage(id).steps.iter().filter_map(|step| step.op.as_ref()) {
+            if let Op::Run(_) = op {
+                run.insert(id);
+                run.extend(op.trees_used().into_iter().filter_map(TreeRef::stage));
+            }
+        }
+    }
+    run.iter().flat_map(|&id| plan.chain(id)).collect()
 }

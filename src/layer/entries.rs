@@ -25,6 +25,8 @@ pub(super) struct Entry<'a> {
     /// Where it sorts: its path, with a NUL before a marker's name. No name holds one and nothing sorts before it.
     key: Cow<'a, [u8]>,
     pub(super) meta: &'a Meta,
+    /// The node's own time, which no layer shows.
+    pub(super) mtime: i64,
     pub(super) body: Body<'a>,
 }
 
@@ -83,13 +85,13 @@ pub(super) fn entries(changes: &Changes) -> Result<Vec<Entry<'_>>, LayerError> {
     let mut entries = Vec::with_capacity(changes.puts.len() + markers.keys.len());
     for (path, node) in &changes.puts {
         let (meta, body) = links.body(path, node)?;
-        entries.push(Entry { key: Cow::Borrowed(path.as_bytes()), meta, body });
+        entries.push(Entry { key: Cow::Borrowed(path.as_bytes()), meta, mtime: node.mtime, body });
     }
     for path in markers.folders {
-        entries.push(Entry { key: Cow::Owned(path.into()), meta: &IMPLICIT, body: Body::Dir });
+        entries.push(Entry { key: Cow::Owned(path.into()), meta: &IMPLICIT, mtime: 0, body: Body::Dir });
     }
     for key in markers.keys {
-        entries.push(Entry { key: Cow::Owned(key), meta: &MARKER, body: Body::Marker });
+        entries.push(Entry { key: Cow::Owned(key), meta: &MARKER, mtime: 0, body: Body::Marker });
     }
     entries.sort_by(|a, b| a.key.cmp(&b.key));
     Ok(entries)

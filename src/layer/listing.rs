@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::entries::{Body, Entry, OPAQUE, WHITEOUT};
-use crate::oci::Epoch;
+use super::tar::Times;
 use crate::tree::{Backing, Changes, Content, Fingerprint, ImagePath, Inode, Kind, Meta, Node, Source, Tree};
 
 /// What a tar holds: each path once.
@@ -173,14 +173,13 @@ impl<'a> Nodes<'a> {
 /// Lists what is being written, so that it needn't be read again.
 pub(super) struct Lister {
     listing: Listing,
-    mtime: i64,
+    times: Times,
     groups: u32,
 }
 
 impl Lister {
-    pub(super) fn new(epoch: Epoch) -> Self {
-        let mtime = i64::try_from(epoch.seconds()).expect("an epoch is before the year 10000");
-        Self { listing: Listing::default(), mtime, groups: 0 }
+    pub(super) fn new(times: Times) -> Self {
+        Self { listing: Listing::default(), times, groups: 0 }
     }
 
     /// Adds an entry whose body begins at `offset` of the tar, and has been read.
@@ -204,7 +203,7 @@ impl Lister {
         let mut meta = entry.meta.clone();
         meta.mode &= 0o7777;
         meta.xattrs.retain(|name, _| super::tar::keeps_xattr(name));
-        self.listing.items.insert(entry.path(), Item { meta, mtime: self.mtime, what });
+        self.listing.items.insert(entry.path(), Item { meta, mtime: self.times.of(entry), what });
     }
 
     fn link(&mut self, target: &ImagePath) -> What {

@@ -15,6 +15,7 @@ use super::chunk::STRIDE;
 use super::entries::Entry;
 use super::listing::Listing;
 use super::produce::{Chunks, produce};
+use super::tar::Times;
 use super::{LayerError, Options};
 use crate::compression::Compression;
 use crate::oci::{Algorithm, DiffId, Digester};
@@ -35,7 +36,7 @@ pub(super) fn write<W: Write + Send>(
     let size: u64 = entries.iter().map(|entry| entry.size() + 512).sum();
     if options.compression.is_none() || options.threads <= 1 || size < SMALL {
         let mut chunks = Alone::new(options.compression, out);
-        let listing = produce(entries, options.epoch, &mut chunks)?;
+        let listing = produce(entries, Times::All(options.epoch), &mut chunks)?;
         return Ok((listing, chunks.diff.map(Diff::finish)));
     }
     side_by_side(entries, options, out)
@@ -136,7 +137,7 @@ fn side_by_side<W: Write + Send>(
         drop(packed);
         let collector = scope.spawn(move || collect(&packed_out, &free_in, out));
         let mut chunks = Shared { slot: Slot::default(), free, jobs };
-        let listing = produce(entries, options.epoch, &mut chunks);
+        let listing = produce(entries, Times::All(options.epoch), &mut chunks);
         // Without a sender of jobs the workers end, and after them the collector.
         drop(chunks);
         let collected = collector.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));

@@ -4,8 +4,7 @@ use super::LayerError;
 use super::chunk::{MAX, STRIDE, begins_chunk};
 use super::entries::{Body, Entry};
 use super::listing::{Lister, Listing};
-use super::tar::{END, head, padding};
-use crate::oci::Epoch;
+use super::tar::{END, Times, head, padding};
 use crate::tree::Content;
 
 /// Takes the chunks of a tar as they fill.
@@ -19,13 +18,13 @@ pub(super) trait Chunks {
 /// Produces the tar, and says where everything is in it.
 pub(super) fn produce(
     entries: &[Entry<'_>],
-    epoch: Epoch,
+    times: Times,
     chunks: &mut impl Chunks,
 ) -> Result<Listing, LayerError> {
     let mut tar = Tar { chunks, done: 0, head: Vec::new() };
-    let mut lister = Lister::new(epoch);
+    let mut lister = Lister::new(times);
     for entry in entries {
-        let offset = tar.entry(entry, epoch)?;
+        let offset = tar.entry(entry, times)?;
         lister.add(entry, offset);
     }
     tar.chunks.buffer().extend_from_slice(&END);
@@ -42,10 +41,10 @@ struct Tar<'a, C> {
 
 impl<C: Chunks> Tar<'_, C> {
     /// Writes an entry; returns where in the tar its body begins.
-    fn entry(&mut self, entry: &Entry<'_>, epoch: Epoch) -> Result<u64, LayerError> {
+    fn entry(&mut self, entry: &Entry<'_>, times: Times) -> Result<u64, LayerError> {
         let name = entry.name();
         self.head.clear();
-        head(entry, &name, epoch, &mut self.head)?;
+        head(entry, &name, times, &mut self.head)?;
         let size = self.head.len() as u64 + entry.size() + padding(entry.size());
         let so_far = self.chunks.buffer().len() as u64;
         if so_far > 0 && (so_far + size > MAX || begins_chunk(&name, size)) {

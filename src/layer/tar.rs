@@ -34,8 +34,34 @@ const PAX_NAME: &[u8] = b"././@PaxHeader";
 
 /// Writes the changes as an uncompressed tar: the same bytes that a layer of them holds.
 pub fn write(changes: &Changes, epoch: Epoch, out: &mut dyn Write) -> Result<(), LayerError> {
+    write_with(changes, Times::All(epoch), out)
+}
+
+/// As [`write()`], with each node's own time: no layer of lith's, but a faithful way through a pipe.
+pub(crate) fn write_as_dated(changes: &Changes, out: &mut dyn Write) -> Result<(), LayerError> {
+    write_with(changes, Times::Own, out)
+}
+
+fn write_with(changes: &Changes, times: Times, out: &mut dyn Write) -> Result<(), LayerError> {
     let entries = entries(changes)?;
-    produce(&entries, epoch, &mut Plain { out, buffer: Vec::new() }).map(|_listing| ())
+    produce(&entries, times, &mut Plain { out, buffer: Vec::new() }).map(|_listing| ())
+}
+
+/// The times of a tar's entries.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Times {
+    /// One for all, as the image contract has it.
+    All(Epoch),
+    Own,
+}
+
+impl Times {
+    pub(super) fn of(self, entry: &Entry<'_>) -> i64 {
+        match self {
+            Self::All(epoch) => i64::try_from(epoch.seconds()).expect("an epoch is before the year 10000"),
+            Self::Own => entry.mtime,
+        }
+    }
 }
 
 struct Plain<'a> {
@@ -62,7 +88,7 @@ pub(super) fn padding(size: u64) -> u64 {
 
 /// Whether a layer keeps this extended attribute. The others are of the machine that a file was on (SELinux labels, ACLs)
 /// or can't be set by most unpackers.
-pub(super) fn keeps_xattr(name: &[u8]) -> bool {
+pub(crate) fn keeps_xattr(name: &[u8]) -> bool {
     name == b"security.capability" || name.starts_with(b"user.")
 }
 
@@ -70,11 +96,11 @@ pub(super) fn keeps_xattr(name: &[u8]) -> bool {
 pub(super) fn head(
     entry: &Entry<'_>,
     name: &[u8],
-    epoch: Epoch,
+    times: Times,
     out: &mut Vec<u8>,
 ) -> Result<(), LayerError> {
     let mut pax = Pax::default();
-    let header = header(entry, name, epoch, &mut pax)?;
+    let header = header(entry, name, times.of(entry), &mut pax)?;
     if !pax.0.is_empty() && !pax.write(out) {
         return Err(LayerError::TooManyXattrs { path: entry.path() });
     }
@@ -82,14 +108,14 @@ pub(super) fn head(
     Ok(())
 }
 
-fn header(entry: &Entry<'_>, name: &[u8], epoch: Epoch, pax: &mut Pax) -> Result<Header, LayerError> {
+fn header(entry: &Entry<'_>, name: &[u8], mtime: i64, pax: &mut Pax) -> Result<Header, LayerError> {
     let mut header = Header::new_ustar();
     set_name(&mut header, name, pax);
     header.set_mode(u32::from(entry.meta.mode & 0o7777));
     header.set_uid(pax.small("uid", entry.meta.uid));
     header.set_gid(pax.small("gid", entry.meta.gid));
     header.set_size(pax.large("size", entry.size()));
-    header.set_mtime(pax.large("mtime", epoch.seconds()));
+    header.set_mtime(pax.time(mtime));
     header.set_entry_type(match entry.body {
         Body::File(_) | Body::Marker => EntryType::Regular,
         Body::Dir => EntryType::Directory,
@@ -168,6 +194,15 @@ impl Pax {
 
     fn large(&mut self, key: &str, value: u64) -> u64 {
         self.number(key, value, MAX_LARGE)
+    }
+
+    /// A time before 1970 has a record, too.
+    fn time(&mut self, mtime: i64) -> u64 {
+        let Ok(mtime) = u64::try_from(mtime) else {
+            self.0.insert(b"mtime".into(), mtime.to_string().into());
+            return 0;
+        };
+        self.large("mtime", mtime)
     }
 
     fn number(&mut self, key: &str, value: u64, max: u64) -> u64 {

@@ -355,7 +355,8 @@ impl Op {
 }
 
 impl MountKind {
-    fn tree(&self) -> Option<&TreeRef> {
+    /// The tree that it shows a part of.
+    pub fn tree(&self) -> Option<&TreeRef> {
         match self {
             Self::Bind { from, .. } => Some(from),
             Self::Cache { from, .. } => from.as_ref(),

@@ -29,7 +29,7 @@ pub(super) fn make_folder(path: &Path) -> io::Result<()> {
 }
 
 /// Makes a folder and those above it that aren't there.
-pub(super) fn make_folders(path: &Path) -> io::Result<()> {
+pub(crate) fn make_folders(path: &Path) -> io::Result<()> {
     match path.parent() {
         Some(parent) if !path.is_dir() => make_folders(parent)?,
         _ => {}

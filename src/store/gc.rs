@@ -9,7 +9,9 @@ use serde_json::Value;
 
 use super::files::remove;
 use super::lock::Lock;
-use super::{MAX_DOCUMENT, Store, StoreError, doing, open_regular, own_entries, read_bounded, stat_cache};
+use super::{
+    MAX_DOCUMENT, Store, StoreError, doing, open_regular, own_entries, read_bounded, roots, stat_cache, steps,
+};
 use crate::oci::{Digest, Digester};
 
 /// Larger than any registry takes.
@@ -20,6 +22,8 @@ const MAX_MANIFEST: u64 = 64 << 20;
 pub struct Options {
     /// The layers that the step cache knows.
     pub keep_cache: bool,
+    /// Cache mounts of steps go too.
+    pub cache_mounts: bool,
     /// Only say what would go.
     pub dry_run: bool,
 }
@@ -34,12 +38,25 @@ pub struct Garbage {
     /// What `fsck` has put into quarantine, the stat caches of contexts that are gone, and notes of uploads that no
     /// registry remembers.
     pub leftovers: usize,
+    /// Unpacked layers of those blobs, of long ago, or not whole.
+    pub roots: usize,
+    /// How many of those stayed, as their files belong to others.
+    pub roots_left: usize,
 }
 
 /// Collects the garbage of the store in a folder. Waits until nobody has the store open, so that nothing is taken
 /// that a build under way has made or found; who has it open themselves waits for ever. Other tools know nothing of
 /// that lock: none should write into the store meanwhile.
 pub fn collect(root: &Path, options: &Options) -> Result<Garbage, StoreError> {
+    collect_with(root, options, &remove)
+}
+
+/// As [`collect`], where only `remove_root` can remove unpacked layers, as their files belong to others.
+pub fn collect_with(
+    root: &Path,
+    options: &Options,
+    remove_root: roots::Remove<'_>,
+) -> Result<Garbage, StoreError> {
     // Opening makes the layout where there is none, and sweeps temporary files.
     let store = Store::open(root)?;
     if options.dry_run {
@@ -51,12 +68,21 @@ pub fn collect(root: &Path, options: &Options) -> Result<Garbage, StoreError> {
     let exclusive = Lock::exclusive(&root.join("lith/lock"))?;
     let store = Store { root, _lock: Some(exclusive) };
     let found = find(&store, options)?;
+    let mut roots_left = 0;
+    for path in &found.roots {
+        // Emptied of what says that it is whole, before it is half gone.
+        let _none = remove(&path.join("record"));
+        match remove_root(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => roots_left += 1,
+            removed => removed.map_err(doing("removing", path))?,
+        }
+    }
     // Memos first: one that is about a blob must not outlive it. (It would be noticed, but it would be there.)
     let blobs: Vec<_> = found.blobs.iter().map(|(digest, _)| store.blob_path(digest)).collect();
     for path in found.memos.iter().chain(&found.leftovers).chain(&blobs) {
         remove(path).map_err(doing("removing", path))?;
     }
-    Ok(found.garbage())
+    Ok(Garbage { roots_left, ..found.garbage() })
 }
 
 /// The garbage with its paths.
@@ -64,11 +90,13 @@ struct Found {
     blobs: Vec<(Digest, u64)>,
     memos: Vec<PathBuf>,
     leftovers: Vec<PathBuf>,
+    roots: Vec<PathBuf>,
 }
 
 impl Found {
     fn garbage(self) -> Garbage {
-        Garbage { blobs: self.blobs, memos: self.memos.len(), leftovers: self.leftovers.len() }
+        let Self { blobs, memos, leftovers, roots } = self;
+        Garbage { blobs, memos: memos.len(), leftovers: leftovers.len(), roots: roots.len(), roots_left: 0 }
     }
 }
 
@@ -89,7 +117,9 @@ fn find(store: &Store, options: &Options) -> Result<Found, StoreError> {
             .is_none_or(|needs| needs.iter().any(|blob| goes.contains_key(blob) || !store.has(blob)))
     };
     let memos = memos.into_iter().filter(|(_, needs)| stale(needs)).map(|(path, _)| path).collect();
-    Ok(Found { blobs: goes.into_iter().collect(), memos, leftovers: leftovers(store)? })
+    let mut roots = roots::garbage(store, |blob| store.has(blob) && !goes.contains_key(blob))?;
+    roots.extend(steps::garbage(store, options.cache_mounts)?);
+    Ok(Found { blobs: goes.into_iter().collect(), memos, leftovers: leftovers(store)?, roots })
 }
 
 fn leftovers(store: &Store) -> Result<Vec<PathBuf>, StoreError> {

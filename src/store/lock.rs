@@ -39,6 +39,15 @@ impl Lock {
         Self::hold(open_regular(path).map_err(doing("opening", path))?, path, FlockOperation::LockShared)
     }
 
+    /// Whether the file that is locked still has that name.
+    pub(super) fn is_at(&self, path: &Path) -> bool {
+        use std::os::unix::fs::MetadataExt as _;
+        match (self.file.metadata(), path.symlink_metadata()) {
+            (Ok(ours), Ok(there)) => (ours.dev(), ours.ino()) == (there.dev(), there.ino()),
+            _ => false,
+        }
+    }
+
     fn take(path: &Path, operation: FlockOperation) -> Result<Self, StoreError> {
         Self::hold(open_or_make(path).map_err(doing("opening", path))?, path, operation)
     }

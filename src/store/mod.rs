@@ -1,7 +1,7 @@
 //! The store: content-addressed blobs, names for them, and lith's own indexes.
 //!
 //! It is an OCI image layout that any tool can read (`oci-layout`, `index.json`, `blobs/`), with a folder `lith/`
-//! beside the blobs for what is lith's alone: locks, temporary files, the memo, stat caches. Invariants: a blob
+//! beside the blobs for what is lith's alone: locks, temporary files, the memo, stat caches, unpacked layers. Invariants: a blob
 //! is in `blobs/` only under its digest, whole and flushed; it is verified whenever it is read; every file is
 //! replaced by rename, so that a kill at any moment leaves the old or the new; all in `lith/` can be deleted at
 //! the cost of time.
@@ -13,7 +13,9 @@ pub mod gc;
 mod lock;
 mod memo;
 mod origins;
+pub mod roots;
 pub mod stat_cache;
+pub mod steps;
 mod tags;
 
 use std::fs::{self, File};
@@ -254,6 +256,7 @@ impl Store {
             // What can't be removed now is no worse than what was there before.
             drop(files::remove(&path));
         }
+        roots::bury_work(self);
     }
 
     /// Replaces a file as a whole.

@@ -141,19 +141,6 @@ fn a_change_is_seen_whatever_the_times_say() {
 }
 
 #[test]
-fn a_run_step_is_refused_with_its_place() {
-    let world = World::new();
-    world.write("app/Buildfile", "FROM scratch\nRUN true\n");
-    let error = world.fails(1, ["build", "app"]);
-    assert!(
-        error.contains("Buildfile:2:1")
-            && error.contains("cannot run steps yet")
-            && error.contains("`--target`"),
-        "{error}"
-    );
-}
-
-#[test]
 fn errors_of_the_build_file_are_shown_together_with_their_places() {
     let world = World::new();
     world.write("app/Buildfile", "FROM scratch\nCOPPY a b\nENV\nCOPY --chmd=1 a b\n");
@@ -286,8 +273,6 @@ fn a_source_that_is_not_there_is_shown_in_its_line() {
     );
     let error = fails("FROM scratch AS base\nCOPY a.txt /\nFROM scratch\nCOPY --from=0 /A.txt /\n");
     assert!(error.contains("`/A.txt` is not in the stage `base`") && error.contains("`a.txt`?"), "{error}");
-    let error = fails("FROM scratch\nRUN true\n");
-    assert!(error.contains("error[run-step]") && error.contains("Buildfile:2:1"), "{error}");
 }
 
 #[test]
@@ -335,7 +320,7 @@ fn a_check_tells_what_a_build_would_stop_at() {
         })
         .filter(|d| d.contains('-'))
         .collect();
-    assert_eq!(told, ["error missing-source 5", "warning run-step 6"]);
+    assert_eq!(told, ["error missing-source 5"]);
     assert_eq!(run.code, Some(1));
 }
 
@@ -344,7 +329,7 @@ fn progress_as_json_is_json_to_the_end() {
     let world = world();
     world.write("odd/Buildfile", "from scratch as A\nCOPY missing /\n");
     world.write("wrong/Buildfile", "FROM scratch\nCOPPY a b\n");
-    world.write("base/Buildfile", "FROM scratch\nRUN true\n");
+    world.write("base/Buildfile", "FROM not/there\n");
     let last = |args: &str| {
         let run = world.run(format!("build --progress json {args}").split(' '));
         let events: Vec<serde_json::Value> =

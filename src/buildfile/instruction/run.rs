@@ -62,6 +62,7 @@ impl Script {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Network {
     #[default]
+    Unsaid,
     Default,
     None,
     Host,
@@ -115,7 +116,7 @@ fn script(request: &mut Request<'_>) -> Option<Script> {
 }
 
 fn network(request: &mut Request<'_>, flags: &mut Flags) -> Option<Network> {
-    let Some(word) = flags.given("network") else { return Some(Network::Default) };
+    let Some(word) = flags.given("network") else { return Some(Network::Unsaid) };
     match word.as_str() {
         "default" => Some(Network::Default),
         "none" => Some(Network::None),
@@ -153,7 +154,8 @@ impl Run {
             command,
             mounts,
             network: match self.network {
-                Network::Default => plan::Network::Unsaid,
+                Network::Unsaid => plan::Network::Unsaid,
+                Network::Default => plan::Network::Default,
                 Network::None => plan::Network::None,
                 Network::Host => plan::Network::Host,
             },
@@ -268,7 +270,8 @@ mod tests {
         assert_eq!(run.env[1..], ["A=1", "B=2"]);
         assert_eq!((run.user.as_str(), run.workdir.as_str()), ("u", "/w"));
         assert_eq!((run.network, run.security), (plan::Network::Host, plan::Security::Insecure));
-        assert_eq!(lowered("RUN --network=default x").network, plan::Network::Unsaid);
+        assert_eq!(lowered("RUN --network=default x").network, plan::Network::Default);
+        assert_eq!(lowered("RUN x").network, plan::Network::Unsaid);
     }
 
     #[test]

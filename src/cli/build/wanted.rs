@@ -51,6 +51,7 @@ impl Wanted {
             cache: !args.no_cache,
             trees: outputs.iter().any(Sending::wants_tree),
             pushed_only: !outputs.is_empty() && outputs.iter().all(Sending::is_pushed_only),
+            run: args.steps.read(world)?,
         };
         let registries = Arc::new(world.registries()?);
         let contexts = Contexts {

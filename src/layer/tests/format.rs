@@ -178,7 +178,7 @@ fn sizes_that_ustar_cannot_say() {
         let changes = changes([("f", huge)]);
         let entry = &entries(&changes).unwrap()[0];
         let mut out = Vec::new();
-        head(entry, &entry.name(), Epoch::ZERO, &mut out).unwrap();
+        head(entry, &entry.name(), tar::Times::All(Epoch::ZERO), &mut out).unwrap();
         out
     };
     assert_eq!(&heads(0o777_7777_7777)[124..136], b"77777777777\0");

@@ -28,7 +28,7 @@ impl Chunks for Collected {
 
 fn chunks(changes: &Changes) -> Collected {
     let mut collected = Collected::default();
-    drop(produce(&entries(changes).unwrap(), Epoch::ZERO, &mut collected).unwrap());
+    drop(produce(&entries(changes).unwrap(), tar::Times::All(Epoch::ZERO), &mut collected).unwrap());
     collected
 }
 

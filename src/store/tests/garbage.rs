@@ -145,7 +145,7 @@ fn damaged_memos_and_caches_of_lost_contexts_go() {
     fs::write(store.memo_path("kind", "key"), b"").unwrap();
     let root = store.root().to_owned();
     drop(store);
-    let taken = gc::collect(&root, &gc::Options { keep_cache: true, dry_run: false }).unwrap();
+    let taken = gc::collect(&root, &gc::Options { keep_cache: true, ..Default::default() }).unwrap();
     assert_eq!((taken.memos, taken.leftovers), (1, 1), "the context is there; what was in quarantine goes");
     fs::remove_dir_all(&context).unwrap();
     assert_eq!(gc::collect(&root, &gc::Options::default()).unwrap().leftovers, 1);

@@ -1,0 +1,285 @@
+//! The way of one RUN: its key, and if that is not known, the program and what it changed.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::super::report::{Event, How, Report, StepName};
+use super::super::{ExecError, Options, cache, mkdir};
+use super::command;
+use super::debug;
+use super::environment::Environment;
+use super::error::{Failure, RunError, unapplied};
+use super::foreign;
+use super::key::Key;
+use super::masked::Masked;
+use super::mounts::{Held, Mounts, Secrets, Source};
+use super::options::Entitlement;
+use super::output::{Output, misses_network};
+use super::user::{Who, who};
+use super::workshop::{Lazy, Unpacked, Workshop};
+use crate::layer::{self, Layer};
+use crate::oci::Platform;
+use crate::plan::{Mkdir, Network, Owner, Run, Security};
+use crate::sandbox::rootfs::{self, Settle};
+use crate::sandbox::{self, Exit, Step};
+use crate::store::Store;
+use crate::store::roots::Staged;
+use crate::tree::{Changes, ImagePath, Tree};
+
+/// What every step of a build sees of its own, so that none sees the machine's.
+const HOSTNAME: &str = "lith";
+
+/// Runs the steps of a build.
+pub(in crate::exec) struct Runner<'a> {
+    store: &'a Arc<Store>,
+    options: &'a Options,
+    report: &'a dyn Report,
+    workshop: Lazy,
+}
+
+/// A step, and what it stands on.
+pub(in crate::exec) struct Ask<'a> {
+    pub(in crate::exec) run: &'a Run,
+    pub(in crate::exec) step: StepName<'a>,
+    pub(in crate::exec) platform: &'a Platform,
+    /// The stage so far, as a tree and as layers.
+    pub(in crate::exec) base: &'a Arc<Tree>,
+    pub(in crate::exec) layers: &'a [Layer],
+    /// The tree of each mount that has one.
+    pub(in crate::exec) sources: &'a [Option<Source>],
+    /// How the layer is to be written.
+    pub(in crate::exec) layer: layer::Options,
+}
+
+/// What a step changed.
+pub(in crate::exec) struct Ran {
+    pub(in crate::exec) changes: Changes,
+    /// None without changes.
+    pub(in crate::exec) layer: Option<Layer>,
+    pub(in crate::exec) how: How,
+    /// The layer's unpacked folder, if it is at hand.
+    pub(in crate::exec) folder: Option<PathBuf>,
+}
+
+/// All that a step is, before anything of the machine is looked at.
+struct Known<'a> {
+    ask: &'a Ask<'a>,
+    who: Who,
+    environment: Environment,
+    mounts: Mounts<'a>,
+    network: bool,
+    key: String,
+}
+
+/// Whether a step has a network.
+pub(in crate::exec) fn has_network(run: &Run, unsaid: Network) -> bool {
+    let said = if run.network == Network::Unsaid { unsaid } else { run.network };
+    matches!(said, Network::Default | Network::Host)
+}
+
+impl<'a> Runner<'a> {
+    pub(in crate::exec) fn new(store: &'a Arc<Store>, options: &'a Options, report: &'a dyn Report) -> Self {
+        Self { store, options, report, workshop: Lazy::default() }
+    }
+
+    /// The changes that the step makes, from the cache or by running it.
+    pub(in crate::exec) fn run(&self, ask: &Ask<'_>, unpacked: &mut Unpacked) -> Result<Ran, ExecError> {
+        self.check_allowed(ask.run)?;
+        let known = self.known(ask)?;
+        if let Some(ran) = self.recall(&known, "run")? {
+            return Ok(ran);
+        }
+        // Who waits for another that runs the same step takes what that one made, so that both have one digest.
+        let _lock = self.store.lock_step(&known.key)?;
+        if let Some(ran) = self.recall(&known, "run")? {
+            return Ok(ran);
+        }
+        let secrets = known.mounts.secrets(&self.options.run).map_err(ExecError::from)?;
+        foreign::check(ask.platform)?;
+        let workshop = self.workshop.get(self.store, self.options.run.sandbox.as_ref())?;
+        let kind = if workshop.is_single() { "run-single" } else { "run" };
+        if workshop.is_single()
+            && let Some(ran) = self.recall(&known, kind)?
+        {
+            return Ok(ran);
+        }
+        let ran = self.execute(&known, secrets, &workshop, unpacked)?;
+        cache::remember_run(self.store, kind, &known.key, ran.layer.as_ref())?;
+        workshop.sweep();
+        Ok(ran)
+    }
+
+    fn check_allowed(&self, run: &Run) -> Result<(), RunError> {
+        let host = run.network == Network::Host;
+        let insecure = run.security == Security::Insecure;
+        let asked = [(host, Entitlement::NetworkHost), (insecure, Entitlement::SecurityInsecure)].into_iter();
+        let missing = asked
+            .filter(|(asked, entitlement)| *asked && !self.options.run.allow.contains(entitlement))
+            .map(|(_, entitlement)| entitlement)
+            .next();
+        missing.map_or(Ok(()), |entitlement| Err(RunError::NotAllowed(entitlement)))
+    }
+
+    fn known<'k>(&self, ask: &'k Ask<'k>) -> Result<Known<'k>, RunError> {
+        let (run, options) = (ask.run, self.options);
+        let who = who(&run.user, ask.base)?;
+        let environment = Environment::new(run, &who.home, options.layer.epoch);
+        let mounts = Mounts::find(run, ask.sources)?;
+        let network = has_network(run, options.run.network);
+        let args = command::args(&run.command);
+        let script = command::file(&run.command);
+        let key = Key {
+            parent: ask.layers.iter().map(|layer| &layer.diff_id).collect(),
+            args: &args,
+            script: match &script {
+                Some(sandbox::Mount::File { bytes, .. }) => Some(&bytes.0),
+                _ => None,
+            },
+            env: environment.pairs().collect(),
+            ids: (who.user.uid, who.user.gid, &who.user.groups),
+            workdir: &run.workdir,
+            network,
+            insecure: run.security == Security::Insecure,
+            mounts: mounts.keys()?,
+            epoch: options.layer.epoch.seconds(),
+            cleaners: options.run.cleaners.names(),
+        };
+        let key = key.hash();
+        Ok(Known { ask, who, environment, mounts, network, key })
+    }
+
+    fn recall(&self, known: &Known<'_>, kind: &str) -> Result<Option<Ran>, ExecError> {
+        if !self.options.cache {
+            return Ok(None);
+        }
+        let Some(layer) = cache::recall_run(self.store, kind, &known.key) else { return Ok(None) };
+        let Some(layer) = layer else {
+            let changes = Changes::default();
+            return Ok(Some(Ran { changes, layer: None, how: How::Cached, folder: None }));
+        };
+        let changes = layer::open(self.store, &layer)?;
+        // The same tar, compressed as it is wanted now.
+        let (layer, how) = cache::layer(self.store, &changes, "run", &known.ask.layer, true)?;
+        Ok(Some(Ran { changes, layer: Some(layer), how, folder: None }))
+    }
+
+    fn execute(
+        &self,
+        known: &Known<'_>,
+        secrets: Secrets,
+        workshop: &Workshop,
+        unpacked: &mut Unpacked,
+    ) -> Result<Ran, ExecError> {
+        let ask = known.ask;
+        let epoch = self.options.layer.epoch;
+        unpacked.extend(workshop, ask.layers, ask.base, epoch)?;
+        let mut held = known.mounts.mount(workshop, self.store, &self.options.run, epoch)?;
+        let workdir = self.workdir(known)?;
+        let staged = workshop.upper(unpacked, ask.base, &workdir, epoch)?;
+        let flat = !workshop.sandbox().has_overlay();
+        let lowers = if flat { Vec::new() } else { unpacked.folders() };
+        let step = Step { lowers, flat, ..self.step(known, &secrets, &mut held, &staged) };
+        let (staged, exit) = self.start(known, &secrets, step, workshop, staged)?;
+        drop(held);
+        let (changes, settle, rewritten) = self.changes(known, workshop, &staged, &exit)?;
+        if changes.is_empty() {
+            return Ok(Ran { changes, layer: None, how: How::Unchanged, folder: None });
+        }
+        let (layer, how) = cache::layer(self.store, &changes, "run", &ask.layer, self.options.cache)?;
+        let changes = layer::open(self.store, &layer)?;
+        let folder = match rewritten {
+            true => None,
+            false => workshop.adopt(staged, &settle, (&layer, &changes), ask.base, epoch)?,
+        };
+        Ok(Ran { changes, layer: Some(layer), how, folder })
+    }
+
+    /// The working folder, if an earlier step has removed it: it is the user's then.
+    fn workdir(&self, known: &Known<'_>) -> Result<Changes, ExecError> {
+        let user = &known.who.user;
+        let owner = Owner { user: user.uid.to_string(), group: Some(user.gid.to_string()) };
+        let mkdir = Mkdir { path: known.ask.run.workdir.clone(), owner: Some(owner) };
+        Ok(mkdir::changes(&mkdir, known.ask.base)?.changes)
+    }
+
+    fn step(&self, known: &Known<'_>, secrets: &Secrets, held: &mut Held, staged: &Staged) -> Step {
+        let run = known.ask.run;
+        let mut mounts = std::mem::take(&mut held.mounts);
+        mounts.extend(command::file(&run.command));
+        mounts.extend(secrets.files.iter().cloned());
+        Step {
+            lowers: Vec::new(),
+            flat: false,
+            upper: staged.fs(),
+            scratch: staged.work(),
+            args: command::args(&run.command),
+            env: known.environment.whole(&run.proxies, &secrets.variables),
+            cwd: run.workdir.clone().into_bytes(),
+            user: known.who.user.clone(),
+            hostname: HOSTNAME.into(),
+            network: if known.network { sandbox::Network::Host } else { sandbox::Network::None },
+            insecure: run.security == Security::Insecure,
+            mounts,
+            limits: self.options.run.limits.clone(),
+            terminal: false,
+        }
+    }
+
+    /// Runs the program; gives the folder back that it wrote to, and how it ended, if it succeeded.
+    fn start(
+        &self,
+        known: &Known<'_>,
+        secrets: &Secrets,
+        step: Step,
+        workshop: &Workshop,
+        staged: Staged,
+    ) -> Result<(Staged, Exit), RunError> {
+        let (file, path) = self.store.step_log(&known.key[..16])?;
+        let masked = Masked::new(secrets.all.iter());
+        let mut output = Output::new(self.report, known.ask.step, masked, file);
+        let exit = workshop.sandbox().run(&step, &mut |stream, bytes| output.take(stream, bytes));
+        let (tail, logged) = output.finish();
+        let exit = exit?;
+        if let Some(text) = unapplied(&exit.unapplied) {
+            self.report.report(Event::Warning { text: &text });
+        }
+        if exit.success() {
+            logged.map_err(|error| RunError::Log { path, error })?;
+            return Ok((staged, exit));
+        }
+        let kept = debug::keep(self.store, workshop, &step, secrets, staged);
+        if let Err(error) = &kept {
+            log::warn!("keeping the state in which the step failed: {error}");
+        }
+        Err(failure(known, exit, tail, path, kept.is_ok()).into())
+    }
+
+    fn changes(
+        &self,
+        known: &Known<'_>,
+        workshop: &Workshop,
+        staged: &Staged,
+        exit: &Exit,
+    ) -> Result<(Changes, Settle, bool), RunError> {
+        let base = known.ask.base;
+        let epoch = self.options.layer.epoch;
+        let raw = workshop.collect(&staged.fs(), base, epoch)?;
+        let ours = exit.mount_points.iter().filter_map(|path| ImagePath::new(path).ok());
+        let reduced = rootfs::reduce(raw, base, workshop.ids(), &ours.collect())?;
+        let (mut changes, mut settle) = (reduced.changes, reduced.settle);
+        let cleaned = self.options.run.cleaners.clean(&mut changes, base, epoch)?;
+        settle.remove.extend(cleaned.removed);
+        Ok((changes, settle, cleaned.rewritten))
+    }
+}
+
+fn failure(known: &Known<'_>, exit: Exit, tail: Vec<String>, log: PathBuf, kept: bool) -> Box<Failure> {
+    Box::new(Failure {
+        command: command::text(&known.ask.run.command),
+        offline: !known.network && misses_network(&tail),
+        exit,
+        tail,
+        log: Some(log),
+        kept,
+    })
+}

@@ -1,0 +1,153 @@
+//! Without mounting, and mostly by anybody.
+
+use super::*;
+
+#[test]
+fn changes_go_through_a_pipe_as_they_are() {
+    let mut changes = puts([
+        ("", dir(0o700)),
+        ("d", dir(0o1777)),
+        ("d/f", file("text")),
+        ("l", symlink("/anywhere")),
+        ("p", node(0o600, Kind::Fifo)),
+    ]);
+    changes.puts.get_mut(&path("d/f")).unwrap().mtime = 1_700_000_000;
+    changes.puts.get_mut(&path("d")).unwrap().mtime = -5;
+    changes.whiteouts.insert(path("gone"));
+    changes.opaques.insert(path("d"));
+    let mut pipe = Vec::new();
+    stream::write(&changes, &mut pipe).unwrap();
+    let (_dir, store) = store();
+    let read = stream::read(&pipe[..], &store).unwrap();
+    assert_eq!(words(&tree(&read), true), words(&tree(&changes), true));
+    assert_eq!((&read.whiteouts, &read.opaques), (&changes.whiteouts, &changes.opaques));
+    let times = |changes: &Changes| changes.puts.values().map(|node| node.mtime).collect::<Vec<_>>();
+    assert_eq!(times(&read), times(&changes));
+}
+
+#[test]
+fn a_stream_unpacks_as_its_changes_do() {
+    if !as_root() {
+        return;
+    }
+    let mut changes = puts([("d", dir(0o711)), ("d/f", file("text")), ("d/l", symlink("f"))]);
+    changes.whiteouts.insert(path("gone"));
+    let dir = tempfile::tempdir().unwrap();
+    let [one, two] = ["one", "two"].map(|name| dir.path().join(name));
+    fs::create_dir(&one).unwrap();
+    fs::create_dir(&two).unwrap();
+    unpack(&changes, &one, Disk::USER).unwrap();
+    let mut pipe = Vec::new();
+    stream::write(&changes, &mut pipe).unwrap();
+    stream::unpack_stream(&pipe[..], tempfile::tempfile().unwrap(), &two, Disk::USER).unwrap();
+    assert_eq!(all(&one, Disk::USER), all(&two, Disk::USER));
+    assert!(stream::unpack_stream(&pipe[..700], tempfile::tempfile().unwrap(), &two, Disk::USER).is_err());
+}
+
+#[test]
+fn one_id_for_all() {
+    let mut owned = file("theirs");
+    (owned.meta.uid, owned.meta.gid) = (1234, 5678);
+    let mut moved = owned.clone();
+    moved.meta.mode = 0o600;
+    let below = tree(&puts([("a", owned.clone()), ("b", owned)]));
+    let dir = tempfile::tempdir().unwrap();
+    unpack(&complete(&puts([("a", moved)]), &below, Epoch::ZERO).unwrap().changes, dir.path(), Disk::SINGLE)
+        .unwrap();
+    fs::write(dir.path().join("new"), "").unwrap();
+    let raw = collect(dir.path(), Disk::SINGLE, Epoch::ZERO).unwrap();
+    let changes = reduce(raw, &below, Ids::Single, &[].into()).unwrap().changes;
+    let owner = |name| (changes.puts[&path(name)].meta.uid, changes.puts[&path(name)].meta.gid);
+    assert_eq!((owner("a"), owner("new")), ((1234, 5678), (0, 0)));
+    assert_eq!(changes.puts.len(), 2);
+}
+
+#[test]
+fn an_owner_that_cant_be_set_is_named() {
+    if is_root() {
+        return;
+    }
+    let mut owned = file("theirs");
+    owned.meta.uid = 1234;
+    let dir = tempfile::tempdir().unwrap();
+    let error = unpack(&puts([("a", owned)]), dir.path(), Disk::ROOT).unwrap_err();
+    assert!(matches!(error, RootfsError::Owner { uid: 1234, .. }), "{error}");
+}
+
+#[test]
+fn contents_stay_when_the_folder_is_renamed_and_not_when_they_change() {
+    let dir = tempfile::tempdir().unwrap();
+    let (old, new) = (dir.path().join("old"), dir.path().join("new"));
+    fs::create_dir(&old).unwrap();
+    fs::write(old.join("a"), "text").unwrap();
+    fs::write(old.join("b"), "text").unwrap();
+    let raw = collect(&old, Disk::SINGLE, Epoch::ZERO).unwrap();
+    fs::rename(&old, &new).unwrap();
+    let read = |name| raw.puts[&path(name)].content().unwrap().read_bounded(9);
+    assert_eq!(read("a").unwrap().unwrap(), b"text");
+    fs::remove_file(new.join("b")).unwrap();
+    std::os::unix::fs::symlink("/etc/passwd", new.join("b")).unwrap();
+    assert!(read("b").is_err());
+}
+
+#[test]
+fn deep_and_long() {
+    let deep = "d/".repeat(4000) + "f";
+    let dir = tempfile::tempdir().unwrap();
+    let changes = puts([(deep.as_str(), file("deep"))]);
+    unpack(&changes, dir.path(), Disk::SINGLE).unwrap();
+    let raw = collect(dir.path(), Disk::SINGLE, Epoch::ZERO).unwrap();
+    assert_eq!(raw.puts.len(), 4002);
+    assert_eq!(raw.puts[&path(&deep)].content().unwrap().read_bounded(9).unwrap().unwrap(), b"deep");
+    remove(&dir.path().join("d")).unwrap();
+    assert!(!dir.path().join("d").exists());
+}
+
+#[test]
+fn a_plain_copy_gives_the_same_layer() {
+    if !as_root() {
+        return;
+    }
+    let world = World::new(&[
+        puts([("d/a", file("a")), ("d/b", file("b")), ("e", dir(0o700)), ("e/f", file("f"))]),
+        Changes { whiteouts: [path("d/a")].into(), ..puts([("e/g", file("g"))]) },
+    ]);
+    let step = |at: &Path| {
+        fs::remove_dir_all(at.join("e")).unwrap();
+        fs::create_dir(at.join("e")).unwrap();
+        fs::write(at.join("e/f"), "f").unwrap();
+        fs::write(at.join("d/b"), "B").unwrap();
+    };
+    let (expected, _) = world.step(step);
+    let flat = world.path("flat");
+    fs::create_dir(&flat).unwrap();
+    let lowers: Vec<&Path> = world.lowers.iter().map(PathBuf::as_path).collect();
+    flatten(&lowers, &flat, Disk::ROOT).unwrap();
+    assert_eq!(words(&walk(&flat), true), words(&world.below, true));
+    step(&flat);
+    let raw = diff_flat(&flat, &world.below, Disk::ROOT, true).unwrap();
+    let found = reduce(raw, &world.below, Ids::Real, &[].into()).unwrap().changes;
+    let tar = |changes: &Changes| {
+        let mut bytes = Vec::new();
+        layer::tar::write(changes, Epoch::ZERO, &mut bytes).unwrap();
+        bytes
+    };
+    assert!(tar(&found) == tar(&expected), "{found:?}\n{expected:?}");
+    assert!(!found.is_empty());
+}
+
+#[test]
+fn devices_that_could_not_be_made_are_still_there() {
+    let mut layer = puts([("dev/null", node(0o666, Kind::CharDevice { major: 1, minor: 3 }))]);
+    layer.puts.insert(path("f"), file("f"));
+    let below = tree(&layer);
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("dev")).unwrap();
+    fs::write(dir.path().join("f"), "f").unwrap();
+    fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let whiteouts = |devices| {
+        let raw = diff_flat(dir.path(), &below, Disk::SINGLE, devices).unwrap();
+        reduce(raw, &below, Ids::Single, &[].into()).unwrap().changes.whiteouts.len()
+    };
+    assert_eq!((whiteouts(false), whiteouts(true)), (0, 1));
+}

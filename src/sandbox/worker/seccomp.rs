@@ -1,0 +1,211 @@
+//! The system calls that a step may make: docker's default profile.
+//!
+//! Two filters. The first lets the calls of a list through and answers all others, those of kernels to come among
+//! them, as a kernel does that has not heard of them: programs then fall back to what they did before. The second
+//! refuses, as not permitted, what is known and would lead out of the sandbox.
+
+use std::collections::BTreeMap;
+
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+    TargetArch,
+};
+
+use crate::sandbox::Fault;
+
+/// A name of a list for each number, with what the architecture alone has.
+macro_rules! numbers {
+    ($($name:ident)*) => { &[$(libc::$name),*] };
+}
+
+#[rustfmt::skip]
+const ALLOWED: &[libc::c_long] = numbers!(
+    SYS_accept SYS_accept4 SYS_adjtimex SYS_bind SYS_brk SYS_capget SYS_capset SYS_chdir SYS_chroot
+    SYS_clock_adjtime SYS_clock_getres SYS_clock_gettime SYS_clock_nanosleep SYS_clone SYS_close SYS_close_range
+    SYS_connect SYS_copy_file_range SYS_dup SYS_dup3 SYS_epoll_create1 SYS_epoll_ctl SYS_epoll_pwait
+    SYS_epoll_pwait2 SYS_eventfd2 SYS_execve SYS_execveat SYS_exit SYS_exit_group SYS_faccessat SYS_faccessat2
+    SYS_fadvise64 SYS_fallocate SYS_fanotify_mark SYS_fchdir SYS_fchmod SYS_fchmodat SYS_fchown SYS_fchownat
+    SYS_fcntl SYS_fdatasync SYS_fgetxattr SYS_flistxattr SYS_flock SYS_fremovexattr SYS_fsetxattr SYS_fstat
+    SYS_newfstatat SYS_fstatfs SYS_fsync SYS_ftruncate SYS_futex SYS_futex_waitv SYS_getcpu SYS_getcwd
+    SYS_getdents64 SYS_getegid SYS_geteuid SYS_getgid SYS_getgroups SYS_getitimer SYS_getpeername SYS_getpgid
+    SYS_getpid SYS_getppid SYS_getpriority SYS_getrandom SYS_getresgid SYS_getresuid SYS_getrlimit
+    SYS_get_robust_list SYS_getrusage SYS_getsid SYS_getsockname SYS_getsockopt SYS_gettid SYS_gettimeofday
+    SYS_getuid SYS_getxattr SYS_inotify_add_watch SYS_inotify_init1 SYS_inotify_rm_watch SYS_io_cancel SYS_ioctl
+    SYS_io_destroy SYS_io_getevents SYS_ioprio_get SYS_ioprio_set SYS_io_setup SYS_io_submit
+    SYS_kill SYS_landlock_add_rule SYS_landlock_create_ruleset SYS_landlock_restrict_self SYS_lgetxattr SYS_linkat
+    SYS_listen SYS_listxattr SYS_llistxattr SYS_lremovexattr SYS_lseek SYS_lsetxattr SYS_madvise SYS_membarrier
+    SYS_memfd_create SYS_memfd_secret SYS_mincore SYS_mkdirat SYS_mknodat SYS_mlock SYS_mlock2 SYS_mlockall
+    SYS_mmap SYS_mprotect SYS_mq_getsetattr SYS_mq_notify SYS_mq_open SYS_mq_timedreceive SYS_mq_timedsend
+    SYS_mq_unlink SYS_mremap SYS_mseal SYS_msgctl SYS_msgget SYS_msgrcv SYS_msgsnd SYS_msync SYS_munlock
+    SYS_munlockall SYS_munmap SYS_name_to_handle_at SYS_nanosleep SYS_openat SYS_openat2 SYS_personality
+    SYS_pidfd_open SYS_pidfd_send_signal SYS_pipe2 SYS_pkey_alloc SYS_pkey_free SYS_pkey_mprotect SYS_ppoll
+    SYS_prctl SYS_pread64 SYS_preadv SYS_preadv2 SYS_prlimit64 SYS_process_mrelease SYS_process_vm_readv
+    SYS_process_vm_writev SYS_pselect6 SYS_ptrace SYS_pwrite64 SYS_pwritev SYS_pwritev2 SYS_read SYS_readahead
+    SYS_readlinkat SYS_readv SYS_recvfrom SYS_recvmmsg SYS_recvmsg SYS_remap_file_pages SYS_removexattr
+    SYS_renameat SYS_renameat2 SYS_restart_syscall SYS_rseq SYS_rt_sigaction SYS_rt_sigpending
+    SYS_rt_sigprocmask SYS_rt_sigqueueinfo SYS_rt_sigreturn SYS_rt_sigsuspend SYS_rt_sigtimedwait
+    SYS_rt_tgsigqueueinfo SYS_sched_getaffinity SYS_sched_getattr SYS_sched_getparam SYS_sched_get_priority_max
+    SYS_sched_get_priority_min SYS_sched_getscheduler SYS_sched_rr_get_interval SYS_sched_setaffinity
+    SYS_sched_setattr SYS_sched_setparam SYS_sched_setscheduler SYS_sched_yield SYS_seccomp SYS_semctl SYS_semget
+    SYS_semop SYS_semtimedop SYS_sendfile SYS_sendmmsg SYS_sendmsg SYS_sendto SYS_setfsgid SYS_setfsuid
+    SYS_setgid SYS_setgroups SYS_setitimer SYS_setpgid SYS_setpriority SYS_setregid SYS_setresgid SYS_setresuid
+    SYS_setreuid SYS_setrlimit SYS_set_robust_list SYS_setsid SYS_setsockopt SYS_set_tid_address SYS_setuid
+    SYS_setxattr SYS_shmat SYS_shmctl SYS_shmdt SYS_shmget SYS_shutdown SYS_sigaltstack SYS_signalfd4 SYS_socket
+    SYS_socketpair SYS_splice SYS_statfs SYS_statx SYS_symlinkat SYS_sync SYS_sync_file_range SYS_syncfs
+    SYS_sysinfo SYS_tee SYS_tgkill SYS_timer_create SYS_timer_delete SYS_timer_getoverrun SYS_timer_gettime
+    SYS_timer_settime SYS_timerfd_create SYS_timerfd_gettime SYS_timerfd_settime SYS_times SYS_tkill
+    SYS_truncate SYS_umask SYS_uname SYS_unlinkat SYS_utimensat SYS_vmsplice SYS_wait4 SYS_waitid SYS_write
+    SYS_writev
+);
+
+/// The calls that newer architectures have left out.
+#[cfg(target_arch = "x86_64")]
+#[rustfmt::skip]
+const ALLOWED_HERE: &[libc::c_long] = numbers!(
+    SYS_access SYS_alarm SYS_arch_prctl SYS_chmod SYS_chown SYS_creat SYS_dup2 SYS_epoll_create SYS_epoll_ctl_old
+    SYS_epoll_wait SYS_epoll_wait_old SYS_eventfd SYS_fork SYS_futimesat SYS_getdents SYS_getpgrp
+    SYS_get_thread_area SYS_inotify_init SYS_lchown SYS_link SYS_lstat SYS_mkdir SYS_mknod SYS_modify_ldt
+    SYS_open SYS_pause SYS_pipe SYS_poll SYS_readlink SYS_rename SYS_rmdir SYS_select SYS_set_thread_area
+    SYS_signalfd SYS_stat SYS_symlink SYS_time SYS_unlink SYS_utime SYS_utimes SYS_vfork
+);
+#[cfg(not(target_arch = "x86_64"))]
+const ALLOWED_HERE: &[libc::c_long] = &[];
+
+/// `io_pgetevents`, which libc does not name.
+const IO_PGETEVENTS: libc::c_long = if cfg!(target_arch = "x86_64") { 333 } else { 292 };
+
+/// Since 5.14 calls have one number on all architectures; libc does not name them all: `cachestat`, `fchmodat2`,
+/// `map_shadow_stack`, `futex_wake`, `futex_wait`, `futex_requeue`, `statmount`, `listmount`, and the four of
+/// extended attributes at a folder.
+const ALLOWED_BY_NUMBER: &[libc::c_long] =
+    &[IO_PGETEVENTS, 451, 452, 453, 454, 455, 456, 457, 458, 463, 464, 465, 466];
+
+#[rustfmt::skip]
+const REFUSED: &[libc::c_long] = numbers!(
+    SYS_acct SYS_add_key SYS_bpf SYS_clock_settime SYS_delete_module SYS_fanotify_init SYS_finit_module
+    SYS_fsconfig SYS_fsmount SYS_fsopen SYS_fspick SYS_get_mempolicy SYS_init_module SYS_io_uring_enter
+    SYS_io_uring_register SYS_io_uring_setup SYS_kcmp SYS_kexec_file_load SYS_kexec_load SYS_keyctl
+    SYS_lookup_dcookie SYS_mbind SYS_migrate_pages SYS_mount SYS_mount_setattr SYS_move_mount SYS_move_pages
+    SYS_nfsservctl SYS_open_by_handle_at SYS_open_tree SYS_perf_event_open SYS_pidfd_getfd SYS_pivot_root
+    SYS_process_madvise SYS_quotactl SYS_quotactl_fd SYS_reboot SYS_request_key SYS_setdomainname SYS_sethostname
+    SYS_set_mempolicy SYS_setns SYS_settimeofday SYS_swapoff SYS_swapon SYS_syslog SYS_umount2 SYS_unshare
+    SYS_userfaultfd SYS_vhangup
+);
+
+#[cfg(target_arch = "x86_64")]
+#[rustfmt::skip]
+const REFUSED_HERE: &[libc::c_long] = numbers!(
+    SYS_ioperm SYS_iopl SYS__sysctl SYS_sysfs SYS_uselib
+    SYS_ustat
+);
+#[cfg(not(target_arch = "x86_64"))]
+const REFUSED_HERE: &[libc::c_long] = &[];
+
+/// A call that is refused by what it is given.
+struct Unless {
+    call: libc::c_long,
+    /// The index of the argument, of which 32 bits count.
+    argument: u8,
+    conditions: Vec<(SeccompCmpOp, u64)>,
+}
+
+/// The bits of `clone` that make namespaces: time has no bit there that is not also an exit signal's.
+const NAMESPACES: [i32; 7] = [
+    libc::CLONE_NEWNS,
+    libc::CLONE_NEWCGROUP,
+    libc::CLONE_NEWUTS,
+    libc::CLONE_NEWIPC,
+    libc::CLONE_NEWUSER,
+    libc::CLONE_NEWPID,
+    libc::CLONE_NEWNET,
+];
+
+fn refused_by_argument() -> Vec<Unless> {
+    // Linux, Linux32, both with the release number of old kernels, and the question.
+    let personalities = [0, 8, 0x2_0000, 0x2_0008, 0xffff_ffff];
+    let is = |value: u64| vec![(SeccompCmpOp::Eq, value)];
+    let ioctl = |request: u64| Unless { call: libc::SYS_ioctl, argument: 1, conditions: is(request) };
+    let mut refused = vec![
+        Unless {
+            call: libc::SYS_personality,
+            argument: 0,
+            conditions: personalities.map(|allowed| (SeccompCmpOp::Ne, allowed)).to_vec(),
+        },
+        // The host of a virtual machine.
+        Unless { call: libc::SYS_socket, argument: 0, conditions: is(libc::AF_VSOCK as u64) },
+        // Typing into the terminal that lith was called from.
+        ioctl(libc::TIOCSTI),
+        ioctl(libc::TIOCLINUX as u64),
+    ];
+    refused.extend(NAMESPACES.map(|bit| {
+        let bit = bit as u32 as u64;
+        let conditions = vec![(SeccompCmpOp::MaskedEq(bit), bit)];
+        Unless { call: libc::SYS_clone, argument: 0, conditions }
+    }));
+    refused
+}
+
+/// The filters, to be applied in this order: where both refuse, the last one's answer counts.
+pub(super) fn filters() -> Result<[BpfProgram; 2], Fault> {
+    let whole = |call: &libc::c_long| (*call, Vec::new());
+    let allowed = [ALLOWED, ALLOWED_HERE, ALLOWED_BY_NUMBER].concat().iter().map(whole).collect();
+    let mut refused: Rules = [REFUSED, REFUSED_HERE].concat().iter().map(whole).collect();
+    for unless in refused_by_argument() {
+        refused.entry(unless.call).or_default().push(rule(&unless).map_err(fault)?);
+    }
+    let errno = |errno: i32| SeccompAction::Errno(errno.unsigned_abs());
+    Ok([
+        compile(allowed, errno(libc::ENOSYS), SeccompAction::Allow)?,
+        compile(refused, SeccompAction::Allow, errno(libc::EPERM))?,
+    ])
+}
+
+type Rules = BTreeMap<i64, Vec<SeccompRule>>;
+
+fn rule(unless: &Unless) -> Result<SeccompRule, seccompiler::BackendError> {
+    let condition = |(operator, value): &(SeccompCmpOp, u64)| {
+        SeccompCondition::new(unless.argument, SeccompCmpArgLen::Dword, operator.clone(), *value)
+    };
+    SeccompRule::new(unless.conditions.iter().map(condition).collect::<Result<_, _>>()?)
+}
+
+fn compile(rules: Rules, otherwise: SeccompAction, matching: SeccompAction) -> Result<BpfProgram, Fault> {
+    let arch = TargetArch::try_from(std::env::consts::ARCH).map_err(fault)?;
+    let filter = SeccompFilter::new(rules, otherwise, matching, arch).map_err(fault)?;
+    filter.try_into().map_err(fault)
+}
+
+fn fault(error: seccompiler::BackendError) -> Fault {
+    Fault::System { doing: format!("making the system call filter: {error}"), errno: libc::EINVAL }
+}
+
+pub(super) fn apply(filters: &[BpfProgram; 2]) -> Result<(), Fault> {
+    for filter in filters {
+        seccompiler::apply_filter(filter).map_err(|error| Fault::System {
+            doing: format!("applying the system call filter: {error}"),
+            errno: rustix::io::Errno::PERM.raw_os_error(),
+        })?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_call_is_both_allowed_and_refused() {
+        let allowed = [ALLOWED, ALLOWED_HERE, ALLOWED_BY_NUMBER].concat();
+        for call in [REFUSED, REFUSED_HERE].concat() {
+            assert!(!allowed.contains(&call), "{call}");
+        }
+        assert!(!allowed.contains(&libc::SYS_clone3), "its flags can't be looked at");
+    }
+
+    #[test]
+    fn the_filters_fit_the_kernels_bound() {
+        for filter in filters().unwrap() {
+            assert!((100..4096).contains(&filter.len()), "{}", filter.len());
+        }
+    }
+}
