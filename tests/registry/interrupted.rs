@@ -79,6 +79,7 @@ fn interrupted(seed: u64) {
     assert_eq!(once.len(), commits.len(), "seed {seed}: a blob was sent twice: {commits:?}");
     let total: u64 = artifact.contents().iter().map(|blob| blob.size()).sum();
     let (sent, cuts) = (attempts.proxy.forwarded(), attempts.cuts);
+    eprintln!("seed {seed}: {sent} of {total}, cuts {cuts}, commits {}", commits.len());
     assert!(sent < total + cuts * UNDER_WAY, "seed {seed}: {sent} bytes of {total}, {cuts} interruptions");
 }
 
