@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
-use super::{NoKeychain, Registries, Repository, Settings};
+use super::{NoKeychain, Registries, Repository, Retry, Settings};
 use crate::oci::Digest;
 
 /// A request without its body.
@@ -97,7 +98,8 @@ impl Fake {
     }
 
     pub(super) fn registries() -> Registries {
-        Registries::new(Settings::default(), Arc::new(NoKeychain))
+        let retry = Retry { pause: Duration::from_millis(5), ..Retry::default() };
+        Registries::new(Settings { retry, ..Settings::default() }, Arc::new(NoKeychain))
     }
 
     pub(super) fn repository(&self, name: &str) -> Repository {

@@ -34,7 +34,8 @@ impl<'a> Resuming<'a> {
     ) -> io::Result<Self> {
         let media_type = blob.media_type().to_string();
         let kind = if MANIFESTS.contains(&media_type.as_str()) { "manifests" } else { "blobs" };
-        let (path, size, tries) = (format!("{kind}/{digest}"), blob.size(), Tries::default());
+        let (path, size) = (format!("{kind}/{digest}"), blob.size());
+        let tries = Tries::new(&registries.settings.retry);
         let mut opened = Self { registries, repository, path, media_type, size, at: 0, body: None, tries };
         opened.body = Some(opened.ask()?);
         Ok(opened)
