@@ -11,7 +11,7 @@ use lith::layer::{LayerError, ReadError};
 use lith::plan::ResolveError;
 use lith::store::StoreError;
 use lith::transport::TransportError;
-use lith::transport::registry::RegistryError;
+use lith::transport::registry::{KeychainError, RegistryError};
 use lith::tree::ContentError;
 
 type Cause = dyn Error + 'static;
@@ -65,6 +65,9 @@ fn advice(cause: &Cause) -> Option<&'static str> {
     if let Some(error) = cause.downcast_ref() {
         return registry_advice(error);
     }
+    if let Some(error) = cause.downcast_ref() {
+        return keychain_advice(error);
+    }
     match (cause.downcast_ref(), cause.downcast_ref(), cause.downcast_ref()) {
         (Some(ResolveError::NotFound { .. } | ResolveError::NotInRegistry { .. }), ..) => Some(NO_IMAGE),
         (_, Some(ExecError::CannotRun), _) => Some(NO_RUN),
@@ -79,10 +82,22 @@ fn registry_advice(error: &RegistryError) -> Option<&'static str> {
         RegistryError::Denied { .. } => {
             Some("is the name right? `lith login REGISTRY` with an account that may do this")
         }
+        RegistryError::Keychain { error, .. } => keychain_advice(error),
         RegistryError::TagMoves { .. } => Some("`--move-tag` moves it; or push under another tag"),
         RegistryError::Undeletable { .. } => {
             Some("some registries remove manifests, and no tags: `lith rm docker://NAME@DIGEST`")
         }
+        _ => None,
+    }
+}
+
+fn keychain_advice(error: &KeychainError) -> Option<&'static str> {
+    match error {
+        KeychainError::NoHelper { .. } => Some(
+            "install it, or remove it from `credsStore` or `credHelpers` of the file of credentials, mostly \
+             `~/.docker/config.json`",
+        ),
+        KeychainError::Malformed { .. } => Some("mend the file, or remove it and log in again"),
         _ => None,
     }
 }

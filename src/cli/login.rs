@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use lith::text::shown;
-use lith::transport::registry::{Credential, Kept, registry_name};
+use lith::transport::registry::{Credential, Kept, RegistryError, registry_name};
 
 use super::error::{Hinted, tell};
 use super::{World, terminal};
@@ -57,13 +57,23 @@ pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
     let file = world.credential_file(&args.file)?;
     let credential = credential(args, &registry)?;
     let registries = world.registries()?;
-    registries.check(&registry, &credential).with_context(|| format!("logging in to `{registry}`"))?;
+    registries.check(&registry, &credential).map_err(refused)?;
     let kept = match file.keep(&registry, &credential)? {
         Kept::File(path) => format!("`{}` has the password, not encrypted", path.display()),
         Kept::Helper(program) => format!("`{program}` has the password"),
     };
     tell(&format!("Login succeeded for {registry}: {kept}"));
     Ok(ExitCode::SUCCESS)
+}
+
+/// Elsewhere the advice is to log in.
+fn refused(error: RegistryError) -> anyhow::Error {
+    match error {
+        RegistryError::Unauthorized { .. } => Hinted::new(error.to_string())
+            .hint("are user and password right? Many registries want an access token for a password")
+            .into(),
+        error => error.into(),
+    }
 }
 
 /// A registry's name from what was typed. That is not shown if it may hold a password.

@@ -70,7 +70,7 @@ pub(crate) struct Cli {
     #[command(flatten)]
     registries: registries::Args,
 
-    /// Tell more on stderr: -v what is done, -vv each request too
+    /// Tell more on stderr: -v whose credentials are shown to registries and what is tried again, -vv each request too
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     #[arg(help_heading = "Global options")]
     verbose: u8,

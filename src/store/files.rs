@@ -82,7 +82,7 @@ pub(crate) fn read_bounded(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
 
 /// What is in a folder, by name; nothing if there is no such folder.
 #[expect(clippy::disallowed_methods, reason = "sorted here")]
-pub(super) fn sorted_entries(folder: &Path) -> io::Result<Vec<PathBuf>> {
+pub(crate) fn sorted_entries(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries?,

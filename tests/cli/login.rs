@@ -93,6 +93,7 @@ fn whom_the_registry_refuses_is_not_kept() {
     let run = login(&world, &["-vv", "-u", "me", "--password-stdin", &registry], "wrong-word");
     assert_eq!(run.code, Some(1), "{}", run.stderr);
     assert!(run.stderr.contains(&registry) && !run.stderr.contains("wrong-word"), "{}", run.stderr);
+    assert!(!run.stderr.contains("`lith login"), "they just did: {}", run.stderr);
     assert!(!world.path("home/.docker").exists());
 }
 
@@ -198,7 +199,8 @@ fn ctrl_c_at_the_password_ends_it_and_the_terminal_speaks_again() {
     screen.read_to_string(&mut seen).unwrap();
     child.wait().unwrap();
     assert!(seen.contains("interrupted") && !seen.contains("hush"), "{seen}");
-    assert!(seen.contains(" echo ") && seen.contains(" isig ") && !seen.contains("-echo "), "{seen}");
+    let words: Vec<&str> = seen.split_whitespace().collect();
+    assert!(words.contains(&"echo") && words.contains(&"isig"), "{seen}");
 }
 
 #[test]
@@ -236,6 +238,12 @@ fn a_file_that_others_may_read_is_told() {
     let said = world.fails(1, ["logout", "r.io"]);
     assert!(said.contains("config.json`, line 2: an `auth` is not `user:password` in base64"), "{said}");
     assert!(!said.contains("hush"), "{said}");
+    world.write("home/.docker/config.json", r#"{"credsStore": "gone"}"#);
+    let said = world.fails(1, ["logout", "r.io"]);
+    assert!(
+        said.contains("`docker-credential-gone` is not in the PATH") && said.contains("hint: "),
+        "{said}"
+    );
 }
 
 #[test]

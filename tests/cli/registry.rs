@@ -439,3 +439,58 @@ fn looking_makes_no_store() {
     world.fails(1, ["inspect", &format!("sha256:{}", "0".repeat(64))]);
     assert!(!world.path("store").exists());
 }
+
+#[test]
+fn a_build_for_several_platforms_asks_once_what_a_tag_is() {
+    let world = world();
+    let registry = Registry::start();
+    let name = registry.name("multi:1");
+    let platforms = ["--platform", "linux/amd64,linux/arm64"];
+    world.ok([&["build", "-q", "-t", &name, "--push", "app"], &platforms[..]].concat());
+    let clean = World::new();
+    clean.write("child/Buildfile", format!("FROM {name} AS one\nFROM {name}\nCOPY --from={name} /f /g\n"));
+    registry.forget_requests();
+    let run = clean.run([&["build", "child"], &platforms[..]].concat());
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let requests = registry.requests();
+    assert_eq!(requests.matching("*", "/v2/multi/manifests/1").len(), 1, "{}", requests.lines());
+    assert_eq!(run.stderr.matches("is not pinned").count(), 1, "{}", run.stderr);
+}
+
+#[test]
+fn an_image_can_be_pushed_without_a_tag() {
+    let world = world();
+    let registry = Registry::start();
+    let output = format!("type=image,name={},push-by-digest=true,push=true", registry.name("app"));
+    let digest = world.ok(["build", "-q", "-o", &output, "app"]);
+    assert_eq!(registry.state().tag("app", "latest"), None);
+    assert_eq!(world.ok(["digest", &format!("docker://{}@{digest}", registry.name("app"))]), digest);
+}
+
+#[test]
+fn a_base_in_a_layout_is_pushed_from_there() {
+    let world = world();
+    let registry = Registry::start();
+    world.ok(["build", "-q", "-o", "type=oci,dest=base", "app"]);
+    let clean = World::new();
+    let context = format!("base=oci-layout://{}", world.path("base").display());
+    clean.write("child/Buildfile", "FROM base\nLABEL a=b\n");
+    let name = registry.name("child:1");
+    clean.ok(["build", "-q", "--build-context", &context, "-t", &name, "--push", "child"]);
+    registry.state().check();
+    assert_eq!(registry.state().blobs("child").len(), 2);
+}
+
+#[test]
+fn the_configuration_says_which_tags_move() {
+    let world = world();
+    let registry = Registry::start();
+    world.write("home/.config/lith/config.toml", "moving-tags = [\"edge-*\"]\n");
+    let push =
+        |tag: &str| world.run(["build", "-q", "-t", &registry.name(&format!("app:{tag}")), "--push", "app"]);
+    for tag in ["edge-1", "latest"] {
+        assert_eq!(push(tag).code, Some(0));
+    }
+    world.write("app/f", "changed\n");
+    assert_eq!((push("edge-1").code, push("latest").code), (Some(0), Some(1)));
+}

@@ -150,3 +150,18 @@ fn damaged_memos_and_caches_of_lost_contexts_go() {
     fs::remove_dir_all(&context).unwrap();
     assert_eq!(gc::collect(&root, &gc::Options::default()).unwrap().leftovers, 1);
 }
+
+#[test]
+fn notes_of_uploads_go_when_no_registry_remembers_them() {
+    let (_dir, store, ..) = furnished();
+    let (root, uploads) = (store.root().to_owned(), store.uploads_folder());
+    fs::create_dir(&uploads).unwrap();
+    let (new, old) = (uploads.join("new"), uploads.join("old"));
+    fs::write(&new, "http://r.test/1").unwrap();
+    fs::write(&old, "http://r.test/2").unwrap();
+    let file = File::options().write(true).open(&old).unwrap();
+    file.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
+    drop(store);
+    assert_eq!(gc::collect(&root, &gc::Options::default()).unwrap().leftovers, 1);
+    assert!(new.exists() && !old.exists());
+}

@@ -35,7 +35,7 @@ impl Registries {
                 Ok(answer) => log::debug!("the mirror `{}` answered {}", mirror.name, answer.status),
                 Err(fault) => {
                     mirror.down.store(fault.is_down(), Ordering::Relaxed);
-                    log::debug!("mirror: {}", fault.into_error(&call.doing, &mirror.name));
+                    log::info!("mirror: {}", fault.into_error(&call.doing, &mirror.name));
                 }
             }
         }
@@ -66,7 +66,7 @@ impl Registries {
             };
             let pause = if fault.is_passing() { tries.failed(fault.after()) } else { None };
             let Some(pause) = pause else { return Err(fault.into_error(&call.doing, &host.name)) };
-            log::debug!("{}: again in {} ms", crate::text::shown(&call.doing), pause.as_millis());
+            log::info!("{}: again in {} ms", crate::text::shown(&call.doing), pause.as_millis());
             thread::sleep(pause);
         }
     }

@@ -12,6 +12,8 @@ mod client;
 mod complaint;
 mod delete;
 mod error;
+#[cfg(test)]
+mod fake;
 mod fault;
 mod guard;
 mod host;
@@ -26,8 +28,6 @@ mod referrers;
 mod resolve;
 mod retry;
 mod scope;
-#[cfg(test)]
-mod scripted;
 mod send;
 mod settings;
 mod tags;

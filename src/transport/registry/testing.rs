@@ -1,319 +1,214 @@
-//! A registry in memory for the tests of this module: right by default, and wrong where a test says so.
+//! A server on loopback whose answers a test says, and what it was asked.
 
-use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::io::{BufRead as _, BufReader, Read, Write};
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::Duration;
 
-use super::{NoKeychain, Registries, Repository, Retry, Settings};
-use crate::oci::Digest;
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-/// A request without its body.
+use super::{Credential, HostSettings, Keychain, KeychainError, Registries, Retry, Settings};
+use crate::http::Http;
+
+/// A request as it came.
 #[derive(Debug, Clone)]
-pub(super) struct Asked {
+pub(super) struct Seen {
     pub(super) method: String,
     /// Path and query.
-    pub(super) target: String,
-    pub(super) headers: BTreeMap<String, String>,
-}
-
-impl Asked {
-    pub(super) fn is(&self, method: &str, part: &str) -> bool {
-        self.method == method && self.target.contains(part)
-    }
-
-    fn parameter(&self, name: &str) -> Option<String> {
-        let (_, query) = self.target.split_once('?')?;
-        let value = query.split('&').find_map(|field| field.strip_prefix(name)?.strip_prefix('='))?;
-        Some(crate::http::decode(value))
-    }
-}
-
-/// What is done in place of the right thing.
-#[derive(Debug, Clone)]
-pub(super) enum Fault {
-    /// This is answered, and the request has no effect.
-    Answer(Reply),
-    /// So much of the request's body is taken, and then the connection ends.
-    CutRequest(usize),
-    /// So much of the answer's body is sent, and then the connection ends.
-    CutAnswer(usize),
-    /// The right answer, but for a header.
-    Header(&'static str, String),
-    /// The right answer, but for its status.
-    Status(u16),
-}
-
-#[derive(Debug, Clone, Default)]
-pub(super) struct Reply {
-    pub(super) status: u16,
-    pub(super) headers: Vec<(&'static str, String)>,
+    pub(super) path: String,
+    headers: Vec<(String, String)>,
     pub(super) body: Vec<u8>,
 }
 
-pub(super) fn reply(status: u16, headers: &[(&'static str, &str)], body: impl Into<Vec<u8>>) -> Reply {
-    let headers = headers.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
-    Reply { status, headers, body: body.into() }
-}
-
-type Hook = Box<dyn Fn(&Asked) -> Option<Fault> + Send + Sync>;
-
-#[derive(Default)]
-pub(super) struct State {
-    /// By repository and digest.
-    pub(super) blobs: BTreeMap<(String, String), Vec<u8>>,
-    /// By repository and tag or digest: media type and bytes.
-    pub(super) manifests: BTreeMap<(String, String), (String, Vec<u8>)>,
-    pub(super) uploads: BTreeMap<String, Vec<u8>>,
-    pub(super) asked: Vec<Asked>,
-    /// Bytes of blobs that came in.
-    pub(super) received: usize,
-    sessions: u32,
-}
-
-pub(super) struct Fake {
-    pub(super) host: String,
-    pub(super) state: Arc<Mutex<State>>,
-}
-
-impl Fake {
-    pub(super) fn new() -> Self {
-        Self::with(|_| None)
+impl Seen {
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
-    pub(super) fn with(hook: impl Fn(&Asked) -> Option<Fault> + Send + Sync + 'static) -> Self {
+    pub(super) fn authorization(&self) -> &str {
+        self.header("authorization").unwrap_or("none")
+    }
+}
+
+/// A raw answer; an empty one closes the connection.
+pub(super) fn reply(status: u16, headers: &[&str], body: &str) -> String {
+    let headers: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
+    format!("HTTP/1.1 {status} Said\r\n{headers}Content-Length: {}\r\n\r\n{body}", body.len())
+}
+
+#[derive(Debug)]
+pub(super) struct Server {
+    /// `127.0.0.1:PORT`.
+    pub(super) host: String,
+    seen: Arc<Mutex<Vec<Seen>>>,
+}
+
+impl Server {
+    /// Answers each request with what the function says to it and to the number of requests before it.
+    pub(super) fn new(answer: impl Fn(&Seen, usize) -> String + Send + Sync + 'static) -> Self {
+        Self::start(None, answer)
+    }
+
+    pub(super) fn secure(
+        config: ServerConfig,
+        answer: impl Fn(&Seen, usize) -> String + Send + Sync + 'static,
+    ) -> Self {
+        Self::start(Some(Arc::new(config)), answer)
+    }
+
+    fn start(
+        tls: Option<Arc<ServerConfig>>,
+        answer: impl Fn(&Seen, usize) -> String + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let host = listener.local_addr().unwrap().to_string();
-        let state = Arc::new(Mutex::new(State::default()));
-        let (shared, hook): (_, Arc<Hook>) = (Arc::clone(&state), Arc::new(Box::new(hook)));
-        // They end with the tests' process.
-        std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                let (stream, state, hook) = (stream.unwrap(), Arc::clone(&shared), Arc::clone(&hook));
-                std::thread::spawn(move || serve(stream, &state, &hook));
-            }
-        });
-        Self { host, state }
-    }
-
-    pub(super) fn registries() -> Registries {
-        let retry = Retry { pause: Duration::from_millis(5), ..Retry::default() };
-        Registries::new(Settings { retry, ..Settings::default() }, Arc::new(NoKeychain))
-    }
-
-    pub(super) fn repository(&self, name: &str) -> Repository {
-        Repository { registry: self.host.clone(), name: name.into() }
-    }
-
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap()
-    }
-
-    /// What was asked, as `METHOD target`, and forgets it.
-    pub(super) fn asked(&self) -> Vec<String> {
-        let asked = std::mem::take(&mut self.state().asked);
-        asked.into_iter().map(|asked| format!("{} {}", asked.method, asked.target)).collect()
-    }
-
-    pub(super) fn count(&self, method: &str, part: &str) -> usize {
-        self.state().asked.iter().filter(|asked| asked.is(method, part)).count()
-    }
-
-    pub(super) fn put_blob(&self, repository: &str, bytes: &[u8]) -> Digest {
-        let digest = Digest::of(bytes);
-        self.state().blobs.insert((repository.into(), digest.to_string()), bytes.to_vec());
-        digest
-    }
-
-    pub(super) fn put_manifest(
-        &self,
-        repository: &str,
-        name: &str,
-        media_type: &str,
-        bytes: &[u8],
-    ) -> Digest {
-        let digest = Digest::of(bytes);
-        for name in [name.to_owned(), digest.to_string()] {
-            self.state().manifests.insert((repository.into(), name), (media_type.into(), bytes.to_vec()));
-        }
-        digest
-    }
-}
-
-fn serve(stream: TcpStream, state: &Mutex<State>, hook: &Hook) -> Option<()> {
-    let mut reader = BufReader::new(stream);
-    loop {
-        let asked = read_head(&mut reader)?;
-        state.lock().unwrap().asked.push(asked.clone());
-        let fault = hook(&asked);
-        if asked.headers.contains_key("expect") && !matches!(fault, Some(Fault::Answer(_))) {
-            reader.get_mut().write_all(b"HTTP/1.1 100 Continue\r\n\r\n").ok()?;
-        }
-        let length = asked.headers.get("content-length").map_or(0, |length| length.parse().unwrap());
-        let mut cut = usize::MAX;
-        let answer = match fault {
-            Some(Fault::Answer(answer)) if asked.headers.contains_key("expect") => {
-                write(reader.get_mut(), &asked, &answer, cut)?;
-                return None;
-            }
-            Some(Fault::Answer(answer)) => {
-                body(&mut reader, length)?;
-                answer
-            }
-            Some(Fault::CutRequest(bytes)) => {
-                let body = body(&mut reader, length.min(bytes))?;
-                answer(&mut state.lock().unwrap(), &asked, body);
-                reader.get_mut().shutdown(Shutdown::Both).ok()?;
-                return None;
-            }
-            fault => {
-                let body = body(&mut reader, length)?;
-                let mut answer = answer(&mut state.lock().unwrap(), &asked, body);
-                match fault {
-                    Some(Fault::CutAnswer(bytes)) => cut = bytes,
-                    Some(Fault::Status(status)) => answer.status = status,
-                    Some(Fault::Header(name, value)) => {
-                        answer.headers.retain(|(known, _)| *known != name);
-                        if !value.is_empty() {
-                            answer.headers.push((name, value));
+        let seen = Arc::<Mutex<Vec<Seen>>>::default();
+        let (all, answer) = (Arc::clone(&seen), Arc::new(answer));
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (all, answer, tls) = (Arc::clone(&all), Arc::clone(&answer), tls.clone());
+                thread::spawn(move || {
+                    let each = |request: &Seen| {
+                        let before = {
+                            let mut all = all.lock().unwrap();
+                            all.push(request.clone());
+                            all.len() - 1
+                        };
+                        answer(request, before)
+                    };
+                    match tls {
+                        None => talk(stream, each),
+                        Some(tls) => {
+                            talk(StreamOwned::new(ServerConnection::new(tls).unwrap(), stream), each)
                         }
                     }
-                    _ => {}
-                }
-                answer
+                });
             }
-        };
-        write(reader.get_mut(), &asked, &answer, cut)?;
-        if cut < answer.body.len() {
-            reader.get_mut().shutdown(Shutdown::Both).ok()?;
+        });
+        Self { host, seen }
+    }
+
+    pub(super) fn seen(&self) -> Vec<Seen> {
+        self.seen.lock().unwrap().clone()
+    }
+
+    /// `METHOD PATH` of each request.
+    pub(super) fn asked(&self) -> Vec<String> {
+        self.seen().iter().map(|seen| format!("{} {}", seen.method, seen.path)).collect()
+    }
+}
+
+fn talk(stream: impl Read + Write, answer: impl Fn(&Seen) -> String) -> Option<()> {
+    let mut stream = BufReader::new(stream);
+    loop {
+        let request = read(&mut stream)?;
+        let answer = answer(&request);
+        if answer.is_empty() {
             return None;
         }
+        stream.get_mut().write_all(answer.as_bytes()).ok()?;
+        stream.get_mut().flush().ok()?;
     }
 }
 
-fn read_head(reader: &mut BufReader<TcpStream>) -> Option<Asked> {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        (reader.read_until(b'\n', &mut head).ok()? > 0).then_some(())?;
-    }
-    let mut headers = [httparse::EMPTY_HEADER; 64];
-    let mut request = httparse::Request::new(&mut headers);
-    request.parse(&head).unwrap();
-    let text = |header: &httparse::Header<'_>| {
-        (header.name.to_ascii_lowercase(), String::from_utf8_lossy(header.value).into_owned())
+fn read(stream: &mut BufReader<impl Read>) -> Option<Seen> {
+    let mut line = || {
+        let mut line = Vec::new();
+        stream.read_until(b'\n', &mut line).ok()?;
+        Some(String::from_utf8(line).ok()?.trim_end().to_owned()).filter(|line| line.len() < 4096)
     };
-    Some(Asked {
-        method: request.method?.into(),
-        target: request.path?.into(),
-        headers: request.headers.iter().map(text).collect(),
-    })
+    let first = line()?;
+    let mut words = first.split(' ');
+    let (method, path) = (words.next()?.to_owned(), words.next()?.to_owned());
+    let mut headers = Vec::new();
+    loop {
+        let header = line()?;
+        let Some((name, value)) = header.split_once(':') else { break };
+        headers.push((name.to_owned(), value.trim().to_owned()));
+    }
+    let mut seen = Seen { method, path, headers, body: Vec::new() };
+    let length = seen.header("content-length").and_then(|l| l.parse().ok()).unwrap_or(0);
+    seen.body = vec![0; length];
+    stream.read_exact(&mut seen.body).ok()?;
+    Some(seen)
 }
 
-fn body(reader: &mut BufReader<TcpStream>, length: usize) -> Option<Vec<u8>> {
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).ok().map(|()| body)
+/// Credentials by registry; it counts how often it is asked.
+#[derive(Debug, Default)]
+pub(super) struct Keys {
+    pub(super) keys: Vec<(String, Credential)>,
+    pub(super) asked: Mutex<Vec<(String, String)>>,
 }
 
-fn write(stream: &mut TcpStream, asked: &Asked, answer: &Reply, cut: usize) -> Option<()> {
-    let mut head = format!("HTTP/1.1 {} Status\r\n", answer.status);
-    for (name, value) in &answer.headers {
-        head += &format!("{name}: {value}\r\n");
+impl Keychain for Keys {
+    fn find(&self, registry: &str, repository: &str) -> Result<Option<Credential>, KeychainError> {
+        self.asked.lock().unwrap().push((registry.to_owned(), repository.to_owned()));
+        Ok(self.keys.iter().find(|(name, _)| name == registry).map(|(_, credential)| credential.clone()))
     }
-    if !answer.headers.iter().any(|(name, _)| *name == "content-length") {
-        head += &format!("content-length: {}\r\n", answer.body.len());
-    }
-    stream.write_all(format!("{head}\r\n").as_bytes()).ok()?;
-    if asked.method != "HEAD" {
-        stream.write_all(&answer.body[..cut.min(answer.body.len())]).ok()?;
-    }
-    Some(())
 }
 
-/// The right answer.
-fn answer(state: &mut State, asked: &Asked, body: Vec<u8>) -> Reply {
-    let path = asked.target.split('?').next().unwrap().strip_prefix("/v2/").unwrap();
-    let Some((name, kind, rest)) = ["manifests", "blobs", "tags", "referrers"].iter().find_map(|kind| {
-        let (name, rest) = path.split_once(&format!("/{kind}/"))?;
-        Some((name.to_owned(), *kind, rest.to_owned()))
-    }) else {
-        return reply(404, &[], "");
-    };
-    match (asked.method.as_str(), kind) {
-        ("POST", "blobs") => begin(state, asked, name),
-        (_, "blobs") if rest.starts_with("uploads/") => upload(state, asked, &name, &rest, &body),
-        ("GET" | "HEAD", "blobs") => match state.blobs.get(&(name, rest)) {
-            Some(blob) => part(asked, blob),
-            None => reply(404, &[], ""),
-        },
-        ("GET" | "HEAD", "manifests") => match state.manifests.get(&(name, rest)) {
-            Some((media_type, bytes)) => {
-                let digest = Digest::of(bytes).to_string();
-                let headers = [("content-type", media_type.as_str()), ("docker-content-digest", &digest)];
-                let length = bytes.len().to_string();
-                let headers = [headers[0], headers[1], ("content-length", &length)];
-                reply(200, &headers, bytes.clone())
-            }
-            None => reply(404, &[], ""),
-        },
-        ("PUT", "manifests") => {
-            let (digest, media_type) = (Digest::of(&body).to_string(), asked.headers["content-type"].clone());
-            for at in [rest, digest.clone()] {
-                state.manifests.insert((name.clone(), at), (media_type.clone(), body.clone()));
-            }
-            reply(201, &[("docker-content-digest", &digest)], "")
+pub(super) fn basic(user: &str, password: &str) -> Credential {
+    Credential::Basic { user: user.into(), password: password.into() }
+}
+
+/// Settings that lose their patience soon.
+pub(super) fn hasty() -> Settings {
+    let retry = Retry { tries: 3, pause: Duration::from_millis(5), ..Retry::default() };
+    let retry = Retry { commit: Duration::from_millis(900), total: Duration::from_secs(10), ..retry };
+    let http = Http { patience: Duration::from_millis(700), ..Http::default() };
+    Settings { http, retry, ..Settings::default() }
+}
+
+pub(super) fn stranger() -> Registries {
+    Registries::new(hasty(), Arc::new(super::NoKeychain))
+}
+
+/// With credentials for these registries.
+pub(super) fn known(keys: &[(&str, Credential)]) -> Registries {
+    known_with(hasty(), keys).0
+}
+
+pub(super) fn known_with(settings: Settings, keys: &[(&str, Credential)]) -> (Registries, Arc<Keys>) {
+    let keys = keys.iter().map(|(name, credential)| ((*name).to_owned(), credential.clone())).collect();
+    let keys = Arc::new(Keys { keys, ..Keys::default() });
+    (Registries::new(settings, Arc::<Keys>::clone(&keys)), keys)
+}
+
+pub(super) fn with_host(name: &str, host: HostSettings) -> Settings {
+    let mut settings = hasty();
+    settings.hosts.insert(name.to_owned(), host);
+    settings
+}
+
+/// What this crate has told the log so far, in all tests.
+pub(super) fn logged() -> Vec<String> {
+    LOG.lines.lock().unwrap().clone()
+}
+
+/// Begins to keep what is told.
+pub(super) fn listen() {
+    if log::set_logger(&LOG).is_ok() {
+        log::set_max_level(log::LevelFilter::Trace);
+    }
+}
+
+static LOG: Log = Log { lines: Mutex::new(Vec::new()) };
+
+struct Log {
+    lines: Mutex<Vec<String>>,
+}
+
+impl log::Log for Log {
+    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+        metadata.target().starts_with("lith")
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        if self.enabled(record.metadata()) {
+            self.lines.lock().unwrap().push(record.args().to_string());
         }
-        ("DELETE", "manifests") => match state.manifests.remove(&(name, rest)) {
-            Some(_) => reply(202, &[], ""),
-            None => reply(404, &[], ""),
-        },
-        _ => reply(404, &[], ""),
     }
-}
 
-fn begin(state: &mut State, asked: &Asked, name: String) -> Reply {
-    if let (Some(digest), Some(from)) = (asked.parameter("mount"), asked.parameter("from"))
-        && let Some(blob) = state.blobs.get(&(from, digest.clone())).cloned()
-    {
-        state.blobs.insert((name, digest), blob);
-        return reply(201, &[], "");
-    }
-    state.sessions += 1;
-    let id = state.sessions.to_string();
-    state.uploads.insert(id.clone(), Vec::new());
-    reply(202, &[("location", &format!("/v2/{name}/blobs/uploads/{id}?s=0"))], "")
-}
-
-fn upload(state: &mut State, asked: &Asked, name: &str, rest: &str, body: &[u8]) -> Reply {
-    let id = rest.trim_start_matches("uploads/").to_owned();
-    let Some(bytes) = state.uploads.get_mut(&id) else { return reply(404, &[], "") };
-    if let Some(range) = asked.headers.get("content-range")
-        && !range.starts_with(&format!("{}-", bytes.len()))
-    {
-        return reply(416, &[], "");
-    }
-    bytes.extend_from_slice(body);
-    state.received += body.len();
-    if asked.method == "PUT" {
-        let digest = Digest::of(bytes).to_string();
-        if asked.parameter("digest").as_ref() != Some(&digest) {
-            return reply(400, &[], r#"{"errors":[{"code":"DIGEST_INVALID","message":"m"}]}"#);
-        }
-        let blob = state.uploads.remove(&id).unwrap();
-        state.blobs.insert((name.to_owned(), digest.clone()), blob);
-        return reply(201, &[("docker-content-digest", &digest)], "");
-    }
-    let range = format!("0-{}", bytes.len().saturating_sub(1));
-    let place = format!("/v2/{name}/blobs/uploads/{id}?s={}", bytes.len());
-    let status = if asked.method == "GET" { 204 } else { 202 };
-    reply(status, &[("location", &place), ("range", &range)], "")
-}
-
-fn part(asked: &Asked, blob: &[u8]) -> Reply {
-    let first = asked.headers.get("range").and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-'));
-    let Some(first) = first.map(|first| first.parse::<usize>().unwrap()) else {
-        return reply(200, &[("content-length", &blob.len().to_string())], blob);
-    };
-    let (last, size) = (blob.len() - 1, blob.len());
-    reply(206, &[("content-range", &format!("bytes {first}-{last}/{size}"))], &blob[first..])
+    fn flush(&self) {}
 }

@@ -1,6 +1,6 @@
 //! Names, lists and deletions, against a registry that is right and ones that are not.
 
-use super::testing::{Asked, Fake, Fault, reply};
+use super::fake::{Asked, Fake, Fault, reply};
 use super::{Registries, RegistryError};
 use crate::oci::{Descriptor, Digest, MediaType, Reference};
 

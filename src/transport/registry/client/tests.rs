@@ -2,7 +2,7 @@ use std::sync::Mutex;
 
 use super::super::HostSettings;
 use super::super::call::{Access, Body};
-use super::super::scripted::{
+use super::super::testing::{
     Server, basic, hasty, known, known_with, listen, logged, reply, stranger, with_host,
 };
 use super::*;

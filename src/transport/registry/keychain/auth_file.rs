@@ -39,10 +39,10 @@ impl AuthFile {
         let mut file = Self { store: raw.creds_store.filter(|name| !name.is_empty()), ..Self::default() };
         for (key, entry) in raw.auths.unwrap_or_default() {
             let Some(credential) = entry.and_then(Entry::credential) else { continue };
-            insert(&mut file.accounts, key, credential);
+            insert(&mut file.accounts, &key, credential);
         }
         for (key, helper) in raw.cred_helpers.unwrap_or_default() {
-            insert(&mut file.helpers, key, helper);
+            insert(&mut file.helpers, &key, helper);
         }
         Ok(file)
     }
@@ -70,8 +70,8 @@ impl fmt::Debug for AuthFile {
 }
 
 /// A key that is written as references have it wins over older ways to write it.
-fn insert<T>(map: &mut BTreeMap<String, T>, key: String, value: T) {
-    let name = server::canonical(&key);
+fn insert<T>(map: &mut BTreeMap<String, T>, key: &str, value: T) {
+    let name = server::canonical(key);
     if name == key || !map.contains_key(&name) {
         map.insert(name, value);
     }

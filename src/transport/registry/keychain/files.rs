@@ -46,7 +46,7 @@ impl CredentialFiles {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         for path in &self.files {
             if let Some(found) = self.look_in(path, registry, repository, &mut known)? {
-                log::debug!("`{}` has a credential for `{}`", path.display(), shown(registry));
+                log::info!("`{}` has a credential for `{}`", path.display(), shown(registry));
                 return Ok(Some((path, found)));
             }
         }

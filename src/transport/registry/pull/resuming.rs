@@ -4,6 +4,7 @@ use std::io::{self, Read};
 
 use ureq::http::Method;
 
+use crate::http::Url;
 use crate::oci::{Descriptor, Digest};
 use crate::text::shown;
 use crate::transport::registry::answer::Answer;
@@ -12,11 +13,16 @@ use crate::transport::registry::call::Call;
 use crate::transport::registry::tries::Tries;
 use crate::transport::registry::{Registries, RegistryError, Repository, ranges};
 
+/// Of a foreign layer, how many places are asked.
+const MAX_URLS: usize = 4;
+
 /// Gives exactly as many bytes as the descriptor says. Nothing has verified them.
 pub(super) struct Resuming<'a> {
     registries: &'a Registries,
     repository: &'a Repository,
     path: String,
+    /// Where a foreign layer is.
+    elsewhere: Option<Url>,
     media_type: String,
     size: u64,
     at: u64,
@@ -36,19 +42,46 @@ impl<'a> Resuming<'a> {
         let kind = if MANIFESTS.contains(&media_type.as_str()) { "manifests" } else { "blobs" };
         let (path, size) = (format!("{kind}/{digest}"), blob.size());
         let tries = Tries::new(&registries.settings.retry);
-        let mut opened = Self { registries, repository, path, media_type, size, at: 0, body: None, tries };
-        opened.body = Some(opened.ask()?);
+        let (elsewhere, at, body) = (None, 0, None);
+        let mut opened = Self { registries, repository, path, elsewhere, media_type, size, at, body, tries };
+        opened.body = Some(match opened.ask() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => opened.ask_elsewhere(blob, error)?,
+            body => body?,
+        });
         Ok(opened)
     }
 
+    /// A foreign layer that the registry has not got is where its descriptor says (image-spec, descriptor.md): no
+    /// credential goes there, and only https is spoken.
+    fn ask_elsewhere(&mut self, blob: &Descriptor, absent: io::Error) -> io::Result<Box<dyn Read + Send>> {
+        let urls = blob.urls().iter().flatten().filter_map(|url| Url::parse(url)).filter(Url::secure);
+        let mut result = Err(absent);
+        for url in urls.take(MAX_URLS) {
+            self.elsewhere = Some(url);
+            result = self.ask();
+            match &result {
+                Ok(_) => break,
+                Err(error) => log::debug!("{error}"),
+            }
+        }
+        result
+    }
+
     fn doing(&self) -> String {
-        format!("pulling `{}` of `{}`", self.path, self.repository)
+        let what = format!("pulling `{}` of `{}`", self.path, self.repository);
+        match &self.elsewhere {
+            None => what,
+            Some(url) => format!("{what} from `{url}`"),
+        }
     }
 
     /// The body from where we are.
     fn ask(&self) -> io::Result<Box<dyn Read + Send>> {
-        let mut call = Call::at(Method::GET, self.repository, &self.path, self.doing())
-            .header("accept-encoding", "identity");
+        let call = match &self.elsewhere {
+            None => Call::at(Method::GET, self.repository, &self.path, self.doing()),
+            Some(url) => Call::following(Method::GET, self.repository, url, self.doing()),
+        };
+        let mut call = call.header("accept-encoding", "identity");
         if MANIFESTS.contains(&self.media_type.as_str()) {
             // Some registries convert manifests to what they think is wanted.
             call = call.header("accept", &self.media_type);
@@ -133,7 +166,7 @@ impl Read for Resuming<'_> {
                 Err(error) => error,
             };
             self.body = None;
-            log::debug!("{}: broken off at {} of {} bytes: {broken}", self.doing(), self.at, self.size);
+            log::info!("{}: broken off at {} of {} bytes: {broken}", self.doing(), self.at, self.size);
             if !self.tries.again() {
                 let (kind, host) = (broken.kind(), self.repository.registry.clone());
                 let error = RegistryError::Answer { doing: self.doing(), host, error: broken };

@@ -1,6 +1,7 @@
 //! What a registry may do while something is pulled.
 
 use std::io::Read as _;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
@@ -8,7 +9,9 @@ use crate::image::descriptor;
 use crate::oci::{Digest, MediaType};
 use crate::store::Store;
 use crate::transport::copy::put_blob;
-use crate::transport::registry::testing::{Asked, Fake, Fault, reply};
+use crate::transport::registry::Settings;
+use crate::transport::registry::fake::{Asked, Fake, Fault, reply};
+use crate::transport::registry::testing::{self, Server};
 
 fn content() -> Vec<u8> {
     (0..300_000u32).flat_map(u32::to_le_bytes).collect()
@@ -131,7 +134,7 @@ fn manifests_have_a_place_of_their_own() {
     let fake = Fake::new();
     let bytes = b"{}";
     let index = MediaType::ImageIndex;
-    let digest = fake.put_manifest("a", "latest", &index.to_string(), bytes);
+    let digest = fake.put_manifest("a", "latest", index.as_ref(), bytes);
     assert_eq!(pull(&fake, &descriptor(index.clone(), &digest, 2)).unwrap(), bytes);
     assert_eq!(fake.state().asked[0].headers["accept"], index.to_string());
 }
@@ -141,4 +144,46 @@ fn an_empty_blob_is_one() {
     let fake = Fake::new();
     fake.put_blob("a", b"");
     assert_eq!(pull(&fake, &blob(b"")).unwrap(), b"");
+}
+
+/// A server with a certificate, whose authority is in the file; it has `content` everywhere.
+fn secure(folder: &std::path::Path, content: &'static str) -> (Server, PathBuf) {
+    let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let key = || rcgen::KeyPair::generate().unwrap();
+    let authority = rcgen::CertifiedIssuer::self_signed(params, key()).unwrap();
+    let own = key();
+    let params = rcgen::CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    let certificate = params.signed_by(&own, &authority).unwrap();
+    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    let builder = rustls::ServerConfig::builder_with_provider(provider);
+    let builder = builder.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+    let key = own.serialize_der().try_into().unwrap();
+    let config = builder.with_single_cert(vec![certificate.der().clone()], key).unwrap();
+    let file = folder.join("ca.pem");
+    std::fs::write(&file, authority.pem()).unwrap();
+    (Server::secure(config, move |_, _| testing::reply(200, &[], content)), file)
+}
+
+#[test]
+fn a_foreign_layer_is_fetched_from_where_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let (server, ca) = secure(folder.path(), "foreign");
+    let fake = Fake::new();
+    let settings = Settings { ca: vec![ca], ..testing::hasty() };
+    let registries = Registries::new(settings, std::sync::Arc::new(crate::transport::registry::NoKeychain));
+    let pull = |urls: &[String], bytes: &[u8]| {
+        let mut layer = blob(bytes);
+        layer.set_urls(Some(urls.to_vec()));
+        let source = RegistrySource::new(&registries, fake.repository("a"), layer.clone());
+        let mut bytes = Vec::new();
+        source.open(&layer)?.read_to_end(&mut bytes)?;
+        Ok::<_, io::Error>(bytes)
+    };
+    let (secure, plain) = (format!("https://{}/x", server.host), format!("http://{}/x", fake.host));
+    assert_eq!(pull(&[plain.clone(), secure.clone()], b"foreign").unwrap(), b"foreign");
+    assert_eq!((server.asked(), fake.asked().len()), (vec!["GET /x".to_owned()], 1));
+    assert_eq!(server.seen()[0].authorization(), "none");
+    assert_eq!(pull(&[plain], b"foreign").unwrap_err().kind(), io::ErrorKind::NotFound);
+    assert_eq!(pull(&[secure], b"FOREIGN").unwrap_err().kind(), io::ErrorKind::InvalidData);
 }

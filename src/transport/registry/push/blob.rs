@@ -70,25 +70,32 @@ impl Transfer<'_> {
             return Ok(());
         }
         let mut note = Note::open(uploads, self.repository(), &self.digest);
+        let sent = self.send(&mut note)?;
+        // A session that is committed or lost is of no use to anybody.
+        note.remove();
+        match sent {
+            Outcome::Committed => Ok(()),
+            Outcome::Lost(why) => Err(RegistryError::lost(&self.doing(), self.repository(), why).into()),
+        }
+    }
+
+    fn send(&self, note: &mut Note) -> Result<Outcome, TransportError> {
         let mut session = match note.url() {
             Some(url) => self.noted(&url)?,
             None => None,
         };
         if session.is_none() {
-            match self.mount()? {
+            session = match self.mount()? {
                 Mount::Mounted => {
                     self.arrived(Arrival::Mounted);
-                    return Ok(note.remove());
+                    return Ok(Outcome::Committed);
                 }
-                Mount::Session(begun) => session = Some(begun),
-                Mount::Refused => {}
-            }
+                Mount::Session(begun) => Some(begun),
+                Mount::Refused => None,
+            };
         }
-        let mut why = String::new();
-        for round in 0..ROUNDS {
-            if round > 0 && self.is_there()? {
-                break;
-            }
+        let mut outcome = Outcome::Committed;
+        for _ in 0..ROUNDS {
             let session = match session.take() {
                 Some(session) => session,
                 None => self.begin()?,
@@ -98,23 +105,21 @@ impl Transfer<'_> {
                 from => Arrival::Resumed { from },
             };
             self.began(session.offset);
-            match self.upload(session, &mut note)? {
+            outcome = self.upload(session, note)?;
+            match &outcome {
+                Outcome::Lost(why) => log::debug!("{}: it is lost: {why}", self.doing()),
                 Outcome::Committed => {
                     self.arrived(how);
-                    return Ok(note.remove());
-                }
-                Outcome::Lost(reason) => {
-                    log::debug!("{}: it is lost: {reason}", self.doing());
-                    why = reason;
+                    break;
                 }
             }
+            // What is not known any more may have been committed.
+            if self.is_there()? {
+                self.arrived(Arrival::Pushed);
+                return Ok(Outcome::Committed);
+            }
         }
-        note.remove();
-        if self.is_there()? {
-            self.arrived(Arrival::Pushed);
-            return Ok(());
-        }
-        Err(RegistryError::lost(&self.doing(), self.repository(), why).into())
+        Ok(outcome)
     }
 
     /// Its bytes move, from this one on.

@@ -61,7 +61,7 @@ impl Transfer<'_> {
     pub(super) fn noted(&self, url: &Url) -> Result<Option<Session>, RegistryError> {
         let session = self.status(&Session { url: url.clone(), offset: 0, min_chunk: None })?;
         if let Some(session) = &session {
-            log::debug!("{}: going on from byte {}", self.doing(), session.offset);
+            log::info!("{}: going on from byte {}", self.doing(), session.offset);
         }
         Ok(session)
     }

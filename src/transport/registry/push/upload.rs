@@ -84,7 +84,7 @@ impl Transfer<'_> {
                 Piece::Broken(error) => Some(error),
             };
             let why = broken.as_ref().map_or("what it was sent is too large".into(), ToString::to_string);
-            log::debug!("{}: broken off: {why}", self.doing());
+            log::info!("{}: broken off: {why}", self.doing());
             stream.source = None;
             let Some(now) = self.status(&stream.session)? else { return Ok(Outcome::Lost(why)) };
             stream.session = now;

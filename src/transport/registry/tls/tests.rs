@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use ureq::http::Method;
 
 use super::super::call::{Call, To};
-use super::super::scripted::{Server, hasty, known_with, reply};
+use super::super::testing::{Server, hasty, known_with, reply};
 use super::super::{HostSettings, Repository};
 use super::*;
 

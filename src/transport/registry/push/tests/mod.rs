@@ -5,7 +5,7 @@ mod images;
 
 use super::*;
 use crate::image::Memory;
-use crate::transport::registry::testing::{Asked, Fake, Fault, reply};
+use crate::transport::registry::fake::{Asked, Fake, Fault, reply};
 
 fn sink<'a>(registries: &'a Registries, fake: &Fake, tags: &[&str]) -> RegistrySink<'a> {
     let tags = tags.iter().map(|tag| (*tag).to_owned()).collect();
