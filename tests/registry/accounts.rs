@@ -17,7 +17,11 @@ fn password() -> Credential {
 
 /// A scene whose keychain knows its registry.
 fn scene(auth: Auth, credential: Credential) -> Scene {
-    let mut scene = Scene::new(Options { auth, ..Options::default() }, LAYERS);
+    scene_with(auth, credential, LAYERS)
+}
+
+fn scene_with(auth: Auth, credential: Credential, layers: &[usize]) -> Scene {
+    let mut scene = Scene::new(Options { auth, ..Options::default() }, layers);
     let keychain = OneHost { registry: scene.registry.host(), credential };
     scene.registries = Registries::new(settings(), Arc::new(keychain));
     scene
@@ -95,7 +99,8 @@ fn who_is_refused_is_told_so_and_shows_no_secret() {
 fn a_token_that_expires_in_the_middle_is_renewed() {
     for uses in [1, 2, 3, 5] {
         let auth = Auth::Bearer(Bearer { rules: Rules::default(), realm_host: None, uses: Some(uses) });
-        there_and_back(&scene(auth, password()));
+        // One blob at a time: two could take the uses of a token from each other for ever.
+        there_and_back(&scene_with(auth, password(), &[1_500_000]));
     }
 }
 

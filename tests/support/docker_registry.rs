@@ -49,10 +49,6 @@ impl DockerRegistry {
         Some(Self { dir, program, address, child, tokens })
     }
 
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.address
-    }
-
     /// `127.0.0.1:PORT`.
     pub(crate) fn host(&self) -> String {
         self.address.to_string()

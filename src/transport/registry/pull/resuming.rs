@@ -40,7 +40,8 @@ impl<'a> Resuming<'a> {
     ) -> io::Result<Self> {
         let media_type = blob.media_type().to_string();
         let kind = if MANIFESTS.contains(&media_type.as_str()) { "manifests" } else { "blobs" };
-        let (path, size, tries) = (format!("{kind}/{digest}"), blob.size(), Tries::default());
+        let (path, size) = (format!("{kind}/{digest}"), blob.size());
+        let tries = Tries::new(&registries.settings.retry);
         let (elsewhere, at, body) = (None, 0, None);
         let mut opened = Self { registries, repository, path, elsewhere, media_type, size, at, body, tries };
         opened.body = Some(match opened.ask() {

@@ -15,7 +15,7 @@ use crate::transport::registry::tries::Tries;
 impl Transfer<'_> {
     /// Commits the upload, `bytes` being all of it or, after the last piece, none.
     pub(super) fn commit(&self, mut session: Session, bytes: &[u8]) -> Result<Outcome, RegistryError> {
-        let mut tries = Tries::default();
+        let mut tries = Tries::new(&self.sink.registries.settings.retry);
         loop {
             let error = match self.ask_to_commit(&session, bytes) {
                 Ok(answer) => return self.judge_commit(answer),

@@ -64,7 +64,7 @@ impl Transfer<'_> {
     fn stream(&self, session: Session, note: &mut Note) -> Result<Outcome, TransportError> {
         let chunk = session.min_chunk.map_or(u64::MAX, |least| least.max(CHUNK));
         let mut stream = Stream { session, source: None, chunk, careful: false };
-        let mut tries = Tries::default();
+        let mut tries = Tries::new(&self.sink.registries.settings.retry);
         while stream.session.offset < self.size {
             note.write(&stream.session.url);
             let before = stream.session.offset;
