@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use ureq::http::HeaderMap;
 
+use super::auth::Authorization;
 use crate::http::Url;
 
 /// How long a document may be on its way. Each piece comes in time, so that a server which gives a byte at a time would
@@ -18,6 +19,8 @@ pub(super) struct Answer {
     /// Where it came from in the end. Its query may be a secret.
     pub(super) url: Url,
     pub(super) body: Box<dyn Read + Send>,
+    /// What was shown for it, which servers have been known to repeat.
+    pub(super) shown: Option<Authorization>,
 }
 
 impl Answer {
@@ -82,7 +85,8 @@ mod tests {
     #[test]
     fn a_body_that_drips_is_given_up() {
         let url = Url::parse("http://127.0.0.1/").unwrap();
-        let mut answer = Answer { status: 200, headers: HeaderMap::new(), url, body: Box::new(Drip) };
+        let mut answer =
+            Answer { status: 200, headers: HeaderMap::new(), url, body: Box::new(Drip), shown: None };
         let error = answer.read_within(Duration::from_millis(20), 1 << 20).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         assert_eq!(answer.read(2).unwrap(), None);

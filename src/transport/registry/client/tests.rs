@@ -334,6 +334,18 @@ fn a_redirect_takes_no_credential_with_it() {
 }
 
 #[test]
+fn a_credential_that_is_repeated_is_not_shown() {
+    let server = Server::new(|request, _| match request.authorization() {
+        "none" => reply(401, &["WWW-Authenticate: Basic"], ""),
+        shown => reply(403, &[], &format!("{{\"errors\":[{{\"message\":\"no {shown}\"}}]}}")),
+    });
+    let registries = known(&[(&server.host, basic("me", "secret"))]);
+    let error = get(&registries, &repository(&server)).unwrap_err();
+    assert!(error.to_string().contains("are not shown"), "{error}");
+    assert!(!format!("{error} {error:?}").contains("bWU6c2VjcmV0"), "{error:?}");
+}
+
+#[test]
 fn elsewhere_gets_no_credential_by_leading_back() {
     let server = Server::new(|request, _| match &*request.path {
         "/v2/a/b/manifests/x" => reply(200, &[], ""),
