@@ -10,7 +10,7 @@ use crate::text::shown;
 use crate::transport::registry::answer::Answer;
 use crate::transport::registry::ask::MANIFESTS;
 use crate::transport::registry::call::Call;
-use crate::transport::registry::tries::Tries;
+use crate::transport::registry::retry::Tries;
 use crate::transport::registry::{Registries, RegistryError, Repository, ranges};
 
 /// Of a foreign layer, how many places are asked.
@@ -27,7 +27,7 @@ pub(super) struct Resuming<'a> {
     size: u64,
     at: u64,
     body: Option<Box<dyn Read + Send>>,
-    tries: Tries,
+    tries: Tries<'a>,
 }
 
 impl<'a> Resuming<'a> {
@@ -40,7 +40,8 @@ impl<'a> Resuming<'a> {
     ) -> io::Result<Self> {
         let media_type = blob.media_type().to_string();
         let kind = if MANIFESTS.contains(&media_type.as_str()) { "manifests" } else { "blobs" };
-        let (path, size, tries) = (format!("{kind}/{digest}"), blob.size(), Tries::default());
+        let (path, size) = (format!("{kind}/{digest}"), blob.size());
+        let tries = Tries::new(&registries.settings.retry);
         let (elsewhere, at, body) = (None, 0, None);
         let mut opened = Self { registries, repository, path, elsewhere, media_type, size, at, body, tries };
         opened.body = Some(match opened.ask() {
