@@ -13,10 +13,10 @@ use super::outside::{Outside, OutsideError, lock};
 use crate::context::ContextSpec;
 use crate::exec::{Event, Report, Reported, stages_read};
 use crate::image::{Blobs, Image, LoadError, digest_of, not_found};
-use crate::oci::{Descriptor, Digest, Pinned, Platform, Reference};
+use crate::oci::{Descriptor, Digest, Pinned, Platform, Reference, Repository};
 use crate::plan::{Base, Plan, ResolveError, ResolvedImage, Stage, TreeRef};
 use crate::store::Store;
-use crate::transport::registry::{Registries, RegistryError, RegistrySource, Repository};
+use crate::transport::registry::{Registries, RegistryError, RegistrySource};
 use crate::transport::{
     ImageFormat, Source, StoreSource, TransportError, Watched, import_documents, import_layers, put_blob,
 };

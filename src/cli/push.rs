@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use lith::image::{Artifact, load, load_all};
 use lith::oci::{Digest, Reference};
 use serde_json::json;
 
@@ -70,10 +69,7 @@ fn push(
     let names = names(args, &place)?;
     let reach = Reach::new(world);
     let source = place.source(&reach)?;
-    let artifact = match args.platform.get()? {
-        Some(platform) => Artifact::Image(load(&*source, source.root(), &platform)?),
-        None => load_all(&*source, source.root())?,
-    };
+    let artifact = lith::transport::read(&*source, args.platform.get()?.as_ref())?;
     let (registries, store) = (reach.registries()?, reach.store()?);
     let pushing = Pushing { registries, world, move_tag: args.move_tag, store };
     Ok((pushing.push(&artifact, &*source, &names, progress)?, names))

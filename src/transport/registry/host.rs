@@ -41,7 +41,7 @@ struct Key {
     known: Option<String>,
 }
 
-/// Idle connections to keep; as many as blobs are moved side by side.
+/// Idle connections to keep: no fewer than blobs are pushed side by side.
 const IDLE: usize = 8;
 
 impl fmt::Debug for Host {

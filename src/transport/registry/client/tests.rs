@@ -163,10 +163,7 @@ fn a_reader_is_interrupted_by_an_expired_token_and_the_next_call_has_a_new_one()
     let body = Body::Reader { length: 10, reader: &mut reader };
     let call = Call { body, ..Call::new(Method::PATCH, &repository, To::Path("u".into()), "pushing `y`") };
     let error = registries.call(call).err().unwrap();
-    assert!(
-        error.is_resumable() && matches!(error, RegistryError::Interrupted { sent: 10, .. }),
-        "{error:?}"
-    );
+    assert!(matches!(error, RegistryError::Interrupted { sent: 10, .. }), "{error:?}");
     assert_eq!(ok(&registries, &repository), "t1");
     let call = Call {
         body: Body::Bytes(b"0123"),
@@ -422,7 +419,7 @@ fn what_passes_is_tried_again() {
     let server = Server::new(|_, _| reply(429, &[], r#"{"errors":[{"code":"TOOMANYREQUESTS"}]}"#));
     let error = get(&stranger(), &repository(&server)).unwrap_err();
     assert!(matches!(error, RegistryError::TooManyRequests { .. }), "{error:?}");
-    assert!(error.complaint().unwrap().has_code("TOOMANYREQUESTS"));
+    assert!(error.complaint().unwrap().to_string().contains("TOOMANYREQUESTS"));
     assert_eq!(server.asked().len(), 3);
     for status in [400, 404, 501] {
         let server = Server::new(move |_, _| reply(status, &[], ""));
@@ -463,7 +460,7 @@ fn a_reader_is_sent_once() {
         let body = Body::Reader { length: 10, reader: &mut reader };
         let call = Call { body, ..Call::new(Method::PATCH, &repository, To::Path("u".into()), "pushing") };
         let error = registries.call(call).err().unwrap();
-        assert!(error.is_resumable(), "{error:?}");
+        assert!(matches!(error, RegistryError::Interrupted { .. }), "{error:?}");
         assert_eq!(server.asked().iter().filter(|r| r.starts_with("PATCH")).count(), 1);
     }
 }

@@ -12,7 +12,7 @@ use crate::text::shown;
 use crate::transport::registry::answer::Answer;
 use crate::transport::registry::ask::MANIFESTS;
 use crate::transport::registry::call::Call;
-use crate::transport::registry::tries::Tries;
+use crate::transport::registry::retry::Tries;
 use crate::transport::registry::{Registries, RegistryError, Repository, ranges};
 
 /// Of a foreign layer, how many places are asked.
@@ -29,7 +29,7 @@ pub(super) struct Resuming<'a> {
     size: u64,
     at: u64,
     body: Option<Box<dyn Read + Send>>,
-    tries: Tries,
+    tries: Tries<'a>,
     pace: Pace,
 }
 

@@ -10,7 +10,7 @@ use crate::transport::registry::RegistryError;
 use crate::transport::registry::answer::Answer;
 use crate::transport::registry::ask::expect_digest;
 use crate::transport::registry::call::{Body, Call};
-use crate::transport::registry::tries::Tries;
+use crate::transport::registry::retry::Tries;
 
 impl Transfer<'_> {
     /// Commits the upload, `bytes` being all of it or, after the last piece, none.
