@@ -44,6 +44,10 @@ impl Complaint {
     pub(super) fn of(answer: &mut Answer) -> Self {
         let html = answer.header("content-type").is_some_and(|t| t.trim_start().starts_with("text/html"));
         let body = answer.read(LIMIT).ok().flatten().unwrap_or_default();
+        if answer.shown.as_ref().is_some_and(|shown| shown.is_in(&body)) {
+            let words = "its words hold the credential, and are not shown".into();
+            return Self { status: answer.status, codes: Vec::new(), words };
+        }
         Self::read(answer.status, &body, html)
     }
 

@@ -334,6 +334,37 @@ fn a_redirect_takes_no_credential_with_it() {
 }
 
 #[test]
+fn a_credential_that_is_repeated_is_not_shown() {
+    let server = Server::new(|request, _| match request.authorization() {
+        "none" => reply(401, &["WWW-Authenticate: Basic"], ""),
+        shown => reply(403, &[], &format!("{{\"errors\":[{{\"message\":\"no {shown}\"}}]}}")),
+    });
+    let registries = known(&[(&server.host, basic("me", "secret"))]);
+    let error = get(&registries, &repository(&server)).unwrap_err();
+    assert!(error.to_string().contains("are not shown"), "{error}");
+    assert!(!format!("{error} {error:?}").contains("bWU6c2VjcmV0"), "{error:?}");
+}
+
+#[test]
+fn elsewhere_gets_no_credential_by_leading_back() {
+    let server = Server::new(|request, _| match &*request.path {
+        "/v2/a/b/manifests/x" => reply(200, &[], ""),
+        _ => reply(401, &["WWW-Authenticate: Basic"], ""),
+    });
+    let to = format!("Location: http://{}/v2/a/b/blobs/y", server.host);
+    let other = Server::new(move |_, _| reply(307, &[&to], ""));
+    let registries = known(&[(&server.host, basic("me", "secret"))]);
+    let repository = repository(&server);
+    ok(&registries, &repository);
+    let path = To::Location(format!("http://{}/layer", other.host));
+    let error = registries.call(Call::new(Method::GET, &repository, path, "")).err().unwrap();
+    assert!(matches!(error, RegistryError::Unauthorized { credential: false, .. }), "{error:?}");
+    assert_eq!(other.seen().len(), 1);
+    let seen = server.seen().into_iter().chain(other.seen());
+    assert!(seen.into_iter().all(|seen| seen.authorization() == "none"));
+}
+
+#[test]
 fn redirects_are_followed_within_reason() {
     for (method, location, expected) in [
         (Method::GET, "/v2/loop", "more than 6 redirects"),

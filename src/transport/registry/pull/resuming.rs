@@ -1,9 +1,11 @@
 //! A blob's body that goes on where it broke.
 
 use std::io::{self, Read};
+use std::time::Instant;
 
 use ureq::http::Method;
 
+use super::pace::Pace;
 use crate::http::Url;
 use crate::oci::{Descriptor, Digest};
 use crate::text::shown;
@@ -28,6 +30,7 @@ pub(super) struct Resuming<'a> {
     at: u64,
     body: Option<Box<dyn Read + Send>>,
     tries: Tries,
+    pace: Pace,
 }
 
 impl<'a> Resuming<'a> {
@@ -41,9 +44,10 @@ impl<'a> Resuming<'a> {
         let media_type = blob.media_type().to_string();
         let kind = if MANIFESTS.contains(&media_type.as_str()) { "manifests" } else { "blobs" };
         let (path, size) = (format!("{kind}/{digest}"), blob.size());
-        let tries = Tries::new(&registries.settings.retry);
         let (elsewhere, at, body) = (None, 0, None);
-        let mut opened = Self { registries, repository, path, elsewhere, media_type, size, at, body, tries };
+        let (tries, pace) = (Tries::new(&registries.settings.retry), Pace::default());
+        let mut opened =
+            Self { registries, repository, path, elsewhere, media_type, size, at, body, tries, pace };
         opened.body = Some(match opened.ask() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => opened.ask_elsewhere(blob, error)?,
             body => body?,
@@ -130,6 +134,11 @@ impl<'a> Resuming<'a> {
         )
     }
 
+    fn unanswered(&self, error: io::Error) -> io::Error {
+        let (kind, host) = (error.kind(), self.repository.registry.clone());
+        io::Error::new(kind, RegistryError::Answer { doing: self.doing(), host, error })
+    }
+
     /// What was longer than its descriptor says would be cut, and then be right: it is a fault all the same.
     fn end(&mut self) -> io::Result<usize> {
         match self.body.take().map(|mut body| body.read(&mut [0])) {
@@ -155,9 +164,11 @@ impl Read for Resuming<'_> {
             if self.body.is_none() {
                 self.body = Some(self.ask()?);
             }
+            let begun = Instant::now();
             let broken = match self.body.as_mut().expect("just made").read(&mut buffer[..most]) {
                 Ok(0) => io::Error::new(io::ErrorKind::UnexpectedEof, "the connection ended early"),
                 Ok(n) => {
+                    self.pace.took(n, begun.elapsed()).map_err(|error| self.unanswered(error))?;
                     self.at += n as u64;
                     self.tries.progress();
                     return Ok(n);
@@ -168,9 +179,7 @@ impl Read for Resuming<'_> {
             self.body = None;
             log::info!("{}: broken off at {} of {} bytes: {broken}", self.doing(), self.at, self.size);
             if !self.tries.again() {
-                let (kind, host) = (broken.kind(), self.repository.registry.clone());
-                let error = RegistryError::Answer { doing: self.doing(), host, error: broken };
-                return Err(io::Error::new(kind, error));
+                return Err(self.unanswered(broken));
             }
         }
     }
