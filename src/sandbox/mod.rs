@@ -1,1 +1,0 @@
-//! RUN: the only place that starts a step's processes, and the only one that may hold `unsafe`.
