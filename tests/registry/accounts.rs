@@ -195,6 +195,12 @@ fn a_mirror_is_asked_first_and_believed_no_more() {
     scene.check_store(whole);
 
     mirror.behave();
+    mirror.fault(Fault::on("GET", "/v2/*/blobs/*", What::Truncate(100)).always());
+    scene.store = lith::store::Store::open(&scene.dir.path().join("cut")).unwrap();
+    scene.pull().unwrap();
+    scene.check_store(true);
+
+    mirror.behave();
     scene.registry.forget_requests();
     scene.store = lith::store::Store::open(&scene.dir.path().join("third")).unwrap();
     scene.pull().unwrap();

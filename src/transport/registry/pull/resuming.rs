@@ -30,6 +30,8 @@ pub(super) struct Resuming<'a> {
     at: u64,
     body: Option<Box<dyn Read + Send>>,
     tries: Tries<'a>,
+    /// A mirror that has once given less than it should is not asked for the rest.
+    direct: bool,
     pace: Pace,
 }
 
@@ -44,12 +46,17 @@ impl<'a> Resuming<'a> {
         let media_type = blob.media_type().to_string();
         let kind = if MANIFESTS.contains(&media_type.as_str()) { "manifests" } else { "blobs" };
         let (path, size) = (format!("{kind}/{digest}"), blob.size());
-        let (elsewhere, at, body) = (None, 0, None);
+        let (elsewhere, at, body, direct) = (None, 0, None, false);
         let (tries, pace) = (Tries::new(&registries.settings.retry), Pace::default());
         let mut opened =
-            Self { registries, repository, path, elsewhere, media_type, size, at, body, tries, pace };
+            Self { registries, repository, path, elsewhere, media_type, size, at, body, tries, direct, pace };
         opened.body = Some(match opened.ask() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => opened.ask_elsewhere(blob, error)?,
+            Err(error) if error.kind() == io::ErrorKind::InvalidData && opened.has_mirrors() => {
+                log::info!("{error}");
+                opened.direct = true;
+                opened.ask()?
+            }
             body => body?,
         });
         Ok(opened)
@@ -79,6 +86,11 @@ impl<'a> Resuming<'a> {
         }
     }
 
+    fn has_mirrors(&self) -> bool {
+        let hosts = &self.registries.settings.hosts;
+        hosts.get(&self.repository.registry).is_some_and(|host| !host.mirrors.is_empty())
+    }
+
     /// The body from where we are.
     fn ask(&self) -> io::Result<Box<dyn Read + Send>> {
         let call = match &self.elsewhere {
@@ -90,6 +102,7 @@ impl<'a> Resuming<'a> {
             // Some registries convert manifests to what they think is wanted.
             call = call.header("accept", &self.media_type);
         }
+        call.direct = self.direct;
         if self.at > 0 {
             call = call.header("range", format!("bytes={}-", self.at));
         }
@@ -177,6 +190,7 @@ impl Read for Resuming<'_> {
                 Err(error) => error,
             };
             self.body = None;
+            self.direct = true;
             log::info!("{}: broken off at {} of {} bytes: {broken}", self.doing(), self.at, self.size);
             if !self.tries.again() {
                 return Err(self.unanswered(broken));
