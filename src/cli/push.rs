@@ -16,7 +16,7 @@ use super::reach::Reach;
 /// Push an image to a registry
 ///
 /// What the registry has is not sent again; what another repository of it has is mounted from there; what broke off is
-/// gone on with. A tag that stands for another digest is not moved, unless it is `latest` or `--move-tag` is given.
+/// gone on with if the registry can. A tag that stands for another digest is not moved, unless it is `latest` or `--move-tag` is given.
 /// Each name is printed with the digest that the registry has answered.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
