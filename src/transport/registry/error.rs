@@ -69,7 +69,7 @@ pub enum RegistryError {
     Endless { doing: String, host: String },
     #[error("{doing}: `{host}` has none")]
     Absent { doing: String, host: String },
-    #[error("{doing}: `{host}` does not let anybody do that: {complaint}")]
+    #[error("{doing}: `{host}` does not do that: {complaint}")]
     Undeletable { doing: String, host: String, complaint: Complaint },
     #[error("{doing}: `{host}` loses what it is sent: {why}")]
     Lost { doing: String, host: String, why: String },
