@@ -30,8 +30,6 @@ pub mod transport;
 
 pub mod context;
 
-pub mod sandbox;
-
 pub mod exec;
 
 pub mod build;

@@ -35,9 +35,12 @@ pub fn shown_up_to(limit: usize, text: &str) -> String {
     text.chars().take(limit).flat_map(escaped_char).collect()
 }
 
-/// Control characters, and changes of direction, as what Rust writes for them.
+/// Control characters, ends of lines and changes of direction (Unicode's Bidi_Control), as what Rust writes for them.
 fn escaped_char(c: char) -> impl Iterator<Item = char> {
-    let escape = c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let turns =
+        matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let breaks = matches!(c, '\u{2028}' | '\u{2029}');
+    let escape = c.is_control() || turns || breaks;
     c.escape_default().filter(move |_| escape).chain((!escape).then_some(c))
 }
 
@@ -99,6 +102,14 @@ fn distance(left: &str, right: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn all_that_turns_or_breaks_a_line_is_escaped() {
+        for c in ['\u{61c}', '\u{200e}', '\u{200f}', '\u{2028}', '\u{2029}', '\u{202a}', '\u{2069}'] {
+            assert_eq!(escaped(&c.to_string()), c.escape_unicode().to_string());
+        }
+        assert_eq!(escaped("\u{200d}\u{5d0}"), "\u{200d}\u{5d0}");
+    }
 
     #[test]
     fn nothing_speaks_to_the_terminal() {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use lith::buildfile::{self, LowerOptions, Source, check};
 
 /// The modules of the library, in the order of ARCHITECTURE.md: each may import those before it.
-const ORDER: [&str; 16] = [
+const ORDER: [&str; 15] = [
     "parallel",
     "text",
     "http",
@@ -19,7 +19,6 @@ const ORDER: [&str; 16] = [
     "buildfile",
     "transport",
     "context",
-    "sandbox",
     "exec",
     "build",
 ];

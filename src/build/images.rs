@@ -12,11 +12,11 @@ use std::sync::Arc;
 use super::outside::{Outside, OutsideError, lock};
 use crate::context::ContextSpec;
 use crate::exec::{Event, Report, Reported, stages_read};
-use crate::image::{Blobs, Image, LoadError, digest_of, not_found};
-use crate::oci::{Descriptor, Digest, Pinned, Platform, Reference};
+use crate::image::{Blobs, Image, LoadError, digest_of, is_index, not_found};
+use crate::oci::{Descriptor, Digest, Pinned, Platform, Reference, Repository};
 use crate::plan::{Base, Plan, ResolveError, ResolvedImage, Stage, TreeRef};
 use crate::store::Store;
-use crate::transport::registry::{Registries, RegistryError, RegistrySource, Repository};
+use crate::transport::registry::{Registries, RegistryError, RegistrySource};
 use crate::transport::{
     ImageFormat, Source, StoreSource, TransportError, Watched, import_documents, import_layers, put_blob,
 };
@@ -257,14 +257,6 @@ impl Source for Cached<'_> {
     fn root(&self) -> &Descriptor {
         self.source.root()
     }
-}
-
-fn is_index(blob: &Descriptor) -> bool {
-    matches!(
-        blob.media_type().as_ref(),
-        "application/vnd.oci.image.index.v1+json"
-            | "application/vnd.docker.distribution.manifest.list.v2+json"
-    )
 }
 
 /// The blobs of what was built.

@@ -33,8 +33,8 @@ pub(super) use wanted::{build_args, build_contexts, build_file, platforms};
 /// image's digest is printed on stdout; it depends on the Buildfile, the context, the build arguments and the
 /// options that shape the image, and on nothing else.
 ///
-/// The image goes into lith's store with `-t`, or to a registry with `--push` as well, and to each `-o`. A base comes from
-/// a named context, from the store, or from its registry, in this order.
+/// The image goes into lith's store with `-t`, or with `--push` to the registry instead, and to each `-o`. A base comes
+/// from a named context, from the store, or from its registry, in this order.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = OUTPUTS)]
 pub(crate) struct Args {
@@ -48,7 +48,7 @@ pub(crate) struct Args {
     #[arg(short, long, value_name = "FILE")]
     pub(super) file: Option<PathBuf>,
 
-    /// Name the image in the store: `NAME[:TAG]`; may be repeated
+    /// Name the image, in the store or with `--push` in its registry: `NAME[:TAG]`; may be repeated
     #[arg(short, long, value_name = "NAME")]
     pub(super) tag: Vec<String>,
 

@@ -3,9 +3,8 @@
 use std::process::ExitCode;
 
 use lith::exec::Reported;
-use lith::image::{Artifact, load, load_all};
 use lith::oci::Digest;
-use lith::transport::{Watch, Watched};
+use lith::transport::{Watch, Watched, read};
 use serde_json::json;
 
 use super::World;
@@ -72,10 +71,7 @@ fn copy(args: &Args, world: &World, progress: &Progress) -> anyhow::Result<Diges
         _ => Reach::new(world),
     };
     let (source, is_remote) = from.look(&reach)?;
-    let artifact = match &platform {
-        Some(platform) => Artifact::Image(load(&*source, source.root(), platform)?),
-        None => load_all(&*source, source.root())?,
-    };
+    let artifact = read(&*source, platform.as_ref())?;
     let reported = Reported(progress);
     let pushing = (args.move_tag, &reported as &dyn Watch);
     let mut sink = to.sink(&reach, from.name().as_ref(), pushing)?;

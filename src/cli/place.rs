@@ -1,12 +1,12 @@
 //! Where an image is, as subcommands that look at or copy images take it.
 
-use lith::image::{Artifact, Image, load, load_all};
+use lith::image::{Artifact, Image};
 use lith::oci::{Descriptor, Digest, Platform, Reference, Repository};
 use lith::store::Store;
 use lith::transport::registry::RegistrySink;
 use lith::transport::{
     Daemon, Destination, DockerArchiveSink, ImageFormat, LayoutSink, Name, OciArchiveSink, Sink, Source,
-    StoreSink, StoreSource, Watch, import_layers,
+    StoreSink, StoreSource, Watch, import_layers, read,
 };
 use lith::tree::Changes;
 
@@ -55,10 +55,7 @@ impl Place {
         only: Option<&Platform>,
     ) -> anyhow::Result<Found<'a>> {
         let (source, is_remote) = self.look(reach)?;
-        let artifact = match only.filter(|_| is_remote) {
-            Some(platform) => Artifact::Image(load(&*source, source.root(), platform)?),
-            None => load_all(&*source, source.root())?,
-        };
+        let artifact = read(&*source, only.filter(|_| is_remote))?;
         Ok(Found { artifact, source })
     }
 

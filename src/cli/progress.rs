@@ -158,8 +158,8 @@ impl Progress {
     fn start_bar(&self, blob: &Descriptor) {
         // A second try, say: it begins anew.
         self.end_bar(blob.digest().as_ref());
-        let style =
-            ProgressStyle::with_template("{msg} {bar:24} {bytes}/{total_bytes}").expect("a valid template");
+        let style = ProgressStyle::with_template("{msg} {bar:24} {decimal_bytes}/{decimal_total_bytes}")
+            .expect("a valid template");
         let bar = ProgressBar::new(blob.size()).with_style(style).with_message(short(blob));
         self.running().push((blob.digest().to_string(), self.live.add(bar)));
     }

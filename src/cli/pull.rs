@@ -3,9 +3,9 @@
 use std::process::ExitCode;
 
 use lith::exec::{Event, Report as _, Reported};
-use lith::image::{Artifact, load, load_all};
+use lith::image::Artifact;
 use lith::oci::{Digest, Platform, Reference};
-use lith::transport::{Sink as _, Source as _, StoreSink, Watched};
+use lith::transport::{Sink as _, Source as _, StoreSink, Watched, read};
 use serde_json::{Value, json};
 
 use super::World;
@@ -89,10 +89,7 @@ fn pull(
     progress: &Progress,
 ) -> anyhow::Result<Pulled> {
     let source = reach.remote(name)?;
-    let artifact = match platform {
-        Some(platform) => Artifact::Image(load(&source, source.root(), platform)?),
-        None => load_all(&source, source.root())?,
-    };
+    let artifact = read(&source, platform)?;
     let there = Digest::try_from(source.root().digest())?;
     let digest = artifact.digest();
     let own = own_name(name, &digest)?;

@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use lith::image::{Artifact, load, load_all};
 use lith::oci::{Digest, Reference};
 use serde_json::json;
 
@@ -17,7 +16,7 @@ use super::reach::Reach;
 /// Push an image to a registry
 ///
 /// What the registry has is not sent again; what another repository of it has is mounted from there; what broke off is
-/// gone on with. A tag that stands for another digest is not moved, unless it is `latest` or `--move-tag` is given.
+/// gone on with if the registry can. A tag that stands for another digest is not moved, unless it is `latest` or `--move-tag` is given.
 /// Each name is printed with the digest that the registry has answered.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -70,10 +69,7 @@ fn push(
     let names = names(args, &place)?;
     let reach = Reach::new(world);
     let source = place.source(&reach)?;
-    let artifact = match args.platform.get()? {
-        Some(platform) => Artifact::Image(load(&*source, source.root(), &platform)?),
-        None => load_all(&*source, source.root())?,
-    };
+    let artifact = lith::transport::read(&*source, args.platform.get()?.as_ref())?;
     let (registries, store) = (reach.registries()?, reach.store()?);
     let pushing = Pushing { registries, world, move_tag: args.move_tag, store };
     Ok((pushing.push(&artifact, &*source, &names, progress)?, names))

@@ -61,6 +61,11 @@ fn find(text: &str, reach: &Reach<'_>) -> anyhow::Result<Doomed> {
             let error = Hinted::usage(format!("`{text}` is a whole repository"));
             return Err(error.hint(format!("name a tag: `{text}:latest`")).into());
         }
+        // The manifest would go with all of its tags, and this one may be of another.
+        if name.tag().is_some() && name.digest().is_some() {
+            let error = Hinted::usage(format!("`{text}` names a tag and a digest"));
+            return Err(error.hint("give one of them: a digest goes with every tag that it has").into());
+        }
         reach.registries()?.resolve(&name)?.ok_or_else(|| not_there(&name))?;
         return Ok(Doomed::There(name));
     }

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use lith::transport::registry::Repository;
+use lith::oci::Repository;
 use serde_json::json;
 
 use super::World;

@@ -280,7 +280,8 @@ fn is_manifest(descriptor: &Descriptor) -> bool {
     )
 }
 
-fn is_index(descriptor: &Descriptor) -> bool {
+/// Whether it says that it is an index, of OCI's kind or docker's.
+pub(crate) fn is_index(descriptor: &Descriptor) -> bool {
     matches!(
         descriptor.media_type().as_ref(),
         "application/vnd.oci.image.index.v1+json"

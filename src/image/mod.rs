@@ -10,6 +10,7 @@ pub use crate::store::digest_of;
 pub use artifact::{Artifact, Index};
 pub use assemble::{Parts, assemble};
 pub use blobs::{Blobs, Memory, not_found};
+pub(crate) use load::is_index;
 pub use load::{LoadError, MAX_CONFIG, MAX_MANIFEST, load, load_all};
 
 use crate::layer::Layer;

@@ -14,11 +14,15 @@ pub fn copy(
     sink: &mut dyn Sink,
     platform: Option<&Platform>,
 ) -> Result<Digest, TransportError> {
-    let artifact = match platform {
+    sink.put(&read(source, platform)?, source)
+}
+
+/// Reads the documents of what `source` has: all of it or, of an index, only the image for `platform`.
+pub fn read(source: &dyn Source, platform: Option<&Platform>) -> Result<Artifact, TransportError> {
+    Ok(match platform {
         Some(platform) => Artifact::Image(load(source, source.root(), platform)?),
         None => load_all(source, source.root())?,
-    };
-    sink.put(&artifact, source)
+    })
 }
 
 /// Brings the image for `platform` into the store, whole.
@@ -76,10 +80,10 @@ pub(super) fn put_bytes(store: &Store, blob: &Descriptor, bytes: &[u8]) -> Resul
     Ok(writer.finish_expecting(blob)?)
 }
 
-/// As many transfers at once as a registry doesn't mind, and as many blobs as there are cores to hash them.
-const TRANSFERS: usize = 6;
+/// As many transfers at once as a registry doesn't mind.
+pub(super) const TRANSFERS: usize = 6;
 
-/// Does `work` on each item, several at once.
+/// Does `work` on each item, several at once: on as many as there are cores to hash them, too.
 pub(super) fn each<T: Sync>(
     items: &[T],
     work: impl Fn(&T) -> Result<(), TransportError> + Sync,

@@ -22,7 +22,7 @@ mod tarball;
 mod testing;
 mod watch;
 
-pub use copy::{copy, import, import_documents, import_layers, put_blob};
+pub use copy::{copy, import, import_documents, import_layers, put_blob, read};
 pub use daemon::Daemon;
 pub use docker_archive::{DockerArchive, DockerArchiveSink};
 pub use error::TransportError;

@@ -374,6 +374,8 @@ fn tags_and_manifests_are_removed_where_they_are() {
         world.fails(2, ["rm", &format!("docker://{}", registry.name("app"))]).contains("whole repository")
     );
     assert!(world.fails(1, ["rm", &format!("docker://{}", registry.name("app:9"))]).contains("has no image"));
+    let both = format!("docker://{name}@{digest}");
+    assert!(world.fails(2, ["rm", &both]).contains("a tag and a digest"));
     world.ok(["rm", &format!("docker://{name}")]);
     assert_eq!(world.ok(["tags", &registry.name("app")]), "2");
     world.ok(["rm", &format!("docker://{}@{digest}", registry.name("app"))]);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::faults::End::{Either, Right, Wrong};
 use super::faults::{Case, case, run_all};
-use super::scene::Scene;
+use super::scene::{Scene, soon};
 use crate::support::registry::Where::{Answer, Body, Headers, Request};
 use crate::support::registry::{Fault, Options, What};
 
@@ -39,6 +39,7 @@ fn general(pattern: &'static str, method: &'static str) -> Vec<Case> {
         case(on(What::TooMany("0".into())), Right),
         case(on(What::TooMany("1".into())), Right),
         case(on(What::TooMany("Wed, 21 Oct 2015 07:28:00 GMT".into())), Right),
+        case(on(What::TooMany(soon())), Right),
         case(on(What::TooMany("soon".into())), Right),
         case(on(What::TooMany("86400".into())).always(), Wrong(&["429"])),
         case(on(What::Redirect(307, "{path}".into())).always(), Wrong(&[])),

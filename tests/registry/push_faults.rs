@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::faults::End::{Either, Right, Wrong};
 use super::faults::{Case, End, case, run_all};
-use super::scene::Scene;
+use super::scene::{Scene, soon};
 use crate::support::registry::Where::{Answer, Headers, Request};
 use crate::support::registry::{Fault, Options, What};
 
@@ -40,6 +40,7 @@ fn general(to: (&'static str, &'static str)) -> Vec<Case> {
         case(on(to, What::Html(502)).first(1), Right),
         case(on(to, What::TooMany("1".into())), Right),
         case(on(to, What::TooMany("Wed, 21 Oct 2015 07:28:00 GMT".into())), Right),
+        case(on(to, What::TooMany(soon())), Right),
         case(on(to, What::Redirect(307, "{path}".into())).always(), Wrong(&[])),
         case(on(to, What::Redirect(307, "http://[fe80::1]{path}".into())).always(), Wrong(&[])),
         case(on(to, What::Reset(Request(0))).first(1), Right),

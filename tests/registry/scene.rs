@@ -205,6 +205,12 @@ pub(crate) fn within<T: Send + 'static>(
     }
 }
 
+/// Now, to the next whole second, as HTTP writes dates.
+pub(crate) fn soon() -> String {
+    let at = jiff::Timestamp::now() + Duration::from_secs(1);
+    jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&at).unwrap()
+}
+
 /// One credential, for one host.
 #[derive(Debug)]
 pub(crate) struct OneHost {

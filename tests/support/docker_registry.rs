@@ -43,14 +43,10 @@ impl DockerRegistry {
         std::fs::write(dir.path().join("registry.key"), identity.key_pem()).unwrap();
         std::fs::write(dir.path().join("htpasswd"), HTPASSWD).unwrap();
         let tokens = (access == Access::Token).then(|| TokenServer::start(&identity, &authority, SERVICE));
-        let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|l| l.local_addr()).unwrap();
+        let address = free_address();
         let child =
             Self::spawn(&program, dir.path(), address, &config(dir.path(), address, true, tokens.as_ref()));
         Some(Self { dir, program, address, child, tokens })
-    }
-
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.address
     }
 
     /// `127.0.0.1:PORT`.
@@ -147,6 +143,12 @@ impl Drop for DockerRegistry {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// Below the ports that outgoing connections get: none of them may have it while the registry restarts.
+fn free_address() -> SocketAddr {
+    let random = || SocketAddr::from((Ipv4Addr::LOCALHOST, fastrand::u16(20_000..32_000)));
+    std::iter::repeat_with(random).find(|address| TcpListener::bind(address).is_ok()).unwrap()
 }
 
 fn config(dir: &Path, address: SocketAddr, secret: bool, tokens: Option<&TokenServer>) -> String {

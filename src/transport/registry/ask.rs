@@ -1,7 +1,5 @@
 //! Requests in the words of the distribution specification, and what is common to their answers.
 
-use std::io::{self, Read as _};
-
 use ureq::http::Method;
 
 use super::answer::Answer;
@@ -101,9 +99,9 @@ impl Answer {
     }
 
     /// Reads the body that nobody needs, if it is short, so that the connection can be used again.
-    pub(super) fn drain(self) {
+    pub(super) fn drain(mut self) {
         const SHORT: u64 = 64 << 10;
-        drop(io::copy(&mut self.body.take(SHORT), &mut io::sink()));
+        drop(self.read(SHORT));
     }
 }
 

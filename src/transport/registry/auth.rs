@@ -37,6 +37,12 @@ impl Authorization {
         Some(Self(value))
     }
 
+    /// Whether a text repeats what is secret in it.
+    pub(super) fn is_in(&self, text: &[u8]) -> bool {
+        let secret = self.0.as_bytes().splitn(2, |byte| *byte == b' ').nth(1).unwrap_or_default();
+        !secret.is_empty() && text.windows(secret.len()).any(|part| part == secret)
+    }
+
     pub(super) fn header(&self) -> HeaderValue {
         self.0.clone()
     }

@@ -18,13 +18,16 @@ pub(super) struct Call<'a> {
     pub(super) body: Body<'a>,
     /// Statuses that are answers to this question, beside those of success: 404 to "is it there".
     pub(super) expected: &'a [u16],
+    /// The registry itself is asked, and no mirror.
+    pub(super) direct: bool,
 }
 
 impl<'a> Call<'a> {
     /// A question without headers and body, that asks for no more than to pull.
     pub(super) fn new(method: Method, repository: &'a Repository, to: To, doing: impl Into<String>) -> Self {
         let (access, headers, body, expected) = (Access::default(), Vec::new(), Body::Empty, &[] as &[u16]);
-        Self { doing: doing.into(), method, repository, to, access, headers, body, expected }
+        let direct = false;
+        Self { doing: doing.into(), method, repository, to, access, headers, body, expected, direct }
     }
 }
 

@@ -80,12 +80,11 @@ impl Registries {
         gone: &mut Gone,
     ) -> Result<Answer, Fault> {
         let scopes = if name.is_empty() { Scopes::default() } else { Scopes::of(name, call.access) };
-        let mut shown = match self.is_home(host, &call.to) {
-            true => self.authorization(host, &scopes, name)?,
-            false => None,
-        };
+        let home = self.is_home(host, &call.to);
+        let mut shown = if home { self.authorization(host, &scopes, name)? } else { None };
         let mut answer = self.travel(host, name, call, shown.as_ref(), gone)?;
-        if is_challenge(&answer) && host.owns(&answer.url) {
+        // Elsewhere may lead back here, but what this host wants to see is nothing for elsewhere.
+        if home && is_challenge(&answer) && host.owns(&answer.url) {
             let fresh = self.challenged(host, &answer, shown.as_ref(), &scopes, name)?;
             if let Some(fresh) = fresh {
                 if gone.0 > 0 {

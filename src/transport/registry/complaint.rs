@@ -11,8 +11,6 @@ use crate::text;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Complaint {
     pub status: u16,
-    /// As the specification has them: `MANIFEST_UNKNOWN`.
-    pub codes: Vec<String>,
     words: String,
 }
 
@@ -44,25 +42,23 @@ impl Complaint {
     pub(super) fn of(answer: &mut Answer) -> Self {
         let html = answer.header("content-type").is_some_and(|t| t.trim_start().starts_with("text/html"));
         let body = answer.read(LIMIT).ok().flatten().unwrap_or_default();
+        if answer.shown.as_ref().is_some_and(|shown| shown.is_in(&body)) {
+            let words = "its words hold the credential, and are not shown".into();
+            return Self { status: answer.status, words };
+        }
         Self::read(answer.status, &body, html)
     }
 
     fn read(status: u16, body: &[u8], html: bool) -> Self {
         let trimmed = body.trim_ascii();
         if html || trimmed.starts_with(b"<") {
-            return Self { status, codes: Vec::new(), words: "an HTML page, not a registry's answer".into() };
+            return Self { status, words: "an HTML page, not a registry's answer".into() };
         }
         let Ok(document) = serde_json::from_slice::<Document>(trimmed) else {
             let words = text::shown(&String::from_utf8_lossy(trimmed));
-            return Self { status, codes: Vec::new(), words };
+            return Self { status, words };
         };
-        let codes: Vec<String> =
-            document.errors.iter().take(MAX_ERRORS).filter_map(|item| word(item.code.as_ref()?)).collect();
-        Self { status, codes, words: text::shown(&document.words()) }
-    }
-
-    pub fn has_code(&self, code: &str) -> bool {
-        self.codes.iter().any(|c| c == code)
+        Self { status, words: text::shown(&document.words()) }
     }
 }
 
@@ -133,8 +129,5 @@ mod tests {
         assert!(Complaint::read(403, long.as_bytes(), false).to_string().len() < 400);
         assert!(Complaint::read(403, b"x", true).to_string().contains("HTML"));
         assert!(!Complaint::read(403, &[0xff, 0x1b], false).to_string().contains('\x1b'));
-        assert!(
-            Complaint::read(404, br#"{"errors":[{"code":"BLOB_UNKNOWN"}]}"#, false).has_code("BLOB_UNKNOWN")
-        );
     }
 }

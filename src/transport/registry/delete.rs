@@ -3,6 +3,7 @@
 use ureq::http::Method;
 
 use super::call::Call;
+use super::resolve::manifest_path;
 use super::{Complaint, Registries, RegistryError, Repository};
 use crate::oci::Reference;
 
@@ -12,10 +13,9 @@ impl Registries {
     /// A tag that a registry can't remove by itself stays: to remove its manifest would remove other tags as well.
     pub fn delete(&self, name: &Reference) -> Result<(), RegistryError> {
         let repository = Repository::from(name);
-        let digest = name.digest().map(ToString::to_string);
-        let path = format!("manifests/{}", digest.as_deref().or(name.tag()).unwrap_or("latest"));
         let doing = format!("deleting `{name}`");
-        let mut call = Call::at(Method::DELETE, &repository, path, &doing).expecting(&[400, 404, 405, 501]);
+        let mut call = Call::at(Method::DELETE, &repository, manifest_path(name), &doing)
+            .expecting(&[400, 404, 405, 501]);
         call.access.delete = true;
         let mut answer = self.call(call)?;
         let (status, host) = (answer.status, repository.registry.clone());

@@ -69,7 +69,7 @@ pub enum RegistryError {
     Endless { doing: String, host: String },
     #[error("{doing}: `{host}` has none")]
     Absent { doing: String, host: String },
-    #[error("{doing}: `{host}` does not let anybody do that: {complaint}")]
+    #[error("{doing}: `{host}` does not do that: {complaint}")]
     Undeletable { doing: String, host: String, complaint: Complaint },
     #[error("{doing}: `{host}` loses what it is sent: {why}")]
     Lost { doing: String, host: String, why: String },
@@ -78,11 +78,6 @@ pub enum RegistryError {
 }
 
 impl RegistryError {
-    /// Whether it broke in the middle of what was sent, so that the caller can go on from where the registry is.
-    pub fn is_resumable(&self) -> bool {
-        matches!(self, Self::Interrupted { .. })
-    }
-
     /// What the server said, if it said anything.
     pub fn complaint(&self) -> Option<&Complaint> {
         match self {
@@ -90,6 +85,7 @@ impl RegistryError {
             | Self::Denied { complaint, .. }
             | Self::NotFound { complaint, .. }
             | Self::TooManyRequests { complaint, .. }
+            | Self::Undeletable { complaint, .. }
             | Self::Status { complaint, .. } => Some(complaint),
             _ => None,
         }

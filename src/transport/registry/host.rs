@@ -41,7 +41,7 @@ struct Key {
     known: Option<String>,
 }
 
-/// Idle connections to keep; as many as blobs are moved side by side.
+/// Idle connections to keep: no fewer than blobs are pushed side by side.
 const IDLE: usize = 8;
 
 impl fmt::Debug for Host {
@@ -159,7 +159,7 @@ impl Registries {
             matches!(call.method.as_str(), "GET" | "HEAD") && !call.access.push && !call.access.delete;
         let thing = path.starts_with("manifests/")
             || (path.starts_with("blobs/") && !path.starts_with("blobs/uploads/"));
-        if !reads || !thing {
+        if !reads || !thing || call.direct {
             return Ok(Vec::new());
         }
         let Some(host) = self.settings.hosts.get(&call.repository.registry) else { return Ok(Vec::new()) };

@@ -35,7 +35,6 @@ mod tags;
 mod testing;
 mod tls;
 mod token;
-mod tries;
 
 pub use challenge::Challenge;
 pub use complaint::Complaint;
@@ -54,9 +53,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
+use crate::oci::Repository;
 use host::Host;
-
-pub use crate::oci::Repository;
 
 /// The way to all registries. It keeps connections and tokens, so one is made and shared.
 pub struct Registries {

@@ -23,8 +23,7 @@ impl Registries {
     /// `None` if the registry has it not.
     pub fn resolve(&self, name: &Reference) -> Result<Option<Descriptor>, RegistryError> {
         let repository = Repository::from(name);
-        let digest = name.digest().map(ToString::to_string);
-        let path = format!("manifests/{}", digest.as_deref().or(name.tag()).unwrap_or("latest"));
+        let path = manifest_path(name);
         let doing = format!("resolving `{name}`");
         // Docker Hub counts a GET, and no HEAD.
         let head = Call::at(Method::HEAD, &repository, &path, &doing).accepting_manifests();
@@ -66,6 +65,14 @@ impl Registries {
             return Ok(None);
         }
         Ok(Some(Digest::of(&answer.bytes(&doing, repository, MAX_MANIFEST)?)))
+    }
+}
+
+/// Where a manifest is: under its digest, if the name has one, and else under the tag.
+pub(super) fn manifest_path(name: &Reference) -> String {
+    match name.digest() {
+        Some(digest) => format!("manifests/{digest}"),
+        None => format!("manifests/{}", name.tag().expect("a reference has a tag where it has no digest")),
     }
 }
 

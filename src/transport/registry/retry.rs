@@ -1,5 +1,6 @@
 //! How often to ask again, and how long to wait before.
 
+use std::thread;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -29,21 +30,43 @@ impl Default for Retry {
 /// No registry is waited for longer at a time, whatever it says.
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// The tries of one request.
+/// However often there is progress: a server that gives a byte at a time must come to an end, too.
+const MOST_TRIES: u32 = 200;
+
+/// The tries of one request, or of a transfer that goes on from where it broke.
+#[derive(Debug)]
 pub(super) struct Tries<'a> {
     retry: &'a Retry,
     begun: Instant,
     made: u32,
+    all: u32,
 }
 
 impl<'a> Tries<'a> {
     pub(super) fn new(retry: &'a Retry) -> Self {
-        Self { retry, begun: Instant::now(), made: 0 }
+        Self { retry, begun: Instant::now(), made: 0, all: 0 }
+    }
+
+    /// Something has come through: the tries are counted anew.
+    pub(super) fn progress(&mut self) {
+        self.made = 0;
     }
 
     /// A try has failed. How long to wait for the next, `None` to give up. `asked` is what the registry wants.
     pub(super) fn failed(&mut self, asked: Option<Duration>) -> Option<Duration> {
+        let pause = self.pause(asked)?;
+        (self.begun.elapsed() + pause <= self.retry.total).then_some(pause)
+    }
+
+    /// A try of a transfer has failed. Whether to make another; if so, it is time to. Its requests are bounded in time
+    /// by themselves, and one of them may have taken minutes.
+    pub(super) fn again(&mut self) -> bool {
+        self.pause(None).map(thread::sleep).is_some()
+    }
+
+    fn pause(&mut self, asked: Option<Duration>) -> Option<Duration> {
         self.made += 1;
+        self.all += 1;
         let doubled = self.retry.pause.saturating_mul(1 << (self.made - 1).min(16));
         let jittered = doubled.mul_f64(0.5 + fastrand::f64());
         let pause = match asked {
@@ -51,8 +74,7 @@ impl<'a> Tries<'a> {
             Some(asked) => asked.min(LONGEST) + self.retry.pause.mul_f64(fastrand::f64()),
             None => jittered.min(LONGEST),
         };
-        let fits = self.begun.elapsed() + pause <= self.retry.total;
-        (self.made < self.retry.tries && fits).then_some(pause)
+        (self.made < self.retry.tries && self.all < MOST_TRIES).then_some(pause)
     }
 }
 
@@ -115,6 +137,12 @@ mod tests {
         assert!(long >= LONGEST && long < LONGEST * 2, "{long:?}");
         let short = Retry { total: Duration::from_secs(1), ..Retry::default() };
         assert_eq!(Tries::new(&short).failed(Some(Duration::from_secs(2))), None);
+        let mut going = Tries::new(&retry);
+        let lasting = (0..1000).take_while(|_| {
+            going.progress();
+            going.failed(None).is_some()
+        });
+        assert_eq!(lasting.count(), MOST_TRIES as usize - 1);
         let once = Retry { tries: 1, ..Retry::default() };
         assert_eq!(Tries::new(&once).failed(None), None);
     }

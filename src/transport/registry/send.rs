@@ -80,7 +80,8 @@ impl Sending<'_> {
         let response = result.map_err(|error| Fault::failed(error, url, self.patience))?;
         let (head, body) = response.into_parts();
         let (status, headers, body) = (head.status.as_u16(), head.headers, Box::new(body.into_reader()));
-        Ok(Answer { status, headers, url: url.clone(), body })
+        let shown = self.authorization.cloned();
+        Ok(Answer { status, headers, url: url.clone(), body, shown })
     }
 
     fn submit(

@@ -1,7 +1,6 @@
 //! Whom to trust, and as whom to appear: certificates of the system, of the settings and of `certs.d`.
 
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -14,6 +13,7 @@ use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConf
 use walkdir::WalkDir;
 
 use super::{RegistryError, Settings};
+use crate::store::files::read_bounded;
 
 /// No certificate file is larger.
 const MAX_FILE: u64 = 4 << 20;
@@ -124,9 +124,7 @@ fn in_certs_d(settings: &Settings, name: &str, extension: &str) -> Result<Vec<Pa
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, RegistryError> {
-    let mut bytes = Vec::new();
-    let opened = File::open(file).and_then(|f| f.take(MAX_FILE).read_to_end(&mut bytes));
-    opened.map(|_| bytes).map_err(|error| bad(file, &error.to_string()))
+    read_bounded(file, MAX_FILE).map_err(|error| bad(file, &error.to_string()))
 }
 
 fn bad(path: &Path, why: &str) -> RegistryError {

@@ -1,5 +1,6 @@
 //! An image in a registry, as a source.
 
+mod pace;
 mod resuming;
 
 use std::io::{self, Read};

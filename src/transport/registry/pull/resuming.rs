@@ -1,16 +1,18 @@
 //! A blob's body that goes on where it broke.
 
 use std::io::{self, Read};
+use std::time::Instant;
 
 use ureq::http::Method;
 
+use super::pace::Pace;
 use crate::http::Url;
 use crate::oci::{Descriptor, Digest};
 use crate::text::shown;
 use crate::transport::registry::answer::Answer;
 use crate::transport::registry::ask::MANIFESTS;
 use crate::transport::registry::call::Call;
-use crate::transport::registry::tries::Tries;
+use crate::transport::registry::retry::Tries;
 use crate::transport::registry::{Registries, RegistryError, Repository, ranges};
 
 /// Of a foreign layer, how many places are asked.
@@ -27,7 +29,10 @@ pub(super) struct Resuming<'a> {
     size: u64,
     at: u64,
     body: Option<Box<dyn Read + Send>>,
-    tries: Tries,
+    tries: Tries<'a>,
+    /// A mirror that has once given less than it should is not asked for the rest.
+    direct: bool,
+    pace: Pace,
 }
 
 impl<'a> Resuming<'a> {
@@ -40,11 +45,18 @@ impl<'a> Resuming<'a> {
     ) -> io::Result<Self> {
         let media_type = blob.media_type().to_string();
         let kind = if MANIFESTS.contains(&media_type.as_str()) { "manifests" } else { "blobs" };
-        let (path, size, tries) = (format!("{kind}/{digest}"), blob.size(), Tries::default());
-        let (elsewhere, at, body) = (None, 0, None);
-        let mut opened = Self { registries, repository, path, elsewhere, media_type, size, at, body, tries };
+        let (path, size) = (format!("{kind}/{digest}"), blob.size());
+        let (elsewhere, at, body, direct) = (None, 0, None, false);
+        let (tries, pace) = (Tries::new(&registries.settings.retry), Pace::default());
+        let mut opened =
+            Self { registries, repository, path, elsewhere, media_type, size, at, body, tries, direct, pace };
         opened.body = Some(match opened.ask() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => opened.ask_elsewhere(blob, error)?,
+            Err(error) if error.kind() == io::ErrorKind::InvalidData && opened.has_mirrors() => {
+                log::info!("{error}");
+                opened.direct = true;
+                opened.ask()?
+            }
             body => body?,
         });
         Ok(opened)
@@ -74,6 +86,11 @@ impl<'a> Resuming<'a> {
         }
     }
 
+    fn has_mirrors(&self) -> bool {
+        let hosts = &self.registries.settings.hosts;
+        hosts.get(&self.repository.registry).is_some_and(|host| !host.mirrors.is_empty())
+    }
+
     /// The body from where we are.
     fn ask(&self) -> io::Result<Box<dyn Read + Send>> {
         let call = match &self.elsewhere {
@@ -85,6 +102,7 @@ impl<'a> Resuming<'a> {
             // Some registries convert manifests to what they think is wanted.
             call = call.header("accept", &self.media_type);
         }
+        call.direct = self.direct;
         if self.at > 0 {
             call = call.header("range", format!("bytes={}-", self.at));
         }
@@ -129,6 +147,11 @@ impl<'a> Resuming<'a> {
         )
     }
 
+    fn unanswered(&self, error: io::Error) -> io::Error {
+        let (kind, host) = (error.kind(), self.repository.registry.clone());
+        io::Error::new(kind, RegistryError::Answer { doing: self.doing(), host, error })
+    }
+
     /// What was longer than its descriptor says would be cut, and then be right: it is a fault all the same.
     fn end(&mut self) -> io::Result<usize> {
         match self.body.take().map(|mut body| body.read(&mut [0])) {
@@ -154,9 +177,11 @@ impl Read for Resuming<'_> {
             if self.body.is_none() {
                 self.body = Some(self.ask()?);
             }
+            let begun = Instant::now();
             let broken = match self.body.as_mut().expect("just made").read(&mut buffer[..most]) {
                 Ok(0) => io::Error::new(io::ErrorKind::UnexpectedEof, "the connection ended early"),
                 Ok(n) => {
+                    self.pace.took(n, begun.elapsed()).map_err(|error| self.unanswered(error))?;
                     self.at += n as u64;
                     self.tries.progress();
                     return Ok(n);
@@ -165,11 +190,10 @@ impl Read for Resuming<'_> {
                 Err(error) => error,
             };
             self.body = None;
+            self.direct = true;
             log::info!("{}: broken off at {} of {} bytes: {broken}", self.doing(), self.at, self.size);
             if !self.tries.again() {
-                let (kind, host) = (broken.kind(), self.repository.registry.clone());
-                let error = RegistryError::Answer { doing: self.doing(), host, error: broken };
-                return Err(io::Error::new(kind, error));
+                return Err(self.unanswered(broken));
             }
         }
     }

@@ -62,12 +62,14 @@ impl Transfer<'_> {
     }
 
     fn run(&self) -> Result<(), TransportError> {
+        let uploads = self.sink.options.uploads.as_deref();
         if self.is_there()? {
             log::debug!("{}: it is there", self.doing());
+            Note::forget(uploads, self.repository(), &self.digest);
             self.arrived(Arrival::Present);
             return Ok(());
         }
-        let mut note = Note::open(self.sink.options.uploads.as_deref(), self.repository(), &self.digest);
+        let mut note = Note::open(uploads, self.repository(), &self.digest);
         let sent = self.send(&mut note)?;
         // A session that is committed or lost is of no use to anybody.
         note.remove();

@@ -10,12 +10,12 @@ use crate::transport::registry::RegistryError;
 use crate::transport::registry::answer::Answer;
 use crate::transport::registry::ask::expect_digest;
 use crate::transport::registry::call::{Body, Call};
-use crate::transport::registry::tries::Tries;
+use crate::transport::registry::retry::Tries;
 
 impl Transfer<'_> {
     /// Commits the upload, `bytes` being all of it or, after the last piece, none.
     pub(super) fn commit(&self, mut session: Session, bytes: &[u8]) -> Result<Outcome, RegistryError> {
-        let mut tries = Tries::default();
+        let mut tries = Tries::new(&self.sink.registries.settings.retry);
         loop {
             let error = match self.ask_to_commit(&session, bytes) {
                 Ok(answer) => return self.judge_commit(answer),

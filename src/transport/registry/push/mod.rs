@@ -18,12 +18,10 @@ use super::{Registries, RegistryError, Repository};
 use crate::image::{Artifact, Blobs};
 use crate::oci::{Descriptor, Digest};
 use crate::parallel;
+use crate::transport::copy::TRANSFERS;
 use crate::transport::{Sink, TransportError, Watch};
 
 pub use tags::MovePolicy;
-
-/// How many blobs are on their way at once.
-const TRANSFERS: usize = 6;
 
 /// How to push.
 #[derive(Debug, Clone, Default)]

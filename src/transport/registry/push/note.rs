@@ -30,13 +30,19 @@ struct Held {
 impl Note {
     pub(super) fn open(folder: Option<&Path>, repository: &Repository, blob: &Digest) -> Self {
         let Some(folder) = folder else { return Self(None) };
-        let name = blake3::hash(format!("{repository}\n{blob}").as_bytes()).to_hex();
-        match Held::open(folder, folder.join(name.as_str())) {
+        match Held::open(folder, path(folder, repository, blob)) {
             Ok(held) => Self(Some(held)),
             Err(error) => {
                 log::debug!("no note of the upload of `{blob}` is taken: {error}");
                 Self(None)
             }
+        }
+    }
+
+    /// What an earlier process noted of a blob that has come all the same.
+    pub(super) fn forget(folder: Option<&Path>, repository: &Repository, blob: &Digest) {
+        if let Some(folder) = folder {
+            drop(fs::remove_file(path(folder, repository, blob)));
         }
     }
 
@@ -63,6 +69,10 @@ impl Note {
             drop(fs::remove_file(&held.path));
         }
     }
+}
+
+fn path(folder: &Path, repository: &Repository, blob: &Digest) -> PathBuf {
+    folder.join(blake3::hash(format!("{repository}\n{blob}").as_bytes()).to_hex().as_str())
 }
 
 impl Held {
@@ -118,6 +128,11 @@ mod tests {
         assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(open(folder.path(), b"y").url(), None);
         note.remove();
+        assert!(!path.exists());
+        drop(open(folder.path(), b"x"));
+        assert!(path.exists());
+        let repository = Repository { registry: "r.test".into(), name: "a".into() };
+        Note::forget(Some(folder.path()), &repository, &Digest::of(b"x"));
         assert!(!path.exists());
     }
 

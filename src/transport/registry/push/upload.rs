@@ -9,9 +9,9 @@ use super::blob::{Outcome, Transfer};
 use super::note::Note;
 use super::session::Session;
 use crate::transport::TransportError;
-use crate::transport::registry::RegistryError;
 use crate::transport::registry::call::{Body, Call};
-use crate::transport::registry::tries::Tries;
+use crate::transport::registry::retry::Tries;
+use crate::transport::registry::{RegistryError, retry};
 
 /// Up to here a blob goes with the request that commits it, and begins anew after a break.
 const MONOLITHIC: u64 = 1 << 20;
@@ -64,17 +64,19 @@ impl Transfer<'_> {
     fn stream(&self, session: Session, note: &mut Note) -> Result<Outcome, TransportError> {
         let chunk = session.min_chunk.map_or(u64::MAX, |least| least.max(CHUNK));
         let mut stream = Stream { session, source: None, chunk, careful: false };
-        let mut tries = Tries::default();
+        let mut tries = Tries::new(&self.sink.registries.settings.retry);
         while stream.session.offset < self.size {
             note.write(&stream.session.url);
             let before = stream.session.offset;
             let broken = match self.send_piece(&mut stream)? {
-                Piece::Taken if stream.session.offset > before => {
+                Piece::Taken if stream.source.as_ref().is_some_and(|s| s.at == stream.session.offset) => {
                     tries.progress();
                     continue;
                 }
+                // A registry that keeps a byte of each must come to an end, too.
                 Piece::Taken => {
-                    Some(RegistryError::lost(&self.doing(), self.repository(), "no byte is kept"))
+                    let why = "it keeps less than it is sent";
+                    Some(RegistryError::lost(&self.doing(), self.repository(), why))
                 }
                 Piece::TooLarge => {
                     self.shrink(&mut stream)?;
@@ -132,14 +134,12 @@ impl Transfer<'_> {
             call = call.header("expect", "100-continue");
         }
         let moved = |bytes| self.moved(bytes);
-        let mut reader = Heard { inner: at.reader.by_ref().take(length), error: None, moved: &moved };
+        let mut reader = Heard { inner: at.reader.by_ref().take(length), moved: &moved };
         let call = call.body(BYTES, Body::Reader { length, reader: &mut reader });
         let result = self.sink.registries.call(call.expecting(&[400, 404, 413, 416]));
-        if let Some(error) = reader.error {
-            return Err(self.unreadable(error));
-        }
         let answer = match result {
             Ok(answer) => answer,
+            Err(RegistryError::Body { error, .. }) => return Err(self.unreadable(error)),
             Err(error) if is_passing(&error) => return Ok(Piece::Broken(error)),
             Err(error) => return Err(error.into()),
         };
@@ -183,28 +183,22 @@ impl Transfer<'_> {
 /// Whether it may go better the next time.
 pub(super) fn is_passing(error: &RegistryError) -> bool {
     match error {
-        RegistryError::Connect { .. } | RegistryError::Timeout { .. } => true,
-        error => {
-            error.is_resumable() || matches!(error.status(), Some(401 | 408 | 429 | 500 | 502 | 503 | 504))
+        RegistryError::Connect { .. } | RegistryError::Timeout { .. } | RegistryError::Interrupted { .. } => {
+            true
         }
+        // A token that ran out is got anew for the next.
+        error => error.status().is_some_and(|status| status == 401 || retry::is_passing(status)),
     }
 }
 
-/// Remembers that it was the reading that failed, and not the sending; and tells how far it is.
+/// Tells how far it is.
 struct Heard<'a, R> {
     inner: R,
-    error: Option<io::Error>,
     moved: &'a dyn Fn(u64),
 }
 
 impl<R: Read> Read for Heard<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.inner.read(buffer).inspect(|read| (self.moved)(*read as u64)).map_err(|error| {
-            let told = io::Error::new(error.kind(), error.to_string());
-            if error.kind() != io::ErrorKind::Interrupted {
-                self.error = Some(error);
-            }
-            told
-        })
+        self.inner.read(buffer).inspect(|read| (self.moved)(*read as u64))
     }
 }
