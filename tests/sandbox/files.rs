@@ -39,7 +39,7 @@ fn what_a_step_did_comes_back(ground: &Ground) {
         "/work 755 0:0".into(),
     ];
     assert_eq!(puts, expected);
-    let whiteouts: Vec<String> = changes.whiteouts.iter().map(|path| path.display().to_string()).collect();
+    let whiteouts: Vec<String> = changes.whiteouts.iter().map(ToString::to_string).collect();
     assert_eq!(whiteouts, ["/work/below"]);
     // And back: the changes unpacked are a layer that the next step stands on.
     let layer = ground.folder("layer");

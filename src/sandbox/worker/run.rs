@@ -2,7 +2,7 @@
 
 use std::io::{self, IoSliceMut, Read as _};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
@@ -139,7 +139,7 @@ impl Child {
             Fork::Parent(pid) => Ok(Self { pid, go: Some(go), told: Words(listen) }),
             Fork::Child => {
                 drop((listen, go));
-                let fault = first_process(step, given, probe, wait, &tell);
+                let fault = first_process(step, &given, probe, &wait, &tell);
                 if let Some(fault) = fault {
                     tell_worker(&tell, &Err(fault));
                 }
@@ -150,7 +150,7 @@ impl Child {
 }
 
 /// Gives what went wrong; nothing, if it was a trial and all went well.
-fn first_process(step: &Step, given: Given, probe: bool, wait: OwnedFd, tell: &OwnedFd) -> Option<Fault> {
+fn first_process(step: &Step, given: &Given, probe: bool, wait: &OwnedFd, tell: &OwnedFd) -> Option<Fault> {
     let start = || -> Result<exec::Program, Fault> {
         rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
             .map_err(Fault::doing("binding a process to its parent"))?;
@@ -158,12 +158,12 @@ fn first_process(step: &Step, given: Given, probe: bool, wait: OwnedFd, tell: &O
         std::fs::File::from(wait.try_clone().map_err(Fault::doing("waiting"))?)
             .read_to_end(&mut Vec::new())
             .map_err(Fault::doing("waiting"))?;
-        let mount_points = world::enter(step, &given)?;
+        let mount_points = world::enter(step, given)?;
         let program = exec::Program::new(step)?;
         if !probe {
             tell_worker(tell, &Ok(mount_points.clone()));
         }
-        exec::become_step(step, &given)?;
+        exec::become_step(step, given)?;
         if probe {
             tell_worker(tell, &Ok(mount_points));
         }
