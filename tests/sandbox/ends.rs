@@ -191,7 +191,11 @@ fn a_killed_lith_leaves_nothing() {
     let ready = lines.filter_map(|line| Some(line.split_once("ready ")?.1.to_owned())).next();
     let folder = ready.expect("the step to start");
     let sleeping = format!("{}5", child.id());
-    assert!(is_running(&sleeping));
+    let until = Instant::now() + Duration::from_secs(10);
+    while !is_running(&sleeping) {
+        assert!(Instant::now() < until, "it does not run");
+        std::thread::sleep(Duration::from_millis(10));
+    }
     child.kill().unwrap();
     child.wait().unwrap();
     let until = Instant::now() + Duration::from_secs(10);

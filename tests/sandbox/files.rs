@@ -40,7 +40,7 @@ fn what_a_step_did_comes_back(ground: &Ground) {
     ];
     assert_eq!(puts, expected);
     let whiteouts: Vec<String> = changes.whiteouts.iter().map(ToString::to_string).collect();
-    assert_eq!(whiteouts, ["/work/below"]);
+    assert_eq!(whiteouts, ["work/below"]);
     // And back: the changes unpacked are a layer that the next step stands on.
     let layer = ground.folder("layer");
     assert!(ground.sandbox.unpack(&changes, &layer).unwrap().is_empty());
