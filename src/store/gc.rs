@@ -8,7 +8,9 @@ use serde_json::Value;
 
 use super::files::remove;
 use super::lock::Lock;
-use super::{MAX_DOCUMENT, Store, StoreError, doing, open_regular, own_entries, read_bounded, roots, stat_cache};
+use super::{
+    MAX_DOCUMENT, Store, StoreError, doing, open_regular, own_entries, read_bounded, roots, stat_cache,
+};
 use crate::oci::{Digest, Digester};
 
 /// Larger than any registry takes.

@@ -258,10 +258,7 @@ const UNUSED: i64 = 30 * 24 * 3600;
 
 /// The folders of layers whose blob isn't one of `stays`, those that nobody used for long, those that are not whole,
 /// and all that nobody wants any more.
-pub(super) fn garbage(
-    store: &Store,
-    stays: impl Fn(&Digest) -> bool,
-) -> Result<Vec<PathBuf>, StoreError> {
+pub(super) fn garbage(store: &Store, stays: impl Fn(&Digest) -> bool) -> Result<Vec<PathBuf>, StoreError> {
     let list = |folder: &Path| own_entries(folder).map_err(doing("reading", folder));
     let mut found = Vec::new();
     let now = now(store)?;
@@ -276,7 +273,8 @@ pub(super) fn garbage(
             let record = path.join("record");
             let is_whole = memo::read::<Record>(&record)
                 .is_some_and(|record| stays(&record.blob) && record.boot == boot());
-            let used = record.symlink_metadata().map_or(0, |seen| std::os::unix::fs::MetadataExt::mtime(&seen));
+            let used =
+                record.symlink_metadata().map_or(0, |seen| std::os::unix::fs::MetadataExt::mtime(&seen));
             if !is_whole || now - used > UNUSED {
                 found.push(path);
             }

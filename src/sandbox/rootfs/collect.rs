@@ -14,10 +14,10 @@ use std::sync::Arc;
 
 use rustix::fs::{AtFlags, FileType, OFlags, Statx, StatxFlags};
 
+use super::RootfsError;
 use super::beneath::{self, FOLDER};
 use super::disk::{Disk, keeps};
 use super::unpack::make_whiteout;
-use super::RootfsError;
 use crate::oci::Epoch;
 use crate::tree::{Backing, Changes, Content, ImagePath, Inode, Kind, Meta, Node, Source};
 
@@ -64,7 +64,8 @@ impl Walk {
 
     fn run(&mut self) -> Result<(), RootfsError> {
         while let Some(path) = self.todo.pop() {
-            let folder = beneath::open(&self.root, &path, FOLDER).map_err(RootfsError::io("opening", &path))?;
+            let folder =
+                beneath::open(&self.root, &path, FOLDER).map_err(RootfsError::io("opening", &path))?;
             if path.is_root() {
                 self.entry(&folder, OsStr::new("."), &path)?;
             }
@@ -142,8 +143,7 @@ impl Walk {
                 Kind::File { content, inode: several.then(Inode::fresh) }
             }
         };
-        let meta =
-            Meta { mode: seen.stx_mode & 0o7777, uid: seen.stx_uid, gid: seen.stx_gid, xattrs };
+        let meta = Meta { mode: seen.stx_mode & 0o7777, uid: seen.stx_uid, gid: seen.stx_gid, xattrs };
         let mtime = self.epoch.unwrap_or(seen.stx_mtime.tv_sec);
         let node = Node { meta, mtime, kind };
         if several {

@@ -20,7 +20,8 @@ pub struct Completed {
 
 /// What stands in the folder of a layer over `below`. Folders that are only implied have the time `epoch`.
 pub fn complete(changes: &Changes, below: &Tree, epoch: Epoch) -> Result<Completed, ContentError> {
-    let mut work = Completion { below, context: Context(None), out: Changes::default(), fresh: BTreeSet::new() };
+    let mut work =
+        Completion { below, context: Context(None), out: Changes::default(), fresh: BTreeSet::new() };
     work.puts(changes)?;
     work.hide(changes);
     work.imply(i64::try_from(epoch.seconds()).expect("an epoch is before the year 10000"));
@@ -186,7 +187,9 @@ impl Context {
     fn add(&mut self, kind: u8, path: &ImagePath, meta: &Meta, mtime: i64) {
         self.mark(kind, path);
         self.bytes(&mtime.to_le_bytes());
-        self.bytes(&[meta.mode.to_le_bytes().as_slice(), &meta.uid.to_le_bytes(), &meta.gid.to_le_bytes()].concat());
+        self.bytes(
+            &[meta.mode.to_le_bytes().as_slice(), &meta.uid.to_le_bytes(), &meta.gid.to_le_bytes()].concat(),
+        );
         self.bytes(&(meta.xattrs.len() as u64).to_le_bytes());
         for (name, value) in &meta.xattrs {
             self.bytes(name);

@@ -169,7 +169,8 @@ fn gone(raw: &Changes, below: &Tree) -> BTreeSet<ImagePath> {
     let mut gone: BTreeSet<ImagePath> = hidden.cloned().collect();
     for folder in &raw.opaques {
         for (path, _) in below.below(folder) {
-            let inside = path.ancestors().filter(|above| above.strip_prefix(folder).is_some_and(|p| !p.is_root()));
+            let inside =
+                path.ancestors().filter(|above| above.strip_prefix(folder).is_some_and(|p| !p.is_root()));
             // The first on the way down that isn't there as a folder: it is gone, or it is something else now.
             for at in inside.chain([path.clone()]) {
                 match raw.puts.get(&at) {
@@ -184,7 +185,8 @@ fn gone(raw: &Changes, below: &Tree) -> BTreeSet<ImagePath> {
         }
     }
     // Hidden by one of two ways, and below something hidden by the other.
-    let covered = |path: &ImagePath, all: &BTreeSet<ImagePath>| path.ancestors().any(|above| all.contains(&above));
+    let covered =
+        |path: &ImagePath, all: &BTreeSet<ImagePath>| path.ancestors().any(|above| all.contains(&above));
     gone.iter().filter(|path| !covered(path, &gone)).cloned().collect()
 }
 
@@ -197,7 +199,8 @@ fn keep_emptied(raw: &Changes, below: &Tree, changes: &mut Changes) {
             continue;
         }
         let is_hidden = |path: &ImagePath| {
-            changes.whiteouts.contains(path) || path.ancestors().any(|above| changes.whiteouts.contains(&above))
+            changes.whiteouts.contains(path)
+                || path.ancestors().any(|above| changes.whiteouts.contains(&above))
         };
         if below.below(&folder).all(|(path, _)| is_hidden(path)) {
             let node = raw.puts.get(&folder).cloned().unwrap_or_else(Node::implicit_dir);

@@ -16,7 +16,9 @@ const DEPTH: usize = 24;
 /// Removes a folder with all that is in it. It may be gone already; what is no folder is removed as it is.
 pub fn remove(path: &Path) -> io::Result<()> {
     let (parent, name) = match (path.parent(), path.file_name()) {
-        (Some(parent), Some(name)) => (if parent.as_os_str().is_empty() { Path::new(".") } else { parent }, name),
+        (Some(parent), Some(name)) => {
+            (if parent.as_os_str().is_empty() { Path::new(".") } else { parent }, name)
+        }
         _ => return Err(io::ErrorKind::InvalidInput.into()),
     };
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;

@@ -22,12 +22,7 @@ pub fn read(input: impl Read, store: &Store) -> Result<Changes, RootfsError> {
 }
 
 /// Unpacks what [`write`] wrote into a folder that is new and empty. `spool` is an empty file for the contents.
-pub fn unpack_stream(
-    input: impl Read,
-    spool: File,
-    folder: &Path,
-    disk: Disk,
-) -> Result<Notes, RootfsError> {
+pub fn unpack_stream(input: impl Read, spool: File, folder: &Path, disk: Disk) -> Result<Notes, RootfsError> {
     unpack(&from_tar(input, spool)?, folder, disk)
 }
 

@@ -14,10 +14,10 @@ use std::path::Path;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, XattrFlags};
 use rustix::io::Errno;
 
+use super::RootfsError;
 use super::beneath::{self, FOLDER, Folders, name, parent};
 use super::disk::{Disk, can_have, keeps};
 use super::notes::{Lost, Notes};
-use super::RootfsError;
 use crate::tree::{Changes, Content, ContentError, ImagePath, Inode, Kind, Node, Source};
 
 /// Writes changes, best [completed](super::complete), into a folder that is new and empty, with the times that the
@@ -212,7 +212,9 @@ impl<'a> Writer<'a> {
             }
             match rustix::fs::fsetxattr(&file, OsStr::from_bytes(key), value, XattrFlags::empty()) {
                 Ok(()) => {}
-                Err(Errno::PERM | Errno::NOTSUP | Errno::NOSPC | Errno::INVAL | Errno::RANGE | Errno::TOOBIG) => {
+                Err(
+                    Errno::PERM | Errno::NOTSUP | Errno::NOSPC | Errno::INVAL | Errno::RANGE | Errno::TOOBIG,
+                ) => {
                     self.notes.add(Lost::Xattr, path);
                 }
                 Err(error) => return Err(Failure::Io("setting attributes of", error.into())),

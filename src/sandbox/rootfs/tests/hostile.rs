@@ -36,7 +36,10 @@ fn links_out_of_the_root_are_data() {
     assert!(completed.changes.puts[&path("l")].is_dir(), "what stands below it makes a folder of it");
     let hard = puts([("h", node(0o644, Kind::Hardlink(path("etc/passwd"))))]);
     assert!(!complete(&hard, &below, Epoch::ZERO).unwrap().changes.puts.contains_key(&path("h")));
-    assert!(unpack(&puts([("h2", node(0o644, Kind::Hardlink(path("l/passwd"))))]), dir.path(), Disk::SINGLE).is_err());
+    assert!(
+        unpack(&puts([("h2", node(0o644, Kind::Hardlink(path("l/passwd"))))]), dir.path(), Disk::SINGLE)
+            .is_err()
+    );
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod overlay;
 mod properties;
 mod removal;
 mod units;
+mod user;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -125,10 +125,7 @@ fn kinds_replace_each_other() {
 
 #[test]
 fn the_last_file_of_an_implied_folder() {
-    expect(
-        |at| fs::remove_file(at.join("implied/deep/f")).unwrap(),
-        &["+implied/deep", "-implied/deep/f"],
-    );
+    expect(|at| fs::remove_file(at.join("implied/deep/f")).unwrap(), &["+implied/deep", "-implied/deep/f"]);
 }
 
 #[test]

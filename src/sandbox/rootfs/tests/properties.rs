@@ -131,7 +131,12 @@ fn explicit(mut layers: Vec<Changes>) -> Vec<Changes> {
 }
 
 fn cases() -> ProptestConfig {
-    ProptestConfig { cases: 48, max_shrink_iters: 200, failure_persistence: None, ..ProptestConfig::default() }
+    ProptestConfig {
+        cases: 48,
+        max_shrink_iters: 200,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
 }
 
 proptest! {
