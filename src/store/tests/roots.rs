@@ -1,11 +1,8 @@
 //! Unpacked layers.
 
-use std::fs;
-use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::super::files::remove;
-use super::super::gc;
 use super::super::roots::{Key, Mode};
 use super::*;
 use crate::oci::DiffId;
