@@ -44,7 +44,7 @@ fn caches_stay() {
     assert_eq!(text(&image, "a"), "1\nro\n");
     let image = once("FROM bb\nRUN --mount=type=cache,target=/d,id=/c cat /d/f > /a\nRUN ls / > /l\n");
     assert_eq!(text(&image, "a"), "1\n");
-    assert!(!text(&image, "l").contains("c\n"));
+    assert!(!text(&image, "l").lines().any(|name| name == "c" || name == "d"));
     // What an id says is no path.
     once("FROM bb\nRUN --mount=type=cache,target=/d,id=../../../../escape echo 1 > /d/f\n");
     assert!(!world.path("escape").exists() && !world.path("store/escape").exists());
@@ -98,7 +98,8 @@ fn memory_is_gone() {
         &[],
     );
     assert_eq!(text(&image, "l"), "full\n");
-    assert!(!text(&image, "m").contains('x') && !text(&image, "m").contains("p\n"));
+    let names = text(&image, "m");
+    assert!(names.lines().all(|name| !matches!(name, "x" | "big" | "p")), "{names}");
 }
 
 /// Every file below a folder that holds those bytes.

@@ -180,13 +180,14 @@ impl<'a> Runner<'a> {
         let flat = !workshop.sandbox().has_overlay();
         let lowers = if flat { Vec::new() } else { unpacked.folders() };
         let step = Step { lowers, flat, ..self.step(known, &secrets, &mut held, &staged) };
-        let (staged, exit) = self.start(known, &secrets, step, workshop, staged)?;
-        drop(held);
+        let (staged, exit) = self.start(known, &secrets, step, workshop, staged, held)?;
         let (changes, settle, rewritten) = self.changes(known, workshop, &staged, &exit)?;
         if changes.is_empty() {
             return Ok(Ran { changes, layer: None, how: How::Unchanged, folder: None });
         }
-        let (layer, how) = cache::layer(self.store, &changes, "run", &ask.layer, self.options.cache)?;
+        let (layer, _) = cache::layer(self.store, &changes, "run", &ask.layer, self.options.cache)?;
+        // Whether the store had it or not: the step was run.
+        let how = How::Built { size: layer.descriptor.size() };
         let changes = layer::open(self.store, &layer)?;
         let folder = match rewritten {
             true => None,
@@ -240,6 +241,7 @@ impl<'a> Runner<'a> {
         step: Step,
         workshop: &Workshop,
         staged: Staged,
+        held: Held,
     ) -> Result<(Staged, Exit), RunError> {
         let (file, path) = self.store.step_log(&known.key[..16])?;
         let masked = Masked::new(secrets.all.iter());
@@ -254,7 +256,7 @@ impl<'a> Runner<'a> {
             logged.map_err(|error| RunError::Log { path, error })?;
             return Ok((staged, exit));
         }
-        let kept = debug::keep(self.store, workshop, &step, secrets, staged);
+        let kept = debug::keep(self.store, workshop, &step, secrets, [staged].into_iter().chain(held.folders));
         if let Err(error) = &kept {
             log::warn!("keeping the state in which the step failed: {error}");
         }
