@@ -34,11 +34,13 @@ pub(crate) struct Args {
 }
 
 pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
-    let options = gc::Options { keep_cache: args.keep_cache, cache_mounts: args.cache_mounts, dry_run: args.dry_run };
+    let options =
+        gc::Options { keep_cache: args.keep_cache, cache_mounts: args.cache_mounts, dry_run: args.dry_run };
     // What steps wrote as an ordinary user belongs to the ids of a user namespace.
     let helped = |path: &Path| match rootfs::remove(path) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            let options = sandbox::Options { program: "/proc/self/exe".into(), temp: world.environment.temp() };
+            let options =
+                sandbox::Options { program: "/proc/self/exe".into(), temp: world.environment.temp() };
             let sandbox = Sandbox::new(&options).map_err(|_| error)?;
             sandbox.remove(path).map_err(io::Error::other)
         }

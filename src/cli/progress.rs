@@ -102,7 +102,8 @@ impl Progress {
     }
 
     fn start_spinner(&self, step: StepName<'_>) {
-        let style = ProgressStyle::with_template("{spinner} {prefix} {elapsed}{msg}").expect("a valid template");
+        let style =
+            ProgressStyle::with_template("{spinner} {prefix} {elapsed}{msg}").expect("a valid template");
         let bar = self.live.add(ProgressBar::new_spinner().with_style(style).with_prefix(describe(step)));
         bar.enable_steady_tick(Duration::from_millis(120));
         self.running().push((key(step), bar));
@@ -123,14 +124,16 @@ impl Progress {
         if self.mode != Mode::Tty {
             lines.iter().for_each(|line| self.line(&format!("[{}] {line}", place(step))));
         } else if let Some((_, bar)) = self.running().iter().find(|(k, _)| *k == key(step)) {
-            let last = printed[&key(step)].last.iter().map(|line| format!("\n    {}", shown_up_to(100, line)));
+            let last =
+                printed[&key(step)].last.iter().map(|line| format!("\n    {}", shown_up_to(100, line)));
             bar.set_message(last.collect::<String>());
         }
     }
 
     /// Shows what is left of the output of steps that did not finish.
     fn end_all_printed(&self) {
-        let left = std::mem::take(&mut *self.printed.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+        let left =
+            std::mem::take(&mut *self.printed.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
         if self.mode == Mode::Plain {
             left.into_values().flat_map(Printed::finish).for_each(|line| self.line(&line));
         }

@@ -3,8 +3,8 @@
 //! A layer is a function of its changes, so the key is made of them, contents included: nothing about times or
 //! sizes is believed here. What it costs is knowing each file's fingerprint.
 
-use super::report::How;
 use super::ExecError;
+use super::report::How;
 use crate::image::descriptor;
 use crate::layer::{self, Layer};
 use crate::oci::{DiffId, Digest, MediaType};

@@ -203,7 +203,11 @@ impl<'a> Run<'a> {
         if let Some(tree) = &mut state.tree {
             let tree = Arc::make_mut(tree);
             // Only an output of the tree shows times, and programs see them: those that the layers have.
-            if self.options.tree || self.layered.contains(&id) { tree.apply(&self.dated(changes)) } else { tree.apply(changes) }
+            if self.options.tree || self.layered.contains(&id) {
+                tree.apply(&self.dated(changes))
+            } else {
+                tree.apply(changes)
+            }
         }
         Ok(how)
     }

@@ -15,8 +15,12 @@ fn what_counts_and_what_does_not() {
     world.write("ctx/sub/f", "one").write("ctx/other", "x");
     assert!(!cached(&told(&world, base, &[])));
     assert!(cached(&told(&world, base, &[])));
-    for args in [&["--build-arg", "UNDECLARED=2"][..], &["--build-arg", "HTTP_PROXY=http://p"], &["--label", "a=b"], &["-m", "1g"]]
-    {
+    for args in [
+        &["--build-arg", "UNDECLARED=2"][..],
+        &["--build-arg", "HTTP_PROXY=http://p"],
+        &["--label", "a=b"],
+        &["-m", "1g"],
+    ] {
         assert!(cached(&told(&world, base, args)), "{args:?}");
     }
     world.write("ctx/other", "y");

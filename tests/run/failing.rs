@@ -24,7 +24,8 @@ fn a_failure_says_where_and_how() {
 #[test]
 fn a_failed_step_leaves_nothing() {
     let Some(world) = world("what failing steps leave") else { return };
-    let once = "FROM bb\nRUN --mount=type=cache,target=/c test -e /c/f || { touch /c/f; echo x > /left; false; }\n";
+    let once =
+        "FROM bb\nRUN --mount=type=cache,target=/c test -e /c/f || { touch /c/f; echo x > /left; false; }\n";
     fails(&world, once, &[]);
     let image = build(&world, once, &[]);
     assert_eq!(image.layers.len(), 1);

@@ -22,7 +22,10 @@ fn the_digest_is_the_same_in_another_store() {
     }
     std::thread::sleep(Duration::from_millis(1100));
     let mut command = other.command(arguments(&other, BUILDFILE, &["-q"]));
-    command.env("LITH_STORE", other.path("a/longer/path/to/a/store")).env("TZ", "Asia/Tokyo").env("LANG", "tr_TR.UTF-8");
+    command
+        .env("LITH_STORE", other.path("a/longer/path/to/a/store"))
+        .env("TZ", "Asia/Tokyo")
+        .env("LANG", "tr_TR.UTF-8");
     let output = command.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), first.digest);
@@ -38,19 +41,36 @@ fn the_digest_is_the_same_for_an_ordinary_user() {
         return;
     }
     // Without chown, USER and groups, so that a user without subordinate ids can do it too.
-    let buildfile = BUILDFILE.replace("; chown 5:6 /d/f", "").replace("USER bob\n", "").replace("; id >", "; id -u >");
+    let buildfile =
+        BUILDFILE.replace("; chown 5:6 /d/f", "").replace("USER bob\n", "").replace("; id >", "; id -u >");
     let first = build(&world, &buildfile, &[]);
     let theirs = World::new();
-    let copied = Command::new("cp").arg("-a").args([world.path("bb"), world.path("ctx"), world.path("Buildfile.run")]).arg(theirs.path("")).status();
+    let copied = Command::new("cp")
+        .arg("-a")
+        .args([world.path("bb"), world.path("ctx"), world.path("Buildfile.run")])
+        .arg(theirs.path(""))
+        .status();
     assert!(copied.unwrap().success());
     std::fs::create_dir(theirs.path("home")).unwrap();
     let uid = 12345;
     let owned = Command::new("chown").args(["-R", &format!("{uid}:{uid}")]).arg(theirs.path("")).status();
     assert!(owned.unwrap().success());
-    let mut command = theirs.command(["build", "-q", "-f", "Buildfile.run", "--build-context", "bb=bb", "--context-modes", "keep", "ctx"]);
+    let mut command = theirs.command([
+        "build",
+        "-q",
+        "-f",
+        "Buildfile.run",
+        "--build-context",
+        "bb=bb",
+        "--context-modes",
+        "keep",
+        "ctx",
+    ]);
     let output = command.uid(uid).gid(uid).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
-    if said.contains("steps can't be run here") || said.contains("Permission denied (os error 13)") && output.stdout.is_empty() {
+    if said.contains("steps can't be run here")
+        || said.contains("Permission denied (os error 13)") && output.stdout.is_empty()
+    {
         eprintln!("warning: RUN as a user was NOT tested: {said}");
         return;
     }
@@ -82,8 +102,7 @@ fn kills_leave_the_store_whole() {
                      RUN rm -r /d1; sleep 0.05; echo done > /d2/g\n";
     let args = arguments(&world, buildfile, &["-q", "--no-cache"]);
     for number in 0..12_u64 {
-        let mut child =
-            world.command(&args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let mut child = world.command(&args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         std::thread::sleep(Duration::from_millis(20 + 37 * number));
         let _ended = child.kill();
         child.wait().unwrap();

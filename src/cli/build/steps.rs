@@ -81,9 +81,8 @@ impl Steps {
         let words = self.allow.iter().flat_map(|text| text.split(',')).map(str::trim);
         // docker asks before a build writes outside of its folder, which lith's never do unasked.
         let words = words.filter(|word| !word.starts_with("fs"));
-        let entitlement = |word: &str| {
-            word.parse().map_err(|why| Hinted::usage(format!("`--allow {word}`: {why}")).into())
-        };
+        let entitlement =
+            |word: &str| word.parse().map_err(|why| Hinted::usage(format!("`--allow {word}`: {why}")).into());
         words.map(entitlement).collect()
     }
 }
@@ -124,11 +123,15 @@ fn secret(text: &str, world: &World) -> anyhow::Result<(String, Secret)> {
 fn agent(text: &str, world: &World) -> anyhow::Result<(String, PathBuf)> {
     let (id, path) = text.split_once('=').map_or((text, None), |(id, path)| (id, Some(PathBuf::from(path))));
     let Some(path) = path.or_else(|| world.environment.get("SSH_AUTH_SOCK").map(Into::into)) else {
-        let error = Hinted::usage(format!("`--ssh {text}`: there is no ssh agent, as SSH_AUTH_SOCK is not set"));
-        return Err(error.hint("start one with `eval $(ssh-agent)`, or name its socket: `--ssh ID=SOCKET`").into());
+        let error =
+            Hinted::usage(format!("`--ssh {text}`: there is no ssh agent, as SSH_AUTH_SOCK is not set"));
+        return Err(error
+            .hint("start one with `eval $(ssh-agent)`, or name its socket: `--ssh ID=SOCKET`")
+            .into());
     };
     if !is_socket(&path) {
-        let error = Hinted::usage(format!("`--ssh {text}`: `{}` is not the socket of an agent", path.display()));
+        let error =
+            Hinted::usage(format!("`--ssh {text}`: `{}` is not the socket of an agent", path.display()));
         let hint = "load keys into an agent: `eval $(ssh-agent); ssh-add KEY`, then `--ssh default`";
         return Err(error.hint(hint).into());
     }
@@ -160,7 +163,8 @@ fn bytes(text: &str) -> anyhow::Result<u64> {
     };
     let bytes = number.parse::<u64>().ok().and_then(|number| number.checked_mul(1 << shift));
     let bytes = bytes.filter(|bytes| *bytes > 0);
-    Ok(bytes.ok_or_else(|| Hinted::usage(format!("`--memory {text}`: expected a size as in `512m` or `2g`")))?)
+    Ok(bytes
+        .ok_or_else(|| Hinted::usage(format!("`--memory {text}`: expected a size as in `512m` or `2g`")))?)
 }
 
 /// A number with a unit: `s`, `m`, `h`; seconds without one.
@@ -176,8 +180,8 @@ fn time(text: &str) -> anyhow::Result<Duration> {
     };
     let seconds = number.parse::<u64>().ok().and_then(|number| number.checked_mul(unit));
     let seconds = seconds.filter(|seconds| *seconds > 0);
-    let seconds =
-        seconds.ok_or_else(|| Hinted::usage(format!("`--timeout {text}`: expected a time as in `90s` or `15m`")))?;
+    let seconds = seconds
+        .ok_or_else(|| Hinted::usage(format!("`--timeout {text}`: expected a time as in `90s` or `15m`")))?;
     Ok(Duration::from_secs(seconds))
 }
 
@@ -189,10 +193,16 @@ mod tests {
     fn sizes_and_times() {
         let size = |text: &str| bytes(text).ok();
         assert_eq!((size("512m"), size("2g"), size("1024")), (Some(512 << 20), Some(2 << 30), Some(1024)));
-        assert_eq!((size("1KiB"), size("5b"), size("0"), size("x"), size("")), (Some(1024), Some(5), None, None, None));
+        assert_eq!(
+            (size("1KiB"), size("5b"), size("0"), size("x"), size("")),
+            (Some(1024), Some(5), None, None, None)
+        );
         assert_eq!(size("99999999999g"), None);
         let seconds = |text: &str| time(text).ok().map(|time| time.as_secs());
-        assert_eq!((seconds("90s"), seconds("15m"), seconds("2h"), seconds("7")), (Some(90), Some(900), Some(7200), Some(7)));
+        assert_eq!(
+            (seconds("90s"), seconds("15m"), seconds("2h"), seconds("7")),
+            (Some(90), Some(900), Some(7200), Some(7))
+        );
         assert_eq!((seconds("0"), seconds("m"), seconds("1d")), (None, None, None));
     }
 }

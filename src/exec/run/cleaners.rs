@@ -96,7 +96,11 @@ impl FromStr for Cleaners {
                         let names: Vec<&str> = Cleaner::ALL.iter().map(|cleaner| cleaner.name()).collect();
                         format!("`{name}` is no cleaner: there are {}", names.join(", "))
                     })?;
-                    if on { cleaners.0.insert(cleaner) } else { cleaners.0.remove(&cleaner) };
+                    if on {
+                        cleaners.0.insert(cleaner)
+                    } else {
+                        cleaners.0.remove(&cleaner)
+                    };
                 }
             }
         }

@@ -45,7 +45,8 @@ fn is_native(architecture: &str) -> bool {
 
 fn has_interpreter(folder: &Path, architecture: &str) -> bool {
     let Some((_, qemu)) = NAMES.iter().find(|(name, _)| *name == architecture) else { return false };
-    let files = [format!("qemu-{qemu}"), format!("qemu-{qemu}-static"), format!("rosetta-{qemu}"), "rosetta".into()];
+    let files =
+        [format!("qemu-{qemu}"), format!("qemu-{qemu}-static"), format!("rosetta-{qemu}"), "rosetta".into()];
     let is_rosetta = |file: &str| !file.starts_with("rosetta") || architecture == "amd64";
     files.iter().filter(|file| is_rosetta(file)).any(|file| {
         let text = read_bounded(&folder.join(file), 4096).unwrap_or_default();

@@ -31,11 +31,35 @@ pub(super) struct Key<'a> {
 /// A mount, by what a step can see of it that doesn't change from build to build.
 #[derive(Debug, Serialize)]
 pub(super) enum Mounted<'a> {
-    Tree { content: String, target: &'a str, read_only: bool },
-    Cache { name: &'a str, target: &'a str, read_only: bool },
-    Tmpfs { size: Option<u64>, target: &'a str },
-    Secret { id: &'a str, required: bool, mode: u16, owner: (u32, u32), env: Option<&'a str>, target: Option<&'a str> },
-    Ssh { id: &'a str, required: bool, mode: u16, owner: (u32, u32), target: &'a str },
+    Tree {
+        content: String,
+        target: &'a str,
+        read_only: bool,
+    },
+    Cache {
+        name: &'a str,
+        target: &'a str,
+        read_only: bool,
+    },
+    Tmpfs {
+        size: Option<u64>,
+        target: &'a str,
+    },
+    Secret {
+        id: &'a str,
+        required: bool,
+        mode: u16,
+        owner: (u32, u32),
+        env: Option<&'a str>,
+        target: Option<&'a str>,
+    },
+    Ssh {
+        id: &'a str,
+        required: bool,
+        mode: u16,
+        owner: (u32, u32),
+        target: &'a str,
+    },
 }
 
 impl Key<'_> {

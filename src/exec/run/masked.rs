@@ -72,7 +72,10 @@ mod tests {
         let mut out = Vec::new();
         for piece in pieces {
             out.extend(masked.feed(Stream::Stdout, piece.as_bytes()));
-            assert!(masked.feed(Stream::Stderr, b"hun").is_empty() || !secrets.iter().any(|s| s.0.starts_with(b"hun")));
+            assert!(
+                masked.feed(Stream::Stderr, b"hun").is_empty()
+                    || !secrets.iter().any(|s| s.0.starts_with(b"hun"))
+            );
             masked.finish(Stream::Stderr);
         }
         out.extend(masked.finish(Stream::Stdout));

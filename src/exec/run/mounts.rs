@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::super::resolve_path::{Names as _, resolve};
 use super::error::RunError;
 use super::key::Mounted;
 use super::options::RunOptions;
 use super::relay::Relay;
-use super::super::resolve_path::{Names as _, resolve};
 use super::workshop::{Unpacked, Workshop};
 use crate::layer::{self, Layer};
 use crate::oci::Epoch;
@@ -51,9 +51,9 @@ impl Part<'_> {
             node => {
                 let root = node.map_or_else(Node::implicit_dir, dated);
                 changes.puts.insert(ImagePath::root(), root);
-                let below = tree.below(&self.path).filter_map(|(path, node)| {
-                    Some((path.strip_prefix(&self.path)?, dated(node)))
-                });
+                let below = tree
+                    .below(&self.path)
+                    .filter_map(|(path, node)| Some((path.strip_prefix(&self.path)?, dated(node))));
                 changes.puts.extend(below);
             }
         }
@@ -91,7 +91,11 @@ impl<'a> Mounts<'a> {
 
     /// What the step's key has of them.
     pub(super) fn keys(&self) -> Result<Vec<Mounted<'_>>, RunError> {
-        self.all.iter().zip(&self.names).map(|((mount, part), name)| key(mount, part.as_ref(), name)).collect()
+        self.all
+            .iter()
+            .zip(&self.names)
+            .map(|((mount, part), name)| key(mount, part.as_ref(), name))
+            .collect()
     }
 
     /// The values of the secrets that were given, with the variables that some are to be.
@@ -251,11 +255,8 @@ fn content(part: &Part<'_>) -> Result<String, RunError> {
     for content in files.puts.values().filter_map(Node::content) {
         content.fingerprint()?;
     }
-    let options = layer::Options {
-        compression: crate::compression::Compression::NONE,
-        epoch: Epoch::ZERO,
-        threads: 1,
-    };
+    let options =
+        layer::Options { compression: crate::compression::Compression::NONE, epoch: Epoch::ZERO, threads: 1 };
     let kind = if part.is_folder() { "folder" } else { "file" };
     let key = layer::key(&files, &options).ok_or(RunError::OddMount)?;
     Ok(format!("{kind} {key}"))

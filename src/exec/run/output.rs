@@ -115,7 +115,9 @@ fn without_escapes(line: &[u8]) -> Vec<u8> {
             }
             (0x1b, [b']', sequence @ ..]) => {
                 let end = sequence.iter().position(|b| matches!(b, 0x07 | 0x1b));
-                end.map_or(&[][..], |end| sequence[end + 1..].strip_prefix(b"\\").unwrap_or(&sequence[end + 1..]))
+                end.map_or(&[][..], |end| {
+                    sequence[end + 1..].strip_prefix(b"\\").unwrap_or(&sequence[end + 1..])
+                })
             }
             (0x1b, [_, after @ ..]) => after,
             _ => {

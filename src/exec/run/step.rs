@@ -103,7 +103,7 @@ impl<'a> Runner<'a> {
         {
             return Ok(ran);
         }
-        let ran = self.execute(&known, secrets, &workshop, unpacked)?;
+        let ran = self.execute(&known, &secrets, &workshop, unpacked)?;
         cache::remember_run(self.store, kind, &known.key, ran.layer.as_ref())?;
         workshop.sweep();
         Ok(ran)
@@ -112,8 +112,7 @@ impl<'a> Runner<'a> {
     fn check_allowed(&self, run: &Run) -> Result<(), RunError> {
         let host = run.network == Network::Host;
         let insecure = run.security == Security::Insecure;
-        let asked =
-            [(host, Entitlement::NetworkHost), (insecure, Entitlement::SecurityInsecure)].into_iter();
+        let asked = [(host, Entitlement::NetworkHost), (insecure, Entitlement::SecurityInsecure)].into_iter();
         let missing = asked
             .filter(|(asked, entitlement)| *asked && !self.options.run.allow.contains(entitlement))
             .map(|(_, entitlement)| entitlement)
@@ -167,7 +166,7 @@ impl<'a> Runner<'a> {
     fn execute(
         &self,
         known: &Known<'_>,
-        secrets: Secrets,
+        secrets: &Secrets,
         workshop: &Workshop,
         unpacked: &mut Unpacked,
     ) -> Result<Ran, ExecError> {
@@ -179,8 +178,8 @@ impl<'a> Runner<'a> {
         let staged = workshop.upper(unpacked, ask.base, &workdir, epoch)?;
         let flat = !workshop.sandbox().has_overlay();
         let lowers = if flat { Vec::new() } else { unpacked.folders() };
-        let step = Step { lowers, flat, ..self.step(known, &secrets, &mut held, &staged) };
-        let (staged, exit) = self.start(known, &secrets, step, workshop, staged, held)?;
+        let step = Step { lowers, flat, ..self.step(known, secrets, &mut held, &staged) };
+        let (staged, exit) = self.start(known, secrets, &step, workshop, staged, held)?;
         let (changes, settle, rewritten) = self.changes(known, workshop, &staged, &exit)?;
         if changes.is_empty() {
             return Ok(Ran { changes, layer: None, how: How::Unchanged, folder: None });
@@ -204,13 +203,7 @@ impl<'a> Runner<'a> {
         Ok(mkdir::changes(&mkdir, known.ask.base)?.changes)
     }
 
-    fn step(
-        &self,
-        known: &Known<'_>,
-        secrets: &Secrets,
-        held: &mut Held,
-        staged: &Staged,
-    ) -> Step {
+    fn step(&self, known: &Known<'_>, secrets: &Secrets, held: &mut Held, staged: &Staged) -> Step {
         let run = known.ask.run;
         let mut mounts = std::mem::take(&mut held.mounts);
         mounts.extend(command::file(&run.command));
@@ -238,7 +231,7 @@ impl<'a> Runner<'a> {
         &self,
         known: &Known<'_>,
         secrets: &Secrets,
-        step: Step,
+        step: &Step,
         workshop: &Workshop,
         staged: Staged,
         held: Held,
@@ -246,7 +239,7 @@ impl<'a> Runner<'a> {
         let (file, path) = self.store.step_log(&known.key[..16])?;
         let masked = Masked::new(secrets.all.iter());
         let mut output = Output::new(self.report, known.ask.step, masked, file);
-        let exit = workshop.sandbox().run(&step, &mut |stream, bytes| output.take(stream, bytes));
+        let exit = workshop.sandbox().run(step, &mut |stream, bytes| output.take(stream, bytes));
         let (tail, logged) = output.finish();
         let exit = exit?;
         if let Some(text) = unapplied(&exit.unapplied) {
@@ -256,7 +249,7 @@ impl<'a> Runner<'a> {
             logged.map_err(|error| RunError::Log { path, error })?;
             return Ok((staged, exit));
         }
-        let kept = debug::keep(self.store, workshop, &step, secrets, [staged].into_iter().chain(held.folders));
+        let kept = debug::keep(self.store, workshop, step, secrets, [staged].into_iter().chain(held.folders));
         if let Err(error) = &kept {
             log::warn!("keeping the state in which the step failed: {error}");
         }

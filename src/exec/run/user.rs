@@ -33,13 +33,7 @@ pub(super) fn who(text: &str, root: &Tree) -> Result<Who, RunError> {
     Ok(Who { user: found, home })
 }
 
-fn look_up(
-    found: &mut User,
-    uid: Option<u32>,
-    user: &str,
-    group: &str,
-    root: &Tree,
-) -> Result<(), RunError> {
+fn look_up(found: &mut User, uid: Option<u32>, user: &str, group: &str, root: &Tree) -> Result<(), RunError> {
     let passwd = read_file(root, "etc/passwd")?;
     let wanted = if user.is_empty() { Some(0) } else { uid };
     let fits = |line: &&Line| {
@@ -56,8 +50,7 @@ fn look_up(
     if !group.is_empty() {
         let gid = number(group)?;
         let groups = read_file(root, "etc/group")?;
-        let fits =
-            |line: &&Line| line.name() == group.as_bytes() || (gid.is_some() && line.id(1) == gid);
+        let fits = |line: &&Line| line.name() == group.as_bytes() || (gid.is_some() && line.id(1) == gid);
         found.gid = match (groups.iter().find(fits), gid) {
             (Some(line), _) => line.id(1).unwrap_or(0),
             (None, Some(gid)) => gid,
@@ -96,7 +89,10 @@ impl Line {
     }
 
     fn text(&self, after_name: usize) -> String {
-        self.0.get(after_name + 1).map(|field| String::from_utf8_lossy(field).into_owned()).unwrap_or_default()
+        self.0
+            .get(after_name + 1)
+            .map(|field| String::from_utf8_lossy(field).into_owned())
+            .unwrap_or_default()
     }
 
     /// The number after so many fields but the name; what is none counts as 0, what isn't there as nothing.

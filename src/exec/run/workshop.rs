@@ -99,7 +99,11 @@ impl Workshop {
     }
 
     /// The layers of a tree that is mounted, in one folder where they can't be laid over each other.
-    pub(super) fn shown(&self, unpacked: &Unpacked, held: &mut Vec<Staged>) -> Result<Vec<PathBuf>, RunError> {
+    pub(super) fn shown(
+        &self,
+        unpacked: &Unpacked,
+        held: &mut Vec<Staged>,
+    ) -> Result<Vec<PathBuf>, RunError> {
         if self.sandbox.has_overlay() {
             return Ok(unpacked.folders());
         }
@@ -143,7 +147,8 @@ impl Workshop {
         if !self.sandbox.has_overlay() {
             raw.whiteouts.clear();
             raw.opaques = [ImagePath::root()].into();
-            let is_device = |node: &Node| matches!(node.kind, Kind::CharDevice { .. } | Kind::BlockDevice { .. });
+            let is_device =
+                |node: &Node| matches!(node.kind, Kind::CharDevice { .. } | Kind::BlockDevice { .. });
             if self.sandbox.disk() != rootfs::Disk::ROOT {
                 // They could not be made, and so were not there to be removed.
                 for (path, node) in below.iter().filter(|(_, node)| is_device(node)) {
@@ -222,7 +227,10 @@ impl Unpacked {
     /// The bottom one first. Of a folder that stands in it twice only the upper one counts, and the kernel refuses both.
     pub(super) fn folders(&self) -> Vec<PathBuf> {
         let is_last = |index: usize| !self.folders[index + 1..].contains(&self.folders[index]);
-        (0..self.folders.len()).filter(|&index| is_last(index)).map(|index| self.folders[index].clone()).collect()
+        (0..self.folders.len())
+            .filter(|&index| is_last(index))
+            .map(|index| self.folders[index].clone())
+            .collect()
     }
 
     /// Adds the folder of a step's layer, and what the tree is with it.
