@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::super::report::{Event, How, Report, StepName};
 use super::super::{ExecError, Options, cache, mkdir};
@@ -21,7 +22,7 @@ use crate::layer::{self, Layer};
 use crate::oci::Platform;
 use crate::plan::{Mkdir, Network, Owner, Run, Security};
 use crate::sandbox::rootfs::{self, Settle};
-use crate::sandbox::{self, Exit, Step};
+use crate::sandbox::{self, Exit, Mode, Step};
 use crate::store::Store;
 use crate::store::roots::Staged;
 use crate::tree::{Changes, ImagePath, Tree};
@@ -35,6 +36,8 @@ pub(in crate::exec) struct Runner<'a> {
     options: &'a Options,
     report: &'a dyn Report,
     workshop: Lazy,
+    /// It was said what doesn't work here.
+    told: AtomicBool,
 }
 
 /// A step, and what it stands on.
@@ -79,7 +82,7 @@ pub(in crate::exec) fn has_network(run: &Run, unsaid: Network) -> bool {
 
 impl<'a> Runner<'a> {
     pub(in crate::exec) fn new(store: &'a Arc<Store>, options: &'a Options, report: &'a dyn Report) -> Self {
-        Self { store, options, report, workshop: Lazy::default() }
+        Self { store, options, report, workshop: Lazy::default(), told: AtomicBool::new(false) }
     }
 
     /// The changes that the step makes, from the cache or by running it.
@@ -97,6 +100,7 @@ impl<'a> Runner<'a> {
         let secrets = known.mounts.secrets(&self.options.run).map_err(ExecError::from)?;
         foreign::check(ask.platform)?;
         let workshop = self.workshop.get(self.store, self.options.run.sandbox.as_ref())?;
+        self.tell_single(&workshop);
         let kind = if workshop.is_single() { "run-single" } else { "run" };
         if workshop.is_single()
             && let Some(ran) = self.recall(&known, kind)?
@@ -107,6 +111,18 @@ impl<'a> Runner<'a> {
         cache::remember_run(self.store, kind, &known.key, ran.layer.as_ref())?;
         workshop.sweep();
         Ok(ran)
+    }
+
+    /// Says once that this user has one id, before a step fails of it.
+    fn tell_single(&self, workshop: &Workshop) {
+        if let Mode::Single { why } = workshop.sandbox().mode()
+            && !self.told.swap(true, Ordering::Relaxed)
+        {
+            let text = format!(
+                "steps have root's id alone, so that `chown`, `USER` and groups fail or are not seen in them: {why}"
+            );
+            self.report.report(Event::Warning { text: &text });
+        }
     }
 
     fn check_allowed(&self, run: &Run) -> Result<(), RunError> {
