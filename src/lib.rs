@@ -30,6 +30,8 @@ pub mod transport;
 
 pub mod context;
 
+pub mod sandbox;
+
 pub mod exec;
 
 pub mod build;

@@ -2,6 +2,7 @@
 //! costs. Most tests stand beside the code.
 #![expect(clippy::disallowed_methods, reason = "tests start programs and look at the environment")]
 #![expect(clippy::print_stderr, reason = "a test that is left out says so")]
+#![expect(clippy::print_stdout, reason = "a test that is started by another tells it something")]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod build_fixtures;

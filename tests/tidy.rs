@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use lith::buildfile::{self, LowerOptions, Source, check};
 
 /// The modules of the library, in the order of ARCHITECTURE.md: each may import those before it.
-const ORDER: [&str; 15] = [
+const ORDER: [&str; 16] = [
     "parallel",
     "text",
     "http",
@@ -19,6 +19,7 @@ const ORDER: [&str; 15] = [
     "buildfile",
     "transport",
     "context",
+    "sandbox",
     "exec",
     "build",
 ];

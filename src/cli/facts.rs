@@ -150,6 +150,7 @@ fn build_inner(cause: &Cause) -> Option<&Cause> {
     }
     match cause.downcast_ref::<ExecError>()? {
         ExecError::Step { source, .. } => Some(&**source),
+        ExecError::Run(inner) => Some(&**inner),
         ExecError::Archive(inner) => Some(inner),
         ExecError::Layer(inner) => Some(inner),
         ExecError::Store(inner) => Some(inner),

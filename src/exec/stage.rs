@@ -204,9 +204,9 @@ impl<'a> Run<'a> {
             let tree = Arc::make_mut(tree);
             // Only an output of the tree shows times, and programs see them: those that the layers have.
             if self.options.tree || self.layered.contains(&id) {
-                tree.apply(&self.dated(changes))
+                tree.apply(&self.dated(changes));
             } else {
-                tree.apply(changes)
+                tree.apply(changes);
             }
         }
         Ok(how)

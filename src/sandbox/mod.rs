@@ -121,8 +121,8 @@ impl Sandbox {
         let mut worker = Worker::start(program, start, false)?;
         worker.send(&Job::Probe(Box::new(step)))?;
         let result = worker.done();
-        // Overlayfs's work folder may be closed to who made it.
         drop(worker);
+        // Overlayfs's work folder may be closed to who made it.
         let mut worker = Worker::start(program, start, false)?;
         worker.send(&Job::Remove { path: folder.path().to_owned() })?;
         worker.done()?;

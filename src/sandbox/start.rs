@@ -31,19 +31,18 @@ pub(super) struct Program {
 
 impl Program {
     pub(super) fn sealed(path: &Path) -> Result<Self, SandboxError> {
-        let copy = || -> io::Result<OwnedFd> {
-            let mut from = File::open(path)?;
-            let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-            let copy = rustix::fs::memfd_create("lith", flags | MemfdFlags::EXEC)
-                .or_else(|_| rustix::fs::memfd_create("lith", flags))?;
-            let mut copy = File::from(copy);
-            io::copy(&mut from, &mut copy)?;
-            let seals = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
-            rustix::fs::fcntl_add_seals(&copy, seals)?;
-            Ok(copy.into())
-        };
-        let copy = copy().map_err(|source| start_error(path, source))?;
-        Ok(Self { path: path.to_owned(), copy: Some(copy) })
+        let mut from = File::open(path).map_err(|source| start_error(path, source))?;
+        let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+        let copy = rustix::fs::memfd_create("lith", flags | MemfdFlags::EXEC)
+            // Before 6.3 there is no such flag.
+            .or_else(|_| rustix::fs::memfd_create("lith", flags));
+        // A system may forbid programs in memory.
+        let Ok(copy) = copy else { return Ok(Self { path: path.to_owned(), copy: None }) };
+        let mut copy = File::from(copy);
+        io::copy(&mut from, &mut copy).map_err(|source| start_error(path, source))?;
+        let seals = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
+        rustix::fs::fcntl_add_seals(&copy, seals).map_err(|source| start_error(path, source.into()))?;
+        Ok(Self { path: path.to_owned(), copy: Some(copy.into()) })
     }
 
     fn command(&self) -> Command {

@@ -200,7 +200,7 @@ mod tests {
     #[test]
     fn chunks_come_back_whole() {
         let mut sent = ChunkWriter(Vec::new());
-        let bytes: Vec<u8> = (0..3_000_000_u32).map(|n| n as u8).collect();
+        let bytes: Vec<u8> = (0..3_000_000_u32).map(|n| n.to_le_bytes()[0]).collect();
         sent.write_all(&bytes).unwrap();
         sent.end().unwrap();
         let mut read = Vec::new();

@@ -74,7 +74,8 @@ fn arguments(world: &World, buildfile: &str, args: &[&str]) -> Vec<String> {
     if !world.path("ctx").exists() {
         world.write("ctx/f", "f\n");
     }
-    let fixed = ["build", "-f", "Buildfile.run", "--build-context", "bb=bb", "ctx"];
+    let fixed =
+        ["build", "-f", "Buildfile.run", "--build-context", "bb=bb", "--context-modes", "keep", "ctx"];
     fixed.iter().chain(args).map(ToString::to_string).collect()
 }
 

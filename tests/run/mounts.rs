@@ -45,7 +45,7 @@ fn caches_stay() {
     assert_eq!(text(&image, "a"), "1\nro\n");
     let image = once("FROM bb\nRUN --mount=type=cache,target=/d,id=/c cat /d/f > /a\nRUN ls / > /l\n");
     assert_eq!(text(&image, "a"), "1\n");
-    assert!(!text(&image, "l").contains("c\n"));
+    assert!(!text(&image, "l").lines().any(|name| name == "c" || name == "d"));
     // What an id says is no path.
     once("FROM bb\nRUN --mount=type=cache,target=/d,id=../../../../escape echo 1 > /d/f\n");
     assert!(!world.path("escape").exists() && !world.path("store/escape").exists());
@@ -101,7 +101,8 @@ fn memory_is_gone() {
         &[],
     );
     assert_eq!(text(&image, "l"), "full\n");
-    assert!(!text(&image, "m").contains('x') && !text(&image, "m").contains("p\n"));
+    let names = text(&image, "m");
+    assert!(names.lines().all(|name| !matches!(name, "x" | "big" | "p")), "{names}");
 }
 
 /// Every file below a folder that holds those bytes.
@@ -112,7 +113,7 @@ fn holding(folder: &std::path::Path, bytes: &[u8]) -> Vec<std::path::PathBuf> {
         let kind = entry.file_type().unwrap();
         if kind.is_dir() {
             found.extend(holding(&entry.path(), bytes));
-        } else if kind.is_file()
+        } else if !kind.is_symlink()
             && std::fs::read(entry.path()).unwrap().windows(bytes.len()).any(|part| part == bytes)
         {
             found.push(entry.path());

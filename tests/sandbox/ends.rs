@@ -191,7 +191,11 @@ fn a_killed_lith_leaves_nothing() {
     let ready = lines.filter_map(|line| Some(line.split_once("ready ")?.1.to_owned())).next();
     let folder = ready.expect("the step to start");
     let sleeping = format!("{}5", child.id());
-    assert!(is_running(&sleeping));
+    let until = Instant::now() + Duration::from_secs(10);
+    while !is_running(&sleeping) {
+        assert!(Instant::now() < until, "it does not run");
+        std::thread::sleep(Duration::from_millis(10));
+    }
     child.kill().unwrap();
     child.wait().unwrap();
     let until = Instant::now() + Duration::from_secs(10);
@@ -202,6 +206,46 @@ fn a_killed_lith_leaves_nothing() {
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
     assert!(!mounts.contains(&*folder), "{mounts}");
     lith::sandbox::rootfs::remove(std::path::Path::new(&folder)).unwrap();
+}
+
+/// What `a_terminal_is_the_steps` types into.
+#[test]
+#[ignore = "started by a test"]
+fn a_shell() {
+    let Some(ground) = Ground::new("a terminal") else { return };
+    let step = Step { terminal: true, limits: lith::sandbox::Limits::default(), ..ground.step(&["sh"]) };
+    let exit = ground.sandbox.run(&step, &mut |_, _| panic!("the step has the terminal itself"));
+    println!("ended {:?}", exit.unwrap().status);
+}
+
+#[test]
+fn a_terminal_is_the_steps() {
+    use std::io::Write as _;
+    use std::process::{Command, Stdio};
+    let Some(script) = programs::find("script", "a terminal") else { return };
+    if programs::find("busybox", "a terminal").is_none() {
+        return;
+    }
+    let tests = std::env::current_exe().unwrap();
+    let shell = format!("{} --exact sandbox::ends::a_shell --ignored --nocapture", tests.display());
+    let mut child = Command::new(script)
+        .args(["-qec", &shell, "/dev/null"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut typing = child.stdin.take().unwrap();
+    std::thread::sleep(Duration::from_millis(1500));
+    typing
+        .write_all(b"test -t 0 && test -t 1 && echo on-a-tty\nsleep 1 &\nwait\necho id-$(id -u)\nexit 3\n")
+        .unwrap();
+    let output = child.wait_with_output().unwrap();
+    let seen = String::from_utf8_lossy(&output.stdout).replace('\r', "");
+    for line in ["\non-a-tty\n", "\nid-0\n", "ended Code(3)\n"] {
+        assert!(seen.contains(line), "{line:?} is not in:\n{seen}");
+    }
+    assert!(!seen.contains("job control turned off"), "{seen}");
+    drop(typing);
 }
 
 /// The time that it takes is printed, as machines differ; it is bounded for what is out of all proportion.

@@ -8,7 +8,7 @@ super::cases! {
     it_is_the_same_everywhere no_environment_but_its_own no_descriptors_but_three its_own_processes
     privileges_are_bounded another_user_has_no_capabilities kernel_paths_are_masked the_network_is_its_own
     the_machines_network devices_are_there mount_points_leave_no_trace mount_points_in_odd_places
-    insecure_lifts_the_bounds hundreds_of_layers no_layers_at_all limits_are_fixed times_of_folders_stay
+    insecure_lifts_the_bounds hundreds_of_layers mounts_tell_nothing_of_the_machine no_layers_at_all limits_are_fixed times_of_folders_stay
 }
 
 fn it_is_the_same_everywhere(ground: &Ground) {
@@ -192,6 +192,13 @@ fn no_layers_at_all(ground: &Ground) {
     step.lowers.clear();
     let error = ground.try_run(&step).unwrap_err().to_string();
     assert_eq!(error, "`/nothing` is not in the root file system");
+}
+
+fn mounts_tell_nothing_of_the_machine(ground: &Ground) {
+    let mounts = ground.sh("cat /proc/self/mountinfo /proc/mounts");
+    let place = ground.path("");
+    assert!(!mounts.contains(place.to_str().unwrap()), "{mounts}");
+    assert!(mounts.contains("upperdir=upper,workdir=work") && !mounts.contains("shared:"), "{mounts}");
 }
 
 fn limits_are_fixed(ground: &Ground) {

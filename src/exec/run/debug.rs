@@ -1,10 +1,10 @@
 //! The state in which the last step failed: kept in the store, entered by `lith debug`.
 //!
-//! `lith/debug/step` is what the failed step had to write to, `lith/debug/state` how it was started, without its
-//! secrets. The next failure replaces both. The layers below are the store's; when they are gone, so is the state.
+//! `lith/debug/kept` has the folders that were made for the failed step, `lith/debug/state` how it was started, without
+//! its secrets. The next failure replaces both. The layers below are the store's; when they are gone, so is the state.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::error::RunError;
 use super::mounts::Secrets;
@@ -24,32 +24,50 @@ pub enum DebugError {
     #[error("no step has failed in this store")]
     Nothing,
     #[error("the state in which the last step failed is not there any more: `{}` is gone", .0.display())]
-    Gone(std::path::PathBuf),
+    Gone(PathBuf),
     #[error(transparent)]
     Run(#[from] RunError),
 }
 
-/// Keeps what a failed step leaves.
+/// Keeps what a failed step leaves: the folders that were made for it.
 pub(super) fn keep(
     store: &Store,
     workshop: &Workshop,
     step: &Step,
     secrets: &Secrets,
-    staged: Staged,
+    folders: impl Iterator<Item = Staged>,
 ) -> io::Result<()> {
     let folder = store.debug_folder();
     let _lock = store.lock_debug().map_err(io::Error::other)?;
     make_folders(&folder)?;
-    let (kept, state) = (folder.join("step"), folder.join("state"));
+    let (kept, state) = (folder.join("kept"), folder.join("state"));
     remove_file(&state)?;
     workshop.remove(&kept)?;
-    std::fs::rename(staged.wrapper(), &kept)?;
+    make_folders(&kept)?;
     let mut step = without_secrets(step, secrets);
-    let moved = |path: &Path| path.strip_prefix(staged.wrapper()).map(|rest| kept.join(rest)).ok();
-    step.upper = moved(&step.upper).unwrap_or(step.upper);
-    step.scratch = moved(&step.scratch).unwrap_or(step.scratch);
+    for (number, staged) in folders.enumerate() {
+        let to = kept.join(number.to_string());
+        let from = staged.wrapper().to_owned();
+        std::fs::rename(&from, &to)?;
+        each_path(&mut step, |path| {
+            if let Ok(rest) = path.strip_prefix(&from) {
+                *path = to.join(rest);
+            }
+        });
+    }
     let bytes = postcard::to_stdvec(&step).map_err(io::Error::other)?;
     std::fs::write(state, bytes)
+}
+
+/// All the folders that a step is made of.
+fn each_path(step: &mut Step, mut change: impl FnMut(&mut PathBuf)) {
+    let own = [&mut step.upper, &mut step.scratch].into_iter().chain(&mut step.lowers);
+    let mounted = step.mounts.iter_mut().flat_map(|mount| match mount {
+        Mount::Tree { lowers, .. } => lowers.iter_mut().collect::<Vec<_>>(),
+        Mount::Cache { folder, .. } => vec![folder],
+        _ => Vec::new(),
+    });
+    own.chain(mounted).for_each(&mut change);
 }
 
 fn without_secrets(step: &Step, secrets: &Secrets) -> Step {
@@ -57,7 +75,7 @@ fn without_secrets(step: &Step, secrets: &Secrets) -> Step {
     step.env.retain(|(name, _)| !secrets.variables.iter().any(|(secret, _)| secret.as_bytes() == name));
     let is_secret = |mount: &Mount| secrets.files.iter().any(|file| file.target() == mount.target());
     step.mounts.retain(|mount| !is_secret(mount));
-    // Trees of contexts were unpacked for the step alone, and agents' sockets are the user's.
+    // The way to an agent was the step's alone.
     step.mounts.retain(|mount| !matches!(mount, Mount::Socket { .. }));
     step
 }

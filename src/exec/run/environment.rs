@@ -22,7 +22,7 @@ impl Environment {
             None => (pair.clone(), String::new()),
         };
         let mut pairs: BTreeMap<String, String> = run.env.iter().map(pair).collect();
-        let mut default = |name: &str, value: String| drop(pairs.entry(name.into()).or_insert(value));
+        let mut default = |name: &str, value: String| _ = pairs.entry(name.into()).or_insert(value);
         default("PATH", PATH.into());
         default("HOME", home.into());
         default("SOURCE_DATE_EPOCH", epoch.to_string());

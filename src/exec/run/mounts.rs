@@ -225,7 +225,7 @@ pub(super) struct Secrets {
 pub(super) struct Held {
     pub(super) mounts: Vec<sandbox::Mount>,
     caches: Vec<Arc<Cache>>,
-    folders: Vec<Staged>,
+    pub(super) folders: Vec<Staged>,
     relays: Vec<Relay>,
 }
 

@@ -3,7 +3,7 @@
 //! The agent's own socket stays out of the step: a socket that was made for it can have the owner that the step is,
 //! and is gone when the step is.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read as _, Write as _};
 use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};

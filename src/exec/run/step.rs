@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::super::report::{Event, How, Report, StepName};
 use super::super::{ExecError, Options, cache, mkdir};
@@ -21,7 +22,7 @@ use crate::layer::{self, Layer};
 use crate::oci::Platform;
 use crate::plan::{Mkdir, Network, Owner, Run, Security};
 use crate::sandbox::rootfs::{self, Settle};
-use crate::sandbox::{self, Exit, Step};
+use crate::sandbox::{self, Exit, Mode, Step};
 use crate::store::Store;
 use crate::store::roots::Staged;
 use crate::tree::{Changes, ImagePath, Tree};
@@ -35,6 +36,8 @@ pub(in crate::exec) struct Runner<'a> {
     options: &'a Options,
     report: &'a dyn Report,
     workshop: Lazy,
+    /// It was said what doesn't work here.
+    told: AtomicBool,
 }
 
 /// A step, and what it stands on.
@@ -79,7 +82,7 @@ pub(in crate::exec) fn has_network(run: &Run, unsaid: Network) -> bool {
 
 impl<'a> Runner<'a> {
     pub(in crate::exec) fn new(store: &'a Arc<Store>, options: &'a Options, report: &'a dyn Report) -> Self {
-        Self { store, options, report, workshop: Lazy::default() }
+        Self { store, options, report, workshop: Lazy::default(), told: AtomicBool::new(false) }
     }
 
     /// The changes that the step makes, from the cache or by running it.
@@ -97,16 +100,29 @@ impl<'a> Runner<'a> {
         let secrets = known.mounts.secrets(&self.options.run).map_err(ExecError::from)?;
         foreign::check(ask.platform)?;
         let workshop = self.workshop.get(self.store, self.options.run.sandbox.as_ref())?;
+        self.tell_single(&workshop);
         let kind = if workshop.is_single() { "run-single" } else { "run" };
         if workshop.is_single()
             && let Some(ran) = self.recall(&known, kind)?
         {
             return Ok(ran);
         }
-        let ran = self.execute(&known, secrets, &workshop, unpacked)?;
+        let ran = self.execute(&known, &secrets, &workshop, unpacked)?;
         cache::remember_run(self.store, kind, &known.key, ran.layer.as_ref())?;
         workshop.sweep();
         Ok(ran)
+    }
+
+    /// Says once that this user has one id, before a step fails of it.
+    fn tell_single(&self, workshop: &Workshop) {
+        if let Mode::Single { why } = workshop.sandbox().mode()
+            && !self.told.swap(true, Ordering::Relaxed)
+        {
+            let text = format!(
+                "steps have root's id alone, so that `chown`, `USER` and groups fail or are not seen in them: {why}"
+            );
+            self.report.report(Event::Warning { text: &text });
+        }
     }
 
     fn check_allowed(&self, run: &Run) -> Result<(), RunError> {
@@ -166,7 +182,7 @@ impl<'a> Runner<'a> {
     fn execute(
         &self,
         known: &Known<'_>,
-        secrets: Secrets,
+        secrets: &Secrets,
         workshop: &Workshop,
         unpacked: &mut Unpacked,
     ) -> Result<Ran, ExecError> {
@@ -178,14 +194,15 @@ impl<'a> Runner<'a> {
         let staged = workshop.upper(unpacked, ask.base, &workdir, epoch)?;
         let flat = !workshop.sandbox().has_overlay();
         let lowers = if flat { Vec::new() } else { unpacked.folders() };
-        let step = Step { lowers, flat, ..self.step(known, &secrets, &mut held, &staged) };
-        let (staged, exit) = self.start(known, &secrets, step, workshop, staged)?;
-        drop(held);
+        let step = Step { lowers, flat, ..self.step(known, secrets, &mut held, &staged) };
+        let (staged, exit) = self.start(known, secrets, &step, workshop, staged, held)?;
         let (changes, settle, rewritten) = self.changes(known, workshop, &staged, &exit)?;
         if changes.is_empty() {
             return Ok(Ran { changes, layer: None, how: How::Unchanged, folder: None });
         }
-        let (layer, how) = cache::layer(self.store, &changes, "run", &ask.layer, self.options.cache)?;
+        let (layer, _) = cache::layer(self.store, &changes, "run", &ask.layer, self.options.cache)?;
+        // Whether the store had it or not: the step was run.
+        let how = How::Built { size: layer.descriptor.size() };
         let changes = layer::open(self.store, &layer)?;
         let folder = match rewritten {
             true => None,
@@ -230,14 +247,15 @@ impl<'a> Runner<'a> {
         &self,
         known: &Known<'_>,
         secrets: &Secrets,
-        step: Step,
+        step: &Step,
         workshop: &Workshop,
         staged: Staged,
+        held: Held,
     ) -> Result<(Staged, Exit), RunError> {
         let (file, path) = self.store.step_log(&known.key[..16])?;
         let masked = Masked::new(secrets.all.iter());
         let mut output = Output::new(self.report, known.ask.step, masked, file);
-        let exit = workshop.sandbox().run(&step, &mut |stream, bytes| output.take(stream, bytes));
+        let exit = workshop.sandbox().run(step, &mut |stream, bytes| output.take(stream, bytes));
         let (tail, logged) = output.finish();
         let exit = exit?;
         if let Some(text) = unapplied(&exit.unapplied) {
@@ -247,7 +265,7 @@ impl<'a> Runner<'a> {
             logged.map_err(|error| RunError::Log { path, error })?;
             return Ok((staged, exit));
         }
-        let kept = debug::keep(self.store, workshop, &step, secrets, staged);
+        let kept = debug::keep(self.store, workshop, step, secrets, [staged].into_iter().chain(held.folders));
         if let Err(error) = &kept {
             log::warn!("keeping the state in which the step failed: {error}");
         }

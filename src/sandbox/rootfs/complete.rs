@@ -77,7 +77,8 @@ impl Completion<'_> {
     }
 
     fn hide(&mut self, changes: &Changes) {
-        for path in &changes.opaques {
+        // A whiteout of the same path says more.
+        for path in changes.opaques.difference(&changes.whiteouts) {
             if path.is_root() {
                 // overlayfs always merges the root itself.
                 for child in self.tops() {

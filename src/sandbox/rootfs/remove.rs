@@ -1,6 +1,6 @@
 //! Removing a root file system, whatever is in it: as deep as can be, links never followed, folders that forbid it.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
@@ -26,7 +26,7 @@ pub fn remove(path: &Path) -> io::Result<()> {
         Err(Errno::NOENT) => return Ok(()),
         parent => parent?,
     };
-    match enter(&parent, name.to_owned())? {
+    match enter(&parent, name)? {
         Entered::Folder(top) => Removal { open: vec![top], lifted: 0 }.run()?,
         Entered::Gone => return Ok(()),
     }
@@ -65,7 +65,7 @@ impl Removal {
                 continue;
             };
             match self.open.len() {
-                DEPTH => self.lift(name)?,
+                DEPTH => self.lift(&name)?,
                 _ => self.descend(name)?,
             }
         }
@@ -74,7 +74,7 @@ impl Removal {
 
     fn descend(&mut self, name: OsString) -> io::Result<()> {
         let level = self.open.last_mut().expect("there is one while it runs");
-        if let Entered::Folder(next) = enter(&level.folder, name.clone())? {
+        if let Entered::Folder(next) = enter(&level.folder, &name)? {
             level.current = Some(name);
             self.open.push(next);
         }
@@ -82,17 +82,17 @@ impl Removal {
     }
 
     /// Moves a folder to the top, so that no depth needs more than [`DEPTH`] descriptors.
-    fn lift(&mut self, name: OsString) -> io::Result<()> {
+    fn lift(&mut self, name: &OsStr) -> io::Result<()> {
         let from = self.open.last().expect("there is one while it runs");
         // Only who may write into a folder may move it.
-        if let Entered::Gone = enter(&from.folder, name.clone())? {
+        if let Entered::Gone = enter(&from.folder, name)? {
             return Ok(());
         }
         loop {
             self.lifted += 1;
             let new = OsString::from(format!(".lifted-{}", self.lifted));
             let (from, top) = (&self.open[DEPTH - 1].folder, &self.open[0].folder);
-            match rustix::fs::renameat_with(from, &name, top, &new, rustix::fs::RenameFlags::NOREPLACE) {
+            match rustix::fs::renameat_with(from, name, top, &new, rustix::fs::RenameFlags::NOREPLACE) {
                 Err(Errno::EXIST) => {}
                 moved => {
                     moved?;
@@ -105,12 +105,12 @@ impl Removal {
 }
 
 /// Opens a folder and removes all in it that is none. What is no folder itself is removed.
-fn enter(parent: &OwnedFd, name: OsString) -> io::Result<Entered> {
-    let folder = match open(parent, &name) {
+fn enter(parent: &OwnedFd, name: &OsStr) -> io::Result<Entered> {
+    let folder = match open(parent, name) {
         Ok(folder) => folder,
         Err(Errno::NOENT) => return Ok(Entered::Gone),
         Err(Errno::NOTDIR | Errno::LOOP) => {
-            gone(rustix::fs::unlinkat(parent, &name, AtFlags::empty()))?;
+            gone(rustix::fs::unlinkat(parent, name, AtFlags::empty()))?;
             return Ok(Entered::Gone);
         }
         Err(error) => return Err(error.into()),
@@ -126,7 +126,7 @@ fn enter(parent: &OwnedFd, name: OsString) -> io::Result<Entered> {
 }
 
 /// Opens a folder so that it can be emptied, whatever its mode.
-fn open(parent: impl AsFd, name: &OsString) -> rustix::io::Result<OwnedFd> {
+fn open(parent: impl AsFd, name: &OsStr) -> rustix::io::Result<OwnedFd> {
     let open = || rustix::fs::openat(&parent, name, FOLDER, Mode::empty());
     let folder = match open() {
         Err(Errno::ACCESS) => {

@@ -4,7 +4,7 @@
 //! folder of its own, the topmost of the lower ones: below the others, a whiteout could hide it.
 
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
+use std::ffi::{CString, OsStr};
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
@@ -35,45 +35,57 @@ pub(super) fn overlay(
     attributes: Attr,
     scratch: &Scratch,
 ) -> Result<OwnedFd, Fault> {
-    let mounted = match by_descriptor(lowers, writable, attributes, scratch.user_marks) {
-        // Kernels before 6.7 want all folders in one string.
+    let doing = || Fault::doing("mounting an overlay");
+    let links = links(lowers, writable, scratch).map_err(doing())?;
+    // Names are followed from here, and shown to the step as they are: so they tell nothing of the machine.
+    rustix::process::chdir(&links).map_err(Fault::doing("changing the folder"))?;
+    let user_marks = scratch.user_marks;
+    let mounted = match by_descriptor(lowers.len(), writable.is_some(), attributes, user_marks) {
+        // Kernels before 6.7 want all folders in one string, for which they have a page.
         Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
-            by_names(lowers, writable, attributes, scratch)
+            in_one_string(lowers.len(), writable.is_some(), attributes, user_marks)
         }
         mounted => mounted,
     };
-    mounted.map_err(Fault::doing("mounting an overlay"))
+    rustix::process::chdir("/").map_err(Fault::doing("changing the folder"))?;
+    mounted.map_err(doing())
 }
 
 /// The options that differ from kernel to kernel by default, and would make of an upper folder something that only
 /// its own lower ones explain. The upper folder need not survive the machine's end.
 fn options(writable: bool, user_marks: bool) -> Vec<(&'static str, &'static str)> {
-    let mut options = vec![("index", "off"), ("metacopy", "off"), ("redirect_dir", "nofollow")];
+    let mut options = vec![("index", "off")];
     if user_marks {
-        options = vec![("index", "off"), ("userxattr", "")];
+        options.push(("userxattr", ""));
+    } else {
+        options.extend([("metacopy", "off"), ("redirect_dir", "nofollow")]);
     }
     if writable {
-        options.push(("volatile", ""));
+        options.extend([("upperdir", "upper"), ("workdir", "work"), ("volatile", "")]);
     }
     options
 }
 
-fn by_descriptor(
-    lowers: &[&Path],
-    writable: Option<&Writable<'_>>,
-    attributes: Attr,
-    user_marks: bool,
-) -> io::Result<OwnedFd> {
-    let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
-    fsconfig_set_string(context.as_fd(), "source", "overlay")?;
-    for lower in lowers {
-        fsconfig_set_string(context.as_fd(), "lowerdir+", *lower)?;
+/// A folder of short links to the layers.
+fn links(lowers: &[&Path], writable: Option<&Writable<'_>>, scratch: &Scratch) -> io::Result<PathBuf> {
+    let folder = tempfile::Builder::new().prefix("links").tempdir_in(&scratch.memory)?.keep();
+    for (index, lower) in lowers.iter().enumerate() {
+        symlink(lower, folder.join(index.to_string()))?;
     }
     if let Some(Writable { upper, work }) = writable {
-        fsconfig_set_string(context.as_fd(), "upperdir", *upper)?;
-        fsconfig_set_string(context.as_fd(), "workdir", *work)?;
+        symlink(upper, folder.join("upper"))?;
+        symlink(work, folder.join("work"))?;
     }
-    for (key, value) in options(writable.is_some(), user_marks) {
+    Ok(folder)
+}
+
+fn by_descriptor(lowers: usize, writable: bool, attributes: Attr, user_marks: bool) -> io::Result<OwnedFd> {
+    let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    fsconfig_set_string(context.as_fd(), "source", "overlay")?;
+    for lower in 0..lowers {
+        fsconfig_set_string(context.as_fd(), "lowerdir+", lower.to_string())?;
+    }
+    for (key, value) in options(writable, user_marks) {
         match value {
             "" => fsconfig_set_flag(context.as_fd(), key)?,
             value => fsconfig_set_string(context.as_fd(), key, value)?,
@@ -82,41 +94,17 @@ fn by_descriptor(
     mounts::made(&context, attributes)
 }
 
-/// The string may have a page: so folders are named by short links.
-fn by_names(
-    lowers: &[&Path],
-    writable: Option<&Writable<'_>>,
-    attributes: Attr,
-    scratch: &Scratch,
-) -> io::Result<OwnedFd> {
-    let links = tempfile::Builder::new().prefix("links").tempdir_in(&scratch.memory)?.keep();
-    rustix::process::chdir(&links)?;
-    let mut names = Vec::new();
-    for (index, lower) in lowers.iter().enumerate() {
-        names.push(index.to_string());
-        symlink(lower, &names[index])?;
-    }
+fn in_one_string(lowers: usize, writable: bool, attributes: Attr, user_marks: bool) -> io::Result<OwnedFd> {
+    let names: Vec<String> = (0..lowers).map(|lower| lower.to_string()).collect();
     let mut data = format!("lowerdir={}", names.join(":"));
-    if let Some(Writable { upper, work }) = writable {
-        symlink(upper, "upper")?;
-        symlink(work, "work")?;
-        data.push_str(",upperdir=upper,workdir=work");
+    for (key, value) in options(writable, user_marks) {
+        data.push_str(&if value.is_empty() { format!(",{key}") } else { format!(",{key}={value}") });
     }
-    for (key, value) in options(writable.is_some(), scratch.user_marks) {
-        data.push(',');
-        data.push_str(key);
-        if !value.is_empty() {
-            data.push('=');
-            data.push_str(value);
-        }
-    }
-    let at = links.join("at");
-    rustix::fs::mkdir(&at, Mode::from_raw_mode(0o755))?;
-    let data = std::ffi::CString::new(data)?;
-    rustix::mount::mount("overlay", &at, "overlay", MountFlags::empty(), data.as_c_str())?;
-    rustix::process::chdir("/")?;
-    let mount = mounts::view(&at)?;
-    unmount(&at, UnmountFlags::DETACH)?;
+    rustix::fs::mkdir("at", Mode::from_raw_mode(0o755))?;
+    let data = CString::new(data)?;
+    rustix::mount::mount("overlay", "at", "overlay", MountFlags::empty(), data.as_c_str())?;
+    let mount = mounts::view(Path::new("at"))?;
+    unmount("at", UnmountFlags::DETACH)?;
     mounts::restrict(&mount, attributes)?;
     Ok(mount)
 }

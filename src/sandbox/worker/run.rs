@@ -2,7 +2,7 @@
 
 use std::io::{self, IoSliceMut, Read as _};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
@@ -92,7 +92,11 @@ fn started(
     let mut given = given(hello, stdin, ends)?;
     given.own_limits = cgroup.own_limits(&step.limits, hello.user_namespace);
     let mut child = Child::start(step, given, false)?;
-    cgroup.add(child.pid)?;
+    if let Err(fault) = cgroup.add(child.pid) {
+        // It waits still, and is not to run without its bounds.
+        rustix::process::kill_process(child.pid, Signal::KILL).map_err(Fault::doing("ending a process"))?;
+        return Err(fault);
+    }
     drop(child.go.take());
     let told = child.told.read().map_err(Fault::doing("starting a process"))?;
     match told {
@@ -136,10 +140,14 @@ impl Child {
         let (listen, tell) = pipe_with(PipeFlags::CLOEXEC).map_err(Fault::doing("making a pipe"))?;
         sys::unshare(UnshareFlags::NEWPID).map_err(Fault::doing("making a process namespace"))?;
         match sys::fork().map_err(doing())? {
-            Fork::Parent(pid) => Ok(Self { pid, go: Some(go), told: Words(listen) }),
+            Fork::Parent(pid) => {
+                // The ends of the pipes that are the step's: without it, nobody is to write there.
+                drop(given);
+                Ok(Self { pid, go: Some(go), told: Words(listen) })
+            }
             Fork::Child => {
                 drop((listen, go));
-                let fault = first_process(step, given, probe, wait, &tell);
+                let fault = first_process(step, &given, probe, &wait, &tell);
                 if let Some(fault) = fault {
                     tell_worker(&tell, &Err(fault));
                 }
@@ -150,7 +158,7 @@ impl Child {
 }
 
 /// Gives what went wrong; nothing, if it was a trial and all went well.
-fn first_process(step: &Step, given: Given, probe: bool, wait: OwnedFd, tell: &OwnedFd) -> Option<Fault> {
+fn first_process(step: &Step, given: &Given, probe: bool, wait: &OwnedFd, tell: &OwnedFd) -> Option<Fault> {
     let start = || -> Result<exec::Program, Fault> {
         rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
             .map_err(Fault::doing("binding a process to its parent"))?;
@@ -158,12 +166,12 @@ fn first_process(step: &Step, given: Given, probe: bool, wait: OwnedFd, tell: &O
         std::fs::File::from(wait.try_clone().map_err(Fault::doing("waiting"))?)
             .read_to_end(&mut Vec::new())
             .map_err(Fault::doing("waiting"))?;
-        let mount_points = world::enter(step, &given)?;
+        let mount_points = world::enter(step, given)?;
         let program = exec::Program::new(step)?;
         if !probe {
             tell_worker(tell, &Ok(mount_points.clone()));
         }
-        exec::become_step(step, &given)?;
+        exec::become_step(step, given)?;
         if probe {
             tell_worker(tell, &Ok(mount_points));
         }
@@ -228,7 +236,7 @@ fn supervise(
     let status = sys::wait(running.pid)?;
     passed?;
     for (stream, pipe) in &running.streams {
-        while pass_one(*stream, pipe.as_fd(), socket)? {}
+        while pass_one(*stream, pipe.as_fd(), socket)? == Read::Some {}
     }
     Ok((told_status(status), timed_out, running.mount_points))
 }
@@ -261,26 +269,33 @@ fn pass(
     }
     let mut open = Vec::with_capacity(streams.len());
     for ((stream, pipe), events) in streams.iter().zip(&events[2..]) {
-        open.push(events.is_empty() || pass_one(*stream, pipe.as_fd(), socket)?);
+        open.push(events.is_empty() || pass_one(*stream, pipe.as_fd(), socket)? != Read::End);
     }
     let mut open = open.into_iter();
     streams.retain(|_| open.next().unwrap_or(true));
     Ok(!events[0].is_empty())
 }
 
-/// Passes on what is there; whether there may be more.
-fn pass_one(stream: Stream, pipe: BorrowedFd<'_>, mut socket: &UnixStream) -> io::Result<bool> {
+/// What there was in a pipe.
+#[derive(PartialEq, Eq)]
+enum Read {
+    Some,
+    Nothing,
+    End,
+}
+
+/// Passes on what is there.
+fn pass_one(stream: Stream, pipe: BorrowedFd<'_>, mut socket: &UnixStream) -> io::Result<Read> {
     let mut buffer = vec![0; 1 << 16];
     match rustix::io::read(pipe, &mut buffer[..]) {
-        Ok(0) => Ok(false),
+        Ok(0) => Ok(Read::End),
         Ok(read) => {
             buffer.truncate(read);
             wire::send(&mut socket, &Event::Output(stream, buffer))?;
-            Ok(true)
+            Ok(Read::Some)
         }
-        Err(Errno::INTR) => Ok(true),
-        // After the end of all writers this is not seen, so a drain ends.
-        Err(Errno::AGAIN) => Ok(false),
+        Err(Errno::INTR) => Ok(Read::Some),
+        Err(Errno::AGAIN) => Ok(Read::Nothing),
         Err(error) => Err(error.into()),
     }
 }

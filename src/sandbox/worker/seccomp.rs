@@ -28,7 +28,7 @@ const ALLOWED: &[libc::c_long] = numbers!(
     SYS_fcntl SYS_fdatasync SYS_fgetxattr SYS_flistxattr SYS_flock SYS_fremovexattr SYS_fsetxattr SYS_fstat
     SYS_newfstatat SYS_fstatfs SYS_fsync SYS_ftruncate SYS_futex SYS_futex_waitv SYS_getcpu SYS_getcwd
     SYS_getdents64 SYS_getegid SYS_geteuid SYS_getgid SYS_getgroups SYS_getitimer SYS_getpeername SYS_getpgid
-    SYS_getpid SYS_getppid SYS_getpriority SYS_getrandom SYS_getresgid SYS_getresuid SYS_getrlimit
+    SYS_getpid SYS_getppid SYS_getpriority SYS_getrandom SYS_getresgid SYS_getresuid
     SYS_get_robust_list SYS_getrusage SYS_getsid SYS_getsockname SYS_getsockopt SYS_gettid SYS_gettimeofday
     SYS_getuid SYS_getxattr SYS_inotify_add_watch SYS_inotify_init1 SYS_inotify_rm_watch SYS_io_cancel SYS_ioctl
     SYS_io_destroy SYS_io_getevents SYS_ioprio_get SYS_ioprio_set SYS_io_setup SYS_io_submit
@@ -42,16 +42,16 @@ const ALLOWED: &[libc::c_long] = numbers!(
     SYS_prctl SYS_pread64 SYS_preadv SYS_preadv2 SYS_prlimit64 SYS_process_mrelease SYS_process_vm_readv
     SYS_process_vm_writev SYS_pselect6 SYS_ptrace SYS_pwrite64 SYS_pwritev SYS_pwritev2 SYS_read SYS_readahead
     SYS_readlinkat SYS_readv SYS_recvfrom SYS_recvmmsg SYS_recvmsg SYS_remap_file_pages SYS_removexattr
-    SYS_renameat SYS_renameat2 SYS_restart_syscall SYS_rseq SYS_rt_sigaction SYS_rt_sigpending
+    SYS_renameat2 SYS_restart_syscall SYS_rseq SYS_rt_sigaction SYS_rt_sigpending
     SYS_rt_sigprocmask SYS_rt_sigqueueinfo SYS_rt_sigreturn SYS_rt_sigsuspend SYS_rt_sigtimedwait
     SYS_rt_tgsigqueueinfo SYS_sched_getaffinity SYS_sched_getattr SYS_sched_getparam SYS_sched_get_priority_max
     SYS_sched_get_priority_min SYS_sched_getscheduler SYS_sched_rr_get_interval SYS_sched_setaffinity
     SYS_sched_setattr SYS_sched_setparam SYS_sched_setscheduler SYS_sched_yield SYS_seccomp SYS_semctl SYS_semget
     SYS_semop SYS_semtimedop SYS_sendfile SYS_sendmmsg SYS_sendmsg SYS_sendto SYS_setfsgid SYS_setfsuid
     SYS_setgid SYS_setgroups SYS_setitimer SYS_setpgid SYS_setpriority SYS_setregid SYS_setresgid SYS_setresuid
-    SYS_setreuid SYS_setrlimit SYS_set_robust_list SYS_setsid SYS_setsockopt SYS_set_tid_address SYS_setuid
+    SYS_setreuid  SYS_set_robust_list SYS_setsid SYS_setsockopt SYS_set_tid_address SYS_setuid
     SYS_setxattr SYS_shmat SYS_shmctl SYS_shmdt SYS_shmget SYS_shutdown SYS_sigaltstack SYS_signalfd4 SYS_socket
-    SYS_socketpair SYS_splice SYS_statfs SYS_statx SYS_symlinkat SYS_sync SYS_sync_file_range SYS_syncfs
+    SYS_socketpair SYS_splice SYS_statfs SYS_statx SYS_symlinkat SYS_sync SYS_syncfs
     SYS_sysinfo SYS_tee SYS_tgkill SYS_timer_create SYS_timer_delete SYS_timer_getoverrun SYS_timer_gettime
     SYS_timer_settime SYS_timerfd_create SYS_timerfd_gettime SYS_timerfd_settime SYS_times SYS_tkill
     SYS_truncate SYS_umask SYS_uname SYS_unlinkat SYS_utimensat SYS_vmsplice SYS_wait4 SYS_waitid SYS_write
@@ -63,13 +63,14 @@ const ALLOWED: &[libc::c_long] = numbers!(
 #[rustfmt::skip]
 const ALLOWED_HERE: &[libc::c_long] = numbers!(
     SYS_access SYS_alarm SYS_arch_prctl SYS_chmod SYS_chown SYS_creat SYS_dup2 SYS_epoll_create SYS_epoll_ctl_old
-    SYS_epoll_wait SYS_epoll_wait_old SYS_eventfd SYS_fork SYS_futimesat SYS_getdents SYS_getpgrp
+    SYS_epoll_wait SYS_epoll_wait_old SYS_eventfd SYS_fork SYS_futimesat SYS_getdents SYS_getpgrp SYS_getrlimit SYS_renameat SYS_setrlimit SYS_sync_file_range
     SYS_get_thread_area SYS_inotify_init SYS_lchown SYS_link SYS_lstat SYS_mkdir SYS_mknod SYS_modify_ldt
     SYS_open SYS_pause SYS_pipe SYS_poll SYS_readlink SYS_rename SYS_rmdir SYS_select SYS_set_thread_area
     SYS_signalfd SYS_stat SYS_symlink SYS_time SYS_unlink SYS_utime SYS_utimes SYS_vfork
 );
+/// `renameat`, `sync_file_range`, `getrlimit` and `setrlimit`, which libc does not name there.
 #[cfg(not(target_arch = "x86_64"))]
-const ALLOWED_HERE: &[libc::c_long] = &[];
+const ALLOWED_HERE: &[libc::c_long] = &[38, 84, 163, 164];
 
 /// `io_pgetevents`, which libc does not name.
 const IO_PGETEVENTS: libc::c_long = if cfg!(target_arch = "x86_64") { 333 } else { 292 };
@@ -84,7 +85,7 @@ const ALLOWED_BY_NUMBER: &[libc::c_long] =
 const REFUSED: &[libc::c_long] = numbers!(
     SYS_acct SYS_add_key SYS_bpf SYS_clock_settime SYS_delete_module SYS_fanotify_init SYS_finit_module
     SYS_fsconfig SYS_fsmount SYS_fsopen SYS_fspick SYS_get_mempolicy SYS_init_module SYS_io_uring_enter
-    SYS_io_uring_register SYS_io_uring_setup SYS_kcmp SYS_kexec_file_load SYS_kexec_load SYS_keyctl
+    SYS_io_uring_register SYS_io_uring_setup SYS_kcmp SYS_kexec_load SYS_keyctl
     SYS_lookup_dcookie SYS_mbind SYS_migrate_pages SYS_mount SYS_mount_setattr SYS_move_mount SYS_move_pages
     SYS_nfsservctl SYS_open_by_handle_at SYS_open_tree SYS_perf_event_open SYS_pidfd_getfd SYS_pivot_root
     SYS_process_madvise SYS_quotactl SYS_quotactl_fd SYS_reboot SYS_request_key SYS_setdomainname SYS_sethostname
@@ -95,7 +96,7 @@ const REFUSED: &[libc::c_long] = numbers!(
 #[cfg(target_arch = "x86_64")]
 #[rustfmt::skip]
 const REFUSED_HERE: &[libc::c_long] = numbers!(
-    SYS_ioperm SYS_iopl SYS__sysctl SYS_sysfs SYS_uselib
+    SYS_ioperm SYS_iopl SYS_kexec_file_load SYS__sysctl SYS_sysfs SYS_uselib
     SYS_ustat
 );
 #[cfg(not(target_arch = "x86_64"))]
@@ -108,6 +109,11 @@ struct Unless {
     argument: u8,
     conditions: Vec<(SeccompCmpOp, u64)>,
 }
+
+// As numbers, whose types in libc differ from one C library to another.
+const AF_VSOCK: u64 = 40;
+const TIOCSTI: u64 = 0x5412;
+const TIOCLINUX: u64 = 0x541c;
 
 /// The bits of `clone` that make namespaces: time has no bit there that is not also an exit signal's.
 const NAMESPACES: [i32; 7] = [
@@ -132,13 +138,13 @@ fn refused_by_argument() -> Vec<Unless> {
             conditions: personalities.map(|allowed| (SeccompCmpOp::Ne, allowed)).to_vec(),
         },
         // The host of a virtual machine.
-        Unless { call: libc::SYS_socket, argument: 0, conditions: is(libc::AF_VSOCK as u64) },
+        Unless { call: libc::SYS_socket, argument: 0, conditions: is(AF_VSOCK) },
         // Typing into the terminal that lith was called from.
-        ioctl(libc::TIOCSTI),
-        ioctl(libc::TIOCLINUX as u64),
+        ioctl(TIOCSTI),
+        ioctl(TIOCLINUX),
     ];
     refused.extend(NAMESPACES.map(|bit| {
-        let bit = bit as u32 as u64;
+        let bit = u64::from(bit.cast_unsigned());
         let conditions = vec![(SeccompCmpOp::MaskedEq(bit), bit)];
         Unless { call: libc::SYS_clone, argument: 0, conditions }
     }));
@@ -175,6 +181,7 @@ fn compile(rules: Rules, otherwise: SeccompAction, matching: SeccompAction) -> R
     filter.try_into().map_err(fault)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "as `map_err` gives it")]
 fn fault(error: seccompiler::BackendError) -> Fault {
     Fault::System { doing: format!("making the system call filter: {error}"), errno: libc::EINVAL }
 }

@@ -183,7 +183,7 @@ fn tree<'a>(step: &Step, index: usize, mount: &'a Mount, scratch: &Scratch) -> R
         [folder] if step.flat => mounts::view(folder).doing(&what)?,
         _ => {
             // There are to be two at least.
-            let empty = [scratch.in_memory("empty")?, scratch.in_memory("empty2")?];
+            let empty = [scratch.on_disk("empty")?, scratch.on_disk("empty2")?];
             let empty = empty.iter().map(AsRef::as_ref);
             let lowers: Vec<&Path> = lowers.iter().rev().map(AsRef::as_ref).chain(empty).collect();
             let (upper, work);

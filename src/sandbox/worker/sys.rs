@@ -56,9 +56,12 @@ pub(super) fn loopback_up(socket: BorrowedFd<'_>) -> io::Result<()> {
     for (to, from) in request.ifr_name.iter_mut().zip(c"lo".to_bytes()) {
         *to = from.cast_signed() as c_char;
     }
-    request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as libc::c_short;
-    // SAFETY: the request is an `ifreq` that lives until the call returns.
-    checked(unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) }.into())
+    let up = libc::IFF_UP | libc::IFF_RUNNING;
+    request.ifr_ifru.ifru_flags = libc::c_short::try_from(up).expect("two low bits");
+    let (socket, call) = (socket.as_raw_fd(), libc::SIOCSIFFLAGS);
+    // SAFETY: the request is an `ifreq` that lives until the call returns. (The type of a call's number differs from
+    // one C library to another.)
+    checked(unsafe { libc::syscall(libc::SYS_ioctl, socket, call, &raw const request) })
 }
 
 /// Every signal as it is by default, and none held back.

@@ -104,7 +104,6 @@ fn namespaces(step: &Step) -> Result<(), Fault> {
 }
 
 /// The root file system, attached, with a place for everything.
-#[expect(clippy::type_complexity, reason = "three things that are made together")]
 fn root<'a>(
     step: &Step,
     scratch: &Scratch,
@@ -154,7 +153,11 @@ fn root<'a>(
         }
     }
     layers::date(&ground, &stubs, &made).map_err(Fault::doing("dating mount points"))?;
-    drop(ground);
+    if !step.flat {
+        // It goes with the old root. Closed alone, the kernel would wait some milliseconds for all its readers.
+        mounts::attach_at(&ground, &scratch.in_memory("ground")?)
+            .map_err(Fault::doing("attaching the ground"))?;
+    }
     let root = layers.root()?;
     mounts::attach_at(&root, &scratch.in_memory("root")?).map_err(Fault::doing("attaching the root"))?;
     Ok((root, items, made))

@@ -1,6 +1,7 @@
 mod garbage;
 mod hostile;
 mod outside;
+mod roots;
 mod stat_cache;
 
 use std::io::Write as _;

@@ -6,6 +6,7 @@ mod overlay;
 mod properties;
 mod removal;
 mod units;
+mod user;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -127,7 +128,9 @@ impl Mount {
 
 impl Drop for Mount {
     fn drop(&mut self) {
-        let _gone = command("umount").arg(&self.0).status();
+        if !command("umount").arg(&self.0).status().is_ok_and(|status| status.success()) {
+            let _gone_later = command("umount").arg("-l").arg(&self.0).status();
+        }
     }
 }
 

@@ -247,6 +247,14 @@ fn implied_folders_keep_the_attributes_of_those_below() {
 }
 
 #[test]
+fn a_folder_that_is_hidden_twice_is_gone() {
+    let both = Changes { whiteouts: [path("d")].into(), opaques: [path("d")].into(), ..Changes::default() };
+    let completed = complete(&both, &tree(&base()), Epoch::ZERO).unwrap().changes;
+    assert_eq!((completed.whiteouts, completed.opaques), ([path("d")].into(), [].into()));
+    assert_eq!(completed.puts.into_keys().collect::<Vec<_>>(), [path("")]);
+}
+
+#[test]
 fn the_same_layer_over_other_trees_is_another_folder() {
     let layer = puts([("d/new", file("new"))]);
     let on = |base: &Changes| complete(&layer, &tree(base), Epoch::ZERO).unwrap().context;
