@@ -22,6 +22,8 @@ pub mod layer;
 
 pub mod image;
 
+pub mod diff;
+
 pub mod plan;
 
 pub mod buildfile;

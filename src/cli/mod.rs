@@ -10,6 +10,7 @@ mod config;
 mod copy;
 mod daemon;
 mod debug;
+mod diff;
 mod digest;
 mod docker;
 mod env;
@@ -89,7 +90,8 @@ Exit codes:
   0  done
   1  it failed: the build, a check, or what was asked for is not there
   2  the command line is wrong
-  3  `lith fsck` found the store damaged";
+  3  `lith fsck` found the store damaged
+  4  `lith diff --exit-code` found a difference";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -97,6 +99,7 @@ enum Command {
     Check(check::Args),
     Inspect(inspect::Args),
     Ls(ls::Args),
+    Diff(diff::Args),
     Images(images::Args),
     Tag(tag::Args),
     Rm(rm::Args),
@@ -130,6 +133,7 @@ pub(crate) fn run(cli: Cli, environment: Environment) -> anyhow::Result<ExitCode
         Command::Check(args) => check::run(&args, &world),
         Command::Inspect(args) => inspect::run(&args, &world),
         Command::Ls(args) => ls::run(&args, &world),
+        Command::Diff(args) => diff::run(&args, &world),
         Command::Images(args) => images::run(&args, &world),
         Command::Tag(args) => tag::run(&args, &world),
         Command::Rm(args) => rm::run(&args, &world),

@@ -188,12 +188,25 @@ impl Found<'_> {
         })
     }
 
-    /// What each layer changes. Layers that are elsewhere come through the store.
-    pub(super) fn layers(&self, image: &Image, reach: &Reach<'_>) -> anyhow::Result<Vec<Changes>> {
+    /// Brings layers that are elsewhere into the store.
+    pub(super) fn bring(&self, image: &Image, reach: &Reach<'_>) -> anyhow::Result<()> {
         let store = reach.store()?;
         if image.layers.iter().any(|layer| !store.has(&layer.digest())) {
             import_layers(image, &*self.source, store)?;
         }
+        Ok(())
+    }
+
+    /// The digest of what was asked for: of one image of an index, its own.
+    pub(super) fn digest(&self, platform: Option<&Platform>) -> String {
+        let image = platform.and_then(|platform| self.image(Some(platform)).ok());
+        image.map_or_else(|| self.artifact.digest(), |image| image.manifest.digest()).to_string()
+    }
+
+    /// What each layer changes. Layers that are elsewhere come through the store.
+    pub(super) fn layers(&self, image: &Image, reach: &Reach<'_>) -> anyhow::Result<Vec<Changes>> {
+        let store = reach.store()?;
+        self.bring(image, reach)?;
         Ok(image.layers.iter().map(|layer| lith::layer::open(store, layer)).collect::<Result<_, _>>()?)
     }
 }

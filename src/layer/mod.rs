@@ -22,7 +22,7 @@ use std::io;
 pub use create::create;
 pub use key::key;
 pub use listing::{Listing, ListingError};
-pub(crate) use open::LISTINGS;
+pub(crate) use open::{LISTINGS, order};
 pub use open::{listing, open};
 pub use read::ReadError;
 

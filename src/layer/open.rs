@@ -4,11 +4,12 @@ use std::fs::File;
 use std::io::{self, BufReader};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Layer, LayerError, Listing, read};
+use super::read::{self, Limits};
+use super::{Layer, LayerError, Listing};
 use crate::compression::Format;
 use crate::oci::{DiffId, HashingReader, MediaType};
 use crate::store::{Store, StoreError};
-use crate::tree::{Backing, Changes};
+use crate::tree::{Backing, Changes, Fingerprint, ImagePath};
 
 /// The kind under which listings are remembered, by diff ID here. A change to what they hold, or to how a tar is
 /// read, is another kind: an older lith's reading must not reach a newer one's digest.
@@ -28,9 +29,16 @@ pub fn listing(store: &Store, layer: &Layer) -> Result<Listing, LayerError> {
     if let Some(listing) = store.memo(LISTINGS, &layer.diff_id.to_string()) {
         return Ok(listing);
     }
-    let listing = unpack(store, layer, None)?;
+    let listing = unpack(store, layer, None, |_| ())?;
     remember(store, layer, &listing)?;
     Ok(listing)
+}
+
+/// A hash of the order in which a layer's tar has its entries, which no listing keeps.
+pub(crate) fn order(store: &Store, layer: &Layer) -> Result<Fingerprint, LayerError> {
+    let mut hash = blake3::Hasher::new();
+    unpack(store, layer, None, |path| _ = hash.update(path.as_bytes()).update(&[0]))?;
+    Ok(Fingerprint(*hash.finalize().as_bytes()))
 }
 
 /// Remembers a listing for as long as the layer's blob is there.
@@ -39,13 +47,18 @@ pub(super) fn remember(store: &Store, layer: &Layer, listing: &Listing) -> Resul
 }
 
 /// Reads a layer's blob to its end and verifies all: its digest, its size, its framing and its diff ID.
-fn unpack(store: &Store, layer: &Layer, spool: Option<&mut File>) -> Result<Listing, LayerError> {
+fn unpack(
+    store: &Store,
+    layer: &Layer,
+    spool: Option<&mut File>,
+    seen: impl FnMut(&ImagePath),
+) -> Result<Listing, LayerError> {
     let broken = |error| LayerError::Blob { layer: layer.diff_id.clone(), error };
     let mut blob = BufReader::with_capacity(128 << 10, store.open_blob(&layer.descriptor)?);
     let format = format(layer, &mut blob).map_err(broken)?;
     let decoder = format.decoder(&mut blob).map_err(broken)?;
     let mut tar = HashingReader::new(decoder, layer.diff_id.algorithm());
-    let listing = read::list(&mut tar, spool)
+    let listing = read::list_within(&mut tar, spool, Limits::default(), seen)
         .map_err(|error| LayerError::Read { layer: layer.diff_id.clone(), error })?;
     let found = DiffId::from_uncompressed(tar.finish().0);
     // A decoder may stop before the end of what it was given.
@@ -81,7 +94,7 @@ impl Backing for Unpacked {
             return Ok(Arc::clone(file));
         }
         let mut file = self.store.temp_file().map_err(into_io)?;
-        unpack(&self.store, &self.layer, Some(&mut file)).map_err(io::Error::other)?;
+        unpack(&self.store, &self.layer, Some(&mut file), |_| ()).map_err(io::Error::other)?;
         Ok(Arc::clone(slot.insert(Arc::new(file))))
     }
 }

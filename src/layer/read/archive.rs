@@ -7,7 +7,7 @@ use super::block::{Block, text};
 use super::pax::Pax;
 use super::sparse::{Builder, Form, Lines, Sparse};
 use super::spool::Spool;
-use super::{MAX_SPECIAL, ReadError, quote};
+use super::{Limits, MAX_SPECIAL, MAX_UNPACKED, ReadError, quote};
 use crate::tree::Meta;
 
 /// What an entry without names and attributes is taken to need of memory.
@@ -68,9 +68,10 @@ struct Before {
 }
 
 impl<'a, R: Read> Archive<'a, R> {
-    pub(super) fn new(reader: R, spool: Option<&'a mut File>, memory: u64) -> Self {
+    pub(super) fn new(reader: R, spool: Option<&'a mut File>, limits: Limits) -> Self {
         let buffer = vec![0; 64 << 10];
-        Self { reader, spool: Spool::new(spool), memory: Budget { left: memory, limit: memory }, buffer }
+        let memory = Budget { left: limits.metadata, limit: limits.metadata };
+        Self { reader, spool: Spool::new(spool, limits.unpacked), memory, buffer }
     }
 
     /// The next entry. Its body is to be read, by [`Archive::body`] or [`Archive::skip`], before the next call.
@@ -276,7 +277,7 @@ impl<'a, R: Read> Archive<'a, R> {
 
     /// Reads what comes after the end, which means nothing.
     pub(super) fn finish(mut self) -> Result<(), ReadError> {
-        let mut trailing = Spool::new(None);
+        let mut trailing = Spool::new(None, MAX_UNPACKED);
         loop {
             match read_some(&mut self.reader, &mut self.buffer)? {
                 0 => return self.spool.finish(),

@@ -99,16 +99,38 @@ fn quote(name: &[u8]) -> String {
 /// `spool` gets the tar, with sparse files made dense: the file that the listing's offsets are about. It is
 /// expected to be empty.
 pub fn list(reader: impl Read, spool: Option<&mut File>) -> Result<Listing, ReadError> {
-    list_within(reader, spool, MAX_METADATA)
+    list_within(reader, spool, Limits::default(), |_| ())
 }
 
-fn list_within(reader: impl Read, spool: Option<&mut File>, memory: u64) -> Result<Listing, ReadError> {
-    let mut archive = Archive::new(reader, spool, memory);
+/// What reading an archive may take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// At most [`MAX_METADATA`], counted as it is there.
+    pub(crate) metadata: u64,
+    /// The bytes that it unpacks to, with sparse files made dense.
+    pub(crate) unpacked: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { metadata: MAX_METADATA, unpacked: MAX_UNPACKED }
+    }
+}
+
+/// As [`list`], within other limits; `seen` is told the path of each entry, in the archive's order.
+pub(crate) fn list_within(
+    reader: impl Read,
+    spool: Option<&mut File>,
+    limits: Limits,
+    mut seen: impl FnMut(&ImagePath),
+) -> Result<Listing, ReadError> {
+    let mut archive = Archive::new(reader, spool, limits);
     let mut names = Names::default();
     while let Some(member) = archive.next()? {
         let entry = quote(&member.name);
         let path = path(&member.name, &entry)?;
         let path = names.resolve(&path, &entry)?;
+        seen(&path);
         let item = item(&mut archive, &mut names, member, &path, &entry)?;
         names.put(&path, item);
     }

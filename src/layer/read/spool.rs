@@ -3,17 +3,18 @@
 use std::fs::File;
 use std::io::{self, BufWriter, Seek as _, SeekFrom, Write as _};
 
-use super::{MAX_UNPACKED, ReadError};
+use super::ReadError;
 
 pub(super) struct Spool<'a> {
     file: Option<BufWriter<&'a mut File>>,
     position: u64,
+    limit: u64,
 }
 
 impl<'a> Spool<'a> {
-    pub(super) fn new(file: Option<&'a mut File>) -> Self {
+    pub(super) fn new(file: Option<&'a mut File>, limit: u64) -> Self {
         let file = file.map(|file| BufWriter::with_capacity(128 << 10, file));
-        Self { file, position: 0 }
+        Self { file, position: 0, limit }
     }
 
     pub(super) fn position(&self) -> u64 {
@@ -37,8 +38,8 @@ impl<'a> Spool<'a> {
         self.position = self
             .position
             .checked_add(len)
-            .filter(|&at| at <= MAX_UNPACKED)
-            .ok_or(ReadError::Limit { what: "content", limit: MAX_UNPACKED })?;
+            .filter(|&at| at <= self.limit)
+            .ok_or(ReadError::Limit { what: "content", limit: self.limit })?;
         Ok(())
     }
 

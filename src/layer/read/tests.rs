@@ -392,7 +392,8 @@ fn empty_entries_without_end_meet_a_limit() {
     }
     let mut endless = Endless(Vec::new(), 0);
     let limit = 4 << 20;
-    let error = list_within(&mut endless, None, limit).unwrap_err();
+    let error =
+        list_within(&mut endless, None, Limits { metadata: limit, ..Limits::default() }, |_| ()).unwrap_err();
     assert!(matches!(error, ReadError::Limit { limit: found, .. } if found == limit), "{error}");
     // So that a million of them fit, and ten million don't.
     let all = endless.1 * (MAX_METADATA / limit);
@@ -525,7 +526,7 @@ fn bombs_meet_the_limit() {
         }
     }
     assert_eq!(list(Zeros(0), None).unwrap().len(), 0);
-    let mut spool = spool::Spool::new(None);
+    let mut spool = spool::Spool::new(None, MAX_UNPACKED);
     spool.hole(MAX_UNPACKED).unwrap();
     assert!(matches!(spool.write(b"x"), Err(ReadError::Limit { .. })));
 }
