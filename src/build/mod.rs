@@ -67,6 +67,8 @@ pub struct Built {
     pub trees: Vec<(Platform, Arc<Tree>)>,
     /// No step had a network: what came of it is a function of what is recorded.
     pub hermetic: bool,
+    /// So many steps changed other things when they were run once more, if that was asked for.
+    pub differing: usize,
 }
 
 /// Why there is no image.
@@ -111,11 +113,12 @@ pub fn build(
     let epoch = epoch(&file, request)?;
     let mut images = Vec::new();
     let mut trees = Vec::new();
-    let mut hermetic = true;
+    let (mut hermetic, mut differing) = (true, 0);
     for plan in &plans {
         let (image, finished) = execute(plan, request, epoch, outside, store, (source.name(), report))?;
         let tree = finished.tree;
         hermetic &= finished.hermetic;
+        differing += finished.differing;
         trees.extend(tree.map(|tree| (image.config.value.platform.clone(), tree)));
         images.push(image);
     }
@@ -132,7 +135,7 @@ pub fn build(
     } else {
         sink.put(&artifact, &**store)?;
     }
-    Ok(Built { artifact, epoch, trees, hermetic })
+    Ok(Built { artifact, epoch, trees, hermetic, differing })
 }
 
 fn parse(source: &Source) -> Result<Buildfile, BuildError> {

@@ -17,7 +17,7 @@ use serde_json::json;
 
 use super::World;
 use super::docker::Docker;
-use super::error::Shown;
+use super::error::{Hinted, Shown};
 use super::format::print;
 use super::outputs::{Sending, Way};
 use super::progress::{Mode, Progress};
@@ -210,6 +210,11 @@ fn build(args: &Args, world: &World, progress: &Progress) -> anyhow::Result<()> 
         }
         Ok(built) => built,
     };
+    if built.differing > 0 {
+        let steps = super::format::count(built.differing, "step");
+        let error = Hinted::different(format!("{steps} changed other things when run once more"));
+        return Err(error.hint("docs/run.md tells the usual causes").into());
+    }
     let pushing = Pushing { registries: &wanted.registries, world, move_tag: args.move_tag, store: &store };
     let way = Way { blobs: &outside.blobs()?, pushing };
     for output in &wanted.outputs {

@@ -12,13 +12,10 @@ use lith::tree::pattern::Glob;
 use serde::Serialize;
 
 use super::World;
-use super::error::Hinted;
+use super::error::{DIFFERENT, Hinted};
 use super::format::{Format, FormatArg, plain_json, print};
 use super::place::{Found, Place, PlatformArg};
 use super::reach::Reach;
-
-/// What `--exit-code` says of images that differ.
-const DIFFERENT: u8 = 4;
 
 /// Tell how two images differ: configuration, history, layers and files, down to the bytes and the likely cause
 ///

@@ -9,6 +9,9 @@ use lith::text::escaped_lines;
 
 use super::facts;
 
+/// The exit code where a comparison found a difference.
+pub(crate) const DIFFERENT: u8 = 4;
+
 /// An error of the command line itself, with what to do about it.
 #[derive(Debug)]
 pub(crate) struct Hinted {
@@ -31,6 +34,11 @@ impl Hinted {
     /// The store is damaged: exit code 3.
     pub(crate) fn damaged(message: impl Into<String>) -> Self {
         Self { code: 3, ..Self::new(message) }
+    }
+
+    /// What was compared differs: exit code 4.
+    pub(crate) fn different(message: impl Into<String>) -> Self {
+        Self { code: DIFFERENT, ..Self::new(message) }
     }
 
     #[must_use]

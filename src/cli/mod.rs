@@ -91,7 +91,7 @@ Exit codes:
   1  it failed: the build, a check, or what was asked for is not there
   2  the command line is wrong
   3  `lith fsck` found the store damaged
-  4  `lith diff --exit-code` found a difference";
+  4  `lith diff --exit-code` or `lith build --check-reproducible` found a difference";
 
 #[derive(Debug, Subcommand)]
 enum Command {

@@ -205,8 +205,16 @@ impl Progress {
 
     fn people(&self, event: &Event<'_>) {
         match event {
+            Event::Checked { step, reproducible: false, files } => {
+                self.line(&format!("{} \x1b[1;31mis not reproducible\x1b[0m", describe(*step)));
+                if files.is_empty() {
+                    self.line("  the same files, in another tar");
+                }
+                super::diff::text::files(files).iter().for_each(|line| self.line(&format!("  {line}")));
+            }
             Event::Warning { text } => self.line(&format!("\x1b[1;33mwarning\x1b[0m: {}", escaped(text))),
             _ if self.mode == Mode::Quiet => {}
+            Event::Checked { step, .. } => self.line(&format!("{} is reproducible", describe(*step))),
             Event::Started { step } if self.mode == Mode::Tty => {
                 self.start_spinner(*step);
             }
@@ -334,6 +342,9 @@ fn json(event: &Event<'_>) -> serde_json::Value {
         Event::Printed { step, stream, bytes } => {
             let stream = if *stream == Stream::Stdout { "stdout" } else { "stderr" };
             json!({"event": "printed", "step": name(step), "stream": stream, "text": String::from_utf8_lossy(bytes)})
+        }
+        Event::Checked { step, reproducible, files } => {
+            json!({"event": "checked", "step": name(step), "reproducible": reproducible, "files": files})
         }
         Event::Warning { text } => json!({"event": "warning", "text": text}),
         Event::Started { step } => json!({"event": "started", "step": name(step)}),

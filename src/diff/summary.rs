@@ -19,7 +19,11 @@ pub fn sentence(diff: &ImageDiff) -> String {
     }
     if let Some(files) = files {
         let times = if is_of_times(&diff.files) { " in their times alone" } else { "" };
-        let also = if beside.is_empty() { String::new() } else { format!("; so does {}", list(&beside)) };
+        let also = if beside.is_empty() {
+            String::new()
+        } else {
+            format!("; so {} {}", if beside.len() > 1 { "do" } else { "does" }, list(&beside))
+        };
         return format!("{files}{times}{also}");
     }
     let mut parts: Vec<String> = layers(&diff.layers);

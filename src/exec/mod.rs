@@ -76,6 +76,8 @@ pub enum ExecError {
     #[error("line {line}")]
     Step { line: usize, place: Range<usize>, source: Box<Self> },
     #[error(transparent)]
+    Diff(#[from] crate::diff::DiffError),
+    #[error(transparent)]
     Run(Box<run::RunError>),
     #[error(transparent)]
     Copy(#[from] copy::CopyError),

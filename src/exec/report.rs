@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::diff::FileDiff;
 use crate::oci::Descriptor;
 use crate::sandbox::Stream;
 use crate::transport::{Arrival, Watch};
@@ -44,6 +45,12 @@ pub enum Event<'a> {
         step: StepName<'a>,
         stream: Stream,
         bytes: &'a [u8],
+    },
+    /// A step was run twice: what its two runs changed otherwise.
+    Checked {
+        step: StepName<'a>,
+        reproducible: bool,
+        files: &'a [FileDiff],
     },
     Warning {
         text: &'a str,

@@ -28,6 +28,8 @@ pub struct Finished {
     pub history: Vec<History>,
     /// No step had a network.
     pub hermetic: bool,
+    /// So many steps changed other things when they were run once more, if that was asked for.
+    pub differing: usize,
     /// Its layers' folders, as far as they were needed.
     unpacked: Unpacked,
 }
@@ -81,6 +83,7 @@ impl<'a> Run<'a> {
             layers: stages().flat_map(|stage| stage.layers.iter().cloned()).collect(),
             history: stages().flat_map(|stage| stage.history.iter().cloned()).collect(),
             hermetic: results.values().all(|stage| stage.hermetic),
+            differing: results.values().map(|stage| stage.differing).sum(),
             unpacked: Unpacked::default(),
         })
     }
@@ -112,6 +115,7 @@ impl<'a> Run<'a> {
             layers: Vec::new(),
             history: Vec::new(),
             hermetic: true,
+            differing: 0,
             unpacked: Unpacked::default(),
         };
         match &stage.base {
@@ -229,6 +233,7 @@ impl<'a> Run<'a> {
         let ask = Ask { run, step, platform, base: &base, layers: &layers, sources: &sources, layer };
         let ran = self.runner.run(&ask, &mut state.unpacked)?;
         drop(base);
+        state.differing += usize::from(!ran.reproducible);
         state.hermetic &= !has_network(run, self.options.run.network);
         state.history.push(self.history(step.text, ran.layer.is_none()));
         let Some(layer) = ran.layer else { return Ok(ran.how) };

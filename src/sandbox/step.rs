@@ -42,6 +42,9 @@ pub struct Step {
     /// `upper` is the whole root file system and there are no `lowers`: for where overlayfs is refused. The trees
     /// of mounts are one folder each, too, and what is written to them stays.
     pub flat: bool,
+    /// All that a step can see of the machine without being told is other than usual: fewer processors, higher process
+    /// ids, folders read in the reverse order, variables in the reverse order.
+    pub varied: bool,
 }
 
 /// Bytes that `Debug` does not show.
@@ -192,6 +195,7 @@ impl Step {
             limits: Limits::default(),
             terminal: false,
             flat,
+            varied: false,
         }
     }
 }

@@ -48,6 +48,11 @@ pub(crate) struct Steps {
     /// (docs/run.md) [default: all]
     #[arg(long, value_name = "NAMES", allow_hyphen_values = true)]
     cleaners: Option<String>,
+
+    /// Run each step twice, the second time under changed conditions, and tell what differs; nothing is put out unless
+    /// all are the same (docs/run.md)
+    #[arg(long)]
+    check_reproducible: bool,
 }
 
 impl Steps {
@@ -74,6 +79,7 @@ impl Steps {
                 }
                 None => Cleaners::default(),
             },
+            check: self.check_reproducible,
         })
     }
 

@@ -8,7 +8,7 @@
 mod ar;
 mod spool;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod zip;
 
 use std::fmt;

@@ -66,6 +66,7 @@ impl Bytes {
 /// Some bytes of a file, as a reader.
 struct Part<'a> {
     bytes: &'a Bytes,
+    /// In the file.
     at: u64,
     left: u64,
 }
@@ -214,7 +215,7 @@ fn node(
     if at.checked_add(compressed).is_none_or(|end| end > bytes.size) {
         return Err(OpenError::Damaged("an entry is longer than the archive"));
     }
-    let part = BufReader::new(Part { bytes, at, left: compressed });
+    let part = BufReader::new(Part { bytes, at: bytes.start + at, left: compressed });
     let reader: Box<dyn Read + '_> = match u16_at(entry.fixed, 10) {
         0 => Box::new(part),
         8 => Box::new(flate2::bufread::DeflateDecoder::new(part)),

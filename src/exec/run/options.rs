@@ -25,6 +25,8 @@ pub struct RunOptions {
     pub allow: BTreeSet<Entitlement>,
     pub limits: Limits,
     pub cleaners: Cleaners,
+    /// Run each step once more, elsewhere as far as it can see, and compare what it changes.
+    pub check: bool,
 }
 
 impl Default for RunOptions {
@@ -37,6 +39,7 @@ impl Default for RunOptions {
             allow: BTreeSet::new(),
             limits: Limits::default(),
             cleaners: Cleaners::default(),
+            check: false,
         }
     }
 }

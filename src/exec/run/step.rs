@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use super::super::report::{Event, How, Report, StepName};
+use super::super::report::{Event, How, Report, Silent, StepName};
 use super::super::{ExecError, Options, cache, mkdir};
 use super::command;
 use super::debug;
@@ -18,6 +19,7 @@ use super::options::Entitlement;
 use super::output::{Output, misses_network};
 use super::user::{Who, who};
 use super::workshop::{Lazy, Unpacked, Workshop};
+use crate::diff;
 use crate::layer::{self, Layer};
 use crate::oci::Platform;
 use crate::plan::{Mkdir, Network, Owner, Run, Security};
@@ -62,7 +64,27 @@ pub(in crate::exec) struct Ran {
     pub(in crate::exec) how: How,
     /// The layer's unpacked folder, if it is at hand.
     pub(in crate::exec) folder: Option<PathBuf>,
+    /// It was not found to change other things when it is run once more.
+    pub(in crate::exec) reproducible: bool,
 }
+
+/// What a step's program sees of the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Conditions {
+    Usual,
+    Varied,
+}
+
+/// What a program left, collected.
+struct Made {
+    staged: Staged,
+    changes: Changes,
+    settle: Settle,
+    rewritten: bool,
+}
+
+/// So long a second run waits, that a clock of whole seconds shows another time.
+const LATER: Duration = Duration::from_millis(1100);
 
 /// All that a step is, before anything of the machine is looked at.
 struct Known<'a> {
@@ -85,8 +107,17 @@ impl<'a> Runner<'a> {
         Self { store, options, report, workshop: Lazy::default(), told: AtomicBool::new(false) }
     }
 
-    /// The changes that the step makes, from the cache or by running it.
+    /// The changes that the step makes, from the cache or by running it; and where that was asked for, whether another
+    /// run makes the same ones.
     pub(in crate::exec) fn run(&self, ask: &Ask<'_>, unpacked: &mut Unpacked) -> Result<Ran, ExecError> {
+        let mut ran = self.first(ask, unpacked)?;
+        if self.options.run.check {
+            ran.reproducible = self.check(ask, &ran, unpacked)?;
+        }
+        Ok(ran)
+    }
+
+    fn first(&self, ask: &Ask<'_>, unpacked: &mut Unpacked) -> Result<Ran, ExecError> {
         self.check_allowed(ask.run)?;
         let known = self.known(ask)?;
         if let Some(ran) = self.recall(&known, "run")? {
@@ -171,12 +202,18 @@ impl<'a> Runner<'a> {
         let Some(layer) = cache::recall_run(self.store, kind, &known.key) else { return Ok(None) };
         let Some(layer) = layer else {
             let changes = Changes::default();
-            return Ok(Some(Ran { changes, layer: None, how: How::Cached, folder: None }));
+            return Ok(Some(Ran {
+                changes,
+                layer: None,
+                how: How::Cached,
+                folder: None,
+                reproducible: true,
+            }));
         };
         let changes = layer::open(self.store, &layer)?;
         // The same tar, compressed as it is wanted now.
         let (layer, how) = cache::layer(self.store, &changes, "run", &known.ask.layer, true)?;
-        Ok(Some(Ran { changes, layer: Some(layer), how, folder: None }))
+        Ok(Some(Ran { changes, layer: Some(layer), how, folder: None, reproducible: true }))
     }
 
     fn execute(
@@ -186,19 +223,11 @@ impl<'a> Runner<'a> {
         workshop: &Workshop,
         unpacked: &mut Unpacked,
     ) -> Result<Ran, ExecError> {
-        let ask = known.ask;
-        let epoch = self.options.layer.epoch;
-        unpacked.extend(workshop, ask.layers, ask.base, epoch)?;
-        let mut held = known.mounts.mount(workshop, self.store, &self.options.run, epoch)?;
-        let workdir = self.workdir(known)?;
-        let staged = workshop.upper(unpacked, ask.base, &workdir, epoch)?;
-        let flat = !workshop.sandbox().has_overlay();
-        let lowers = if flat { Vec::new() } else { unpacked.folders() };
-        let step = Step { lowers, flat, ..self.step(known, secrets, &mut held, &staged) };
-        let (staged, exit) = self.start(known, secrets, &step, workshop, staged, held)?;
-        let (changes, settle, rewritten) = self.changes(known, workshop, &staged, &exit)?;
+        let made = self.make(known, secrets, workshop, unpacked, Conditions::Usual)?;
+        let (ask, epoch) = (known.ask, self.options.layer.epoch);
+        let Made { staged, changes, settle, rewritten } = made;
         if changes.is_empty() {
-            return Ok(Ran { changes, layer: None, how: How::Unchanged, folder: None });
+            return Ok(Ran { changes, layer: None, how: How::Unchanged, folder: None, reproducible: true });
         }
         let (layer, _) = cache::layer(self.store, &changes, "run", &ask.layer, self.options.cache)?;
         // Whether the store had it or not: the step was run.
@@ -208,7 +237,64 @@ impl<'a> Runner<'a> {
             true => None,
             false => workshop.adopt(staged, &settle, (&layer, &changes), ask.base, epoch)?,
         };
-        Ok(Ran { changes, layer: Some(layer), how, folder })
+        Ok(Ran { changes, layer: Some(layer), how, folder, reproducible: true })
+    }
+
+    /// Starts the program, and collects what it changed.
+    fn make(
+        &self,
+        known: &Known<'_>,
+        secrets: &Secrets,
+        workshop: &Workshop,
+        unpacked: &mut Unpacked,
+        conditions: Conditions,
+    ) -> Result<Made, ExecError> {
+        let ask = known.ask;
+        let epoch = self.options.layer.epoch;
+        unpacked.extend(workshop, ask.layers, ask.base, epoch)?;
+        let mut held = known.mounts.mount(workshop, self.store, &self.options.run, epoch)?;
+        let workdir = self.workdir(known)?;
+        let staged = workshop.upper(unpacked, ask.base, &workdir, epoch)?;
+        let flat = !workshop.sandbox().has_overlay();
+        let lowers = if flat { Vec::new() } else { unpacked.folders() };
+        let mut step = Step { lowers, flat, ..self.step(known, secrets, &mut held, &staged) };
+        if conditions == Conditions::Varied {
+            step.varied = true;
+            step.env.reverse();
+        }
+        let (staged, exit) = self.start(known, secrets, &step, workshop, staged, held)?;
+        let (changes, settle, rewritten) = self.changes(known, workshop, &staged, &exit)?;
+        Ok(Made { staged, changes, settle, rewritten })
+    }
+
+    /// Runs the step once more, where all that it can see of the machine is other than usual. Whether it changed the
+    /// same; what not is reported.
+    fn check(&self, ask: &Ask<'_>, ran: &Ran, unpacked: &mut Unpacked) -> Result<bool, ExecError> {
+        let known = self.known(ask)?;
+        let _lock = self.store.lock_step(&known.key)?;
+        let secrets = known.mounts.secrets(&self.options.run).map_err(ExecError::from)?;
+        foreign::check(ask.platform)?;
+        let workshop = self.workshop.get(self.store, self.options.run.sandbox.as_ref())?;
+        std::thread::sleep(LATER);
+        let made = self.make(&known, &secrets, &workshop, unpacked, Conditions::Varied)?;
+        let changes = made.changes;
+        let layer = match changes.is_empty() {
+            true => None,
+            false => Some(cache::layer(self.store, &changes, "run", &ask.layer, self.options.cache)?.0),
+        };
+        drop(made.staged);
+        workshop.sweep();
+        let tar = |layer: Option<&Layer>| layer.map(|layer| layer.diff_id.clone());
+        let reproducible = tar(layer.as_ref()) == tar(ran.layer.as_ref());
+        let mut files = Vec::new();
+        if !reproducible {
+            let again = layer.map_or(Ok(changes), |layer| layer::open(self.store, &layer))?;
+            let options = diff::Options { times: false, ..diff::Options::default() };
+            let scratch = || self.store.temp_file().map_err(std::io::Error::other);
+            files = diff::changes(&ran.changes, &again, options, &scratch)?;
+        }
+        self.report.report(Event::Checked { step: ask.step, reproducible, files: &files });
+        Ok(reproducible)
     }
 
     /// The working folder, if an earlier step has removed it: it is the user's then.
@@ -239,6 +325,7 @@ impl<'a> Runner<'a> {
             mounts,
             limits: self.options.run.limits.clone(),
             terminal: false,
+            varied: false,
         }
     }
 
@@ -254,7 +341,9 @@ impl<'a> Runner<'a> {
     ) -> Result<(Staged, Exit), RunError> {
         let (file, path) = self.store.step_log(&known.key[..16])?;
         let masked = Masked::new(secrets.all.iter());
-        let mut output = Output::new(self.report, known.ask.step, masked, file);
+        // What the second run says was said by the first.
+        let report: &dyn Report = if step.varied { &Silent } else { self.report };
+        let mut output = Output::new(report, known.ask.step, masked, file);
         let exit = workshop.sandbox().run(step, &mut |stream, bytes| output.take(stream, bytes));
         let (tail, logged) = output.finish();
         let exit = exit?;

@@ -19,6 +19,7 @@ use rustix::mount::{
 
 use super::mounts::{self, Attr};
 use super::place::Place;
+use super::varied;
 use super::world::{Scratch, root_attributes};
 use crate::sandbox::{Fault, Step};
 
@@ -136,6 +137,16 @@ impl Layers<'_> {
         overlay(&lowers, None, Attr::MOUNT_ATTR_RDONLY, self.scratch)
     }
 
+    /// What lists folders in another order.
+    fn names(&self) -> Result<Option<PathBuf>, Fault> {
+        if !self.step.varied {
+            return Ok(None);
+        }
+        let folder = self.scratch.in_memory("reversed")?;
+        let lowers: Vec<&Path> = self.lowers().collect();
+        Ok(varied::skeleton(&lowers, &folder).ok().map(|()| folder.join("names")))
+    }
+
     pub(super) fn root(&self) -> Result<OwnedFd, Fault> {
         let attributes = root_attributes(self.step);
         if self.step.flat {
@@ -145,7 +156,9 @@ impl Layers<'_> {
         }
         let work = self.scratch.on_disk("work")?;
         let writable = Writable { upper: &self.step.upper, work: &work };
-        let lowers: Vec<&Path> = [self.stubs].into_iter().chain(self.lowers()).collect();
+        let mut lowers: Vec<&Path> = [self.stubs].into_iter().chain(self.lowers()).collect();
+        let names = self.names()?;
+        lowers.extend(names.as_deref());
         overlay(&lowers, Some(&writable), attributes, self.scratch)
     }
 }

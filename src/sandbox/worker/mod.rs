@@ -13,6 +13,7 @@ mod seccomp;
 mod sources;
 mod sys;
 mod system;
+mod varied;
 mod world;
 
 use std::ffi::OsStr;

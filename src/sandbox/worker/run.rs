@@ -16,7 +16,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use rustix::thread::UnshareFlags;
 
 use super::sys::{self, Fork};
-use super::{exec, seccomp, world};
+use super::{exec, seccomp, varied, world};
 use crate::sandbox::cgroup::Cgroup;
 use crate::sandbox::wire::{self, Event, Hello};
 use crate::sandbox::{Exit, Fault, Limit, Status, Step, Stream};
@@ -54,6 +54,9 @@ pub(super) fn run(step: &Step, hello: &Hello, socket: &UnixStream) -> io::Result
     let stdin = if step.terminal { Some(receive_descriptor(socket)?) } else { None };
     // Whoever ends lith is noticed at the socket, and there is something to be tidied up then.
     rustix::process::set_parent_process_death_signal(None)?;
+    if step.varied {
+        varied::one_processor();
+    }
     let mut cgroup = Cgroup::new(&step.limits);
     let result =
         started(step, hello, stdin, &mut cgroup).map(|running| supervise(step, running, socket, &cgroup));
@@ -168,6 +171,9 @@ fn first_process(step: &Step, given: &Given, probe: bool, wait: &OwnedFd, tell: 
             .map_err(Fault::doing("waiting"))?;
         let mount_points = world::enter(step, given)?;
         let program = exec::Program::new(step)?;
+        if step.varied {
+            varied::use_up_ids();
+        }
         if !probe {
             tell_worker(tell, &Ok(mount_points.clone()));
         }
