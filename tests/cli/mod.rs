@@ -1,6 +1,7 @@
 //! The subcommands, one file each as in `src/cli`.
 
 mod build;
+mod diff;
 mod docker_registry;
 mod load;
 mod login;
