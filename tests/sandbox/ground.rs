@@ -92,6 +92,7 @@ impl Ground {
             limits: Limits { timeout: Some(Duration::from_secs(60)), ..Limits::default() },
             terminal: false,
             flat: false,
+            varied: false,
         }
     }
 

@@ -97,7 +97,8 @@ pub(super) fn of_word(a: &str, b: &str) -> Option<Cause> {
     if both(&is_date) || both(&is_seconds) {
         return Some(Cause::Timestamp);
     }
-    if both(&is_number) {
+    // Of one digit: the number of a version, most likely.
+    if both(&is_number) && old.len().max(new.len()) > 1 {
         return Some(Cause::Pid);
     }
     let temporary = |word: &str| word.contains("tmp") || word.contains("temp");
