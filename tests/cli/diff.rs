@@ -194,7 +194,7 @@ fn wheels_are_looked_into() {
     let told = world.ok(["diff", "a", "b"]);
     assert!(told.contains("~ /app.whl  zip (1 difference in it)\n"), "{told}");
     assert!(told.contains("~ /app.whl!/x/y.py  content +1 -1 lines\n"), "{told}");
-    assert!(told.contains("+value = 2\n"), "{told}");
+    assert!(told.contains("+value = 2"), "{told}");
 }
 
 #[test]

@@ -29,7 +29,7 @@ fn the_clock_is_found() {
     let buildfile = "FROM bb\nRUN echo clean > /f\nRUN date +%s > /t; date > /u\n";
     let Some((code, _, said)) = check("a clock in a step", buildfile, &[]) else { return };
     assert_eq!(code, Some(4), "{said}");
-    assert!(said.contains("RUN date +%s > /t; date > /u is not reproducible"), "{said}");
+    assert!(said.contains("date +%s > /t; date > /u is not reproducible"), "{said}");
     for path in ["~ /t", "~ /u"] {
         let line = said.lines().find(|line| line.trim_start().starts_with(path)).expect("the path");
         assert!(line.contains("[likely: timestamp]"), "{line}");
@@ -41,7 +41,7 @@ fn the_clock_is_found() {
 #[test]
 fn process_ids_orders_and_processors_are_found() {
     let buildfile = "FROM bb\nRUN sh -c 'echo $$ > /pid'; true\nRUN touch /tmp/f.$(sh -c 'echo $$'; true)\n\
-                     RUN find /bin > /order\nRUN find /etc > /etc.order\nRUN env > /env\n";
+                     RUN find /bin > /order\nRUN find /etc > /etc.order\nRUN tr '\\0' '\\n' < /proc/1/environ > /env\n";
     let Some((code, _, said)) = check("order in a step", buildfile, &["--progress", "json"]) else { return };
     assert_eq!(code, Some(4), "{said}");
     let events = said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
