@@ -93,16 +93,15 @@ fn directory(bytes: &Bytes) -> Result<Vec<u8>, OpenError> {
     let end = end.ok_or(OpenError::Damaged("it has no end record"))?;
     let (mut size, mut offset) = (u64::from(u32_at(&tail, end + 12)), u64::from(u32_at(&tail, end + 16)));
     let end_at = tail_at + end as u64;
-    if [offset, size].contains(&u32::MAX.into()) || u16_at(&tail, end + 10) == u16::MAX {
-        if let Some(at) = end_at.checked_sub(20) {
-            let locator = bytes.read(at, 20)?;
-            if locator.starts_with(LOCATOR) {
-                let record = bytes.read(u64_at(&locator, 8), 56)?;
-                if !record.starts_with(END64) {
-                    return Err(OpenError::Damaged("its locator leads nowhere"));
-                }
-                (size, offset) = (u64_at(&record, 40), u64_at(&record, 48));
+    let is_wide = [offset, size].contains(&u32::MAX.into()) || u16_at(&tail, end + 10) == u16::MAX;
+    if is_wide && let Some(at) = end_at.checked_sub(20) {
+        let locator = bytes.read(at, 20)?;
+        if locator.starts_with(LOCATOR) {
+            let record = bytes.read(u64_at(&locator, 8), 56)?;
+            if !record.starts_with(END64) {
+                return Err(OpenError::Damaged("its locator leads nowhere"));
             }
+            (size, offset) = (u64_at(&record, 40), u64_at(&record, 48));
         }
     }
     if size > MAX_DIRECTORY {

@@ -118,11 +118,9 @@ fn different<'a>(a: &'a str, b: &'a str) -> (&'a str, &'a str) {
         let next = at + old[at..].chars().next().map_or(1, char::len_utf8);
         (old, new) = (&old[next..], &new[next..]);
     }
-    loop {
-        let (Some(x), Some(y)) = (old.rfind(is_end), new.rfind(is_end)) else { break };
-        if old[x..] != new[y..] {
-            break;
-        }
+    while let (Some(x), Some(y)) = (old.rfind(is_end), new.rfind(is_end))
+        && old[x..] == new[y..]
+    {
         (old, new) = (&old[..x], &new[..y]);
     }
     let dot = |word: &str| word.rfind(['.', '-']).map_or(0, |at| at + 1);
@@ -176,7 +174,7 @@ fn is_date(word: &str) -> bool {
     parts.len() >= 2
         && parts.iter().all(|part| digits(part) && part.len() <= 9)
         && (colons >= 1 && parts.iter().filter(|part| short(part)).count() >= 2
-            || dashes >= 2 && parts.iter().any(|part| is_year(&part)))
+            || dashes >= 2 && parts.iter().any(is_year))
 }
 
 /// A day of the week, a month, or a year.

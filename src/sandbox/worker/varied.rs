@@ -48,8 +48,8 @@ pub(super) fn skeleton(lowers: &[&Path], folder: &Path) -> io::Result<()> {
     std::fs::write(&stub, b"")?;
     std::fs::create_dir(&names)?;
     let mut skeleton = Skeleton { stub, newest_first, left: MAX_NAMES };
-    let lowers = lowers.iter().map(|lower| lower.to_path_buf()).collect();
-    skeleton.fill(lowers, &names, 0);
+    let lowers: Vec<PathBuf> = lowers.iter().map(|lower| lower.to_path_buf()).collect();
+    skeleton.fill(&lowers, &names, 0);
     Ok(())
 }
 
@@ -72,11 +72,11 @@ struct Skeleton {
 
 impl Skeleton {
     /// What can't be read or made is left out: it is listed where it would have been.
-    fn fill(&mut self, lowers: Vec<PathBuf>, folder: &Path, depth: usize) {
+    fn fill(&mut self, lowers: &[PathBuf], folder: &Path, depth: usize) {
         let mut order: Vec<OsString> = Vec::new();
         let mut seen = BTreeSet::new();
         let mut folders: BTreeMap<OsString, Vec<PathBuf>> = BTreeMap::new();
-        for lower in &lowers {
+        for lower in lowers {
             let Ok(entries) = std::fs::read_dir(lower) else { continue };
             for entry in entries.flatten() {
                 let name = entry.file_name();
@@ -100,7 +100,7 @@ impl Skeleton {
                 continue;
             };
             if std::fs::create_dir(&path).is_ok() && depth < MAX_DEPTH {
-                self.fill(below, &path, depth + 1);
+                self.fill(&below, &path, depth + 1);
             }
         }
     }
