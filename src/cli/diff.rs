@@ -159,6 +159,7 @@ fn summary(images: &[Pair], (a, b): (&Side, &Side), differs: bool) -> String {
 }
 
 type Pairs<'a> = Vec<(&'a Image, &'a Image)>;
+type Only = (Vec<String>, Vec<String>);
 
 /// Which images are compared: the one that is asked for, or those of the same platform; and the platforms that one side
 /// alone has.
@@ -166,7 +167,7 @@ fn pairs<'a>(
     platform: Option<&Platform>,
     a: &'a Found<'_>,
     b: &'a Found<'_>,
-) -> anyhow::Result<(Pairs<'a>, (Vec<String>, Vec<String>))> {
+) -> anyhow::Result<(Pairs<'a>, Only)> {
     let (old, new) = (a.artifact.images(), b.artifact.images());
     if platform.is_some() || old.len() < 2 && new.len() < 2 {
         return Ok((vec![(a.image(platform)?, b.image(platform)?)], Default::default()));
