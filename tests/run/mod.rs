@@ -2,9 +2,11 @@
 
 mod caching;
 mod failing;
+mod kills;
 mod language;
 mod mounts;
 mod order;
+mod users;
 
 use std::collections::BTreeMap;
 

@@ -9,6 +9,7 @@ mod mounts;
 mod users;
 mod world;
 
+pub(crate) use ends::groups;
 use ground::Ground;
 
 /// Makes a test of each function, and a list of them all for [`users`].
