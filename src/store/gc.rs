@@ -118,7 +118,7 @@ fn find(store: &Store, options: &Options) -> Result<Found, StoreError> {
     };
     let memos = memos.into_iter().filter(|(_, needs)| stale(needs)).map(|(path, _)| path).collect();
     let mut roots = roots::garbage(store, |blob| store.has(blob) && !goes.contains_key(blob))?;
-    roots.extend(steps::garbage(store, options.cache_mounts)?);
+    roots.extend(steps::garbage(store, options)?);
     Ok(Found { blobs: goes.into_iter().collect(), memos, leftovers: leftovers(store)?, roots })
 }
 

@@ -22,13 +22,13 @@ fn buildfile(mark: &str) -> String {
          RUN (setsid sleep {mark} &) ; rm -r /a/b; mkdir /a/b; echo x > /a/b/x; chmod 700 /a/b\n\
          RUN --mount=type=cache,target=/c --mount=type=tmpfs,target=/t --mount=target=/m \
          echo c >> /c/f; echo t > /t/f; sleep 0.03; head -c 5000000 /dev/zero > /zeros\n\
-         FROM bb AS two\nRUN sleep 0.05; mkfifo /p; ln -s x /l\n\
-         FROM one\nCOPY --from=two /p /l /z/\nRUN ls -R /a /z > /list; sleep 0.02\n"
+         FROM bb AS two\nRUN sleep 0.05; mkfifo /p; ln -s p /l\n\
+         FROM one\nCOPY --from=two /etc/group /z/\nRUN ls -R /a /z > /list; sleep 0.02\n"
     )
 }
 
 fn build(world: &World, args: &[&str]) -> std::process::Command {
-    let fixed = ["build", "-q", "-f", "Buildfile", "--build-context", "bb=bb", "--pids", "500", "ctx"];
+    let fixed = ["build", "-q", "-f", "Buildfile", "--build-context", "bb=bb", "--pids-limit", "500", "ctx"];
     world.command(fixed.iter().chain(args))
 }
 
