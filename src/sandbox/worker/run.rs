@@ -41,7 +41,7 @@ pub(super) type Told = Result<Vec<Vec<u8>>, Fault>;
 
 /// Does everything but the step.
 pub(super) fn probe(step: &Step, hello: &Hello) -> Result<(), Fault> {
-    let given = given(hello, None, [None, None])?;
+    let given = given(step, hello, None, [None, None])?;
     let mut child = Child::start(step, given, true)?;
     drop(child.go.take());
     child.told.read().map_err(Fault::doing("starting a process"))??;
@@ -89,7 +89,7 @@ fn started(
             *end = Some(write);
         }
     }
-    let mut given = given(hello, stdin, ends)?;
+    let mut given = given(step, hello, stdin, ends)?;
     given.own_limits = cgroup.own_limits(&step.limits, hello.user_namespace);
     let mut child = Child::start(step, given, false)?;
     if let Err(fault) = cgroup.add(child.pid) {
@@ -109,7 +109,12 @@ fn started(
     }
 }
 
-fn given(hello: &Hello, stdin: Option<OwnedFd>, ends: [Option<OwnedFd>; 2]) -> Result<Given, Fault> {
+fn given(
+    step: &Step,
+    hello: &Hello,
+    stdin: Option<OwnedFd>,
+    ends: [Option<OwnedFd>; 2],
+) -> Result<Given, Fault> {
     let [stdout, stderr] = ends;
     Ok(Given {
         stdin,
@@ -117,7 +122,7 @@ fn given(hello: &Hello, stdin: Option<OwnedFd>, ends: [Option<OwnedFd>; 2]) -> R
         stderr,
         user_marks: hello.user_marks,
         single: hello.own_map.is_some(),
-        filters: seccomp::filters()?,
+        filters: seccomp::filters(step.network)?,
         own_limits: Vec::new(),
     })
 }
