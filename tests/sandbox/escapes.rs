@@ -252,7 +252,7 @@ fn programs_of_32_bits(ground: &Ground) {
 }
 
 /// Makes a program of the root file system's; `false` after saying so where that can't be done.
-fn compile(ground: &Ground, name: &str, source: &str, args: &[&str]) -> bool {
+pub(super) fn compile(ground: &Ground, name: &str, source: &str, args: &[&str]) -> bool {
     let Some(cc) = programs::find("cc", "system calls") else { return false };
     let file = ground.path("source.c");
     std::fs::write(&file, source).unwrap();

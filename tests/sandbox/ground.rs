@@ -135,6 +135,13 @@ impl Ground {
         ran
     }
 
+    /// A script with mounts that must not succeed.
+    #[track_caller]
+    pub(super) fn fails_with(&self, mounts: Vec<Mount>, script: &str) {
+        let ran = self.run(&Step { mounts, ..self.script(script) });
+        assert!(!ran.exit.success(), "`{script}`: {ran:?}");
+    }
+
     /// A script with mounts, which must succeed.
     #[track_caller]
     pub(super) fn with(&self, mounts: Vec<Mount>, script: &str) -> String {

@@ -6,6 +6,7 @@ mod escapes;
 mod files;
 mod ground;
 mod mounts;
+mod swaps;
 mod users;
 mod world;
 

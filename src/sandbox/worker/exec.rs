@@ -11,7 +11,7 @@ use rustix::process::Signal;
 use super::run::Given;
 use super::world::lossy;
 use super::{privileges, seccomp, sys};
-use crate::sandbox::{Fault, Step};
+use crate::sandbox::{Fault, Network, Step};
 
 /// Where programs are looked for if the environment does not say.
 const PATH: &[u8] = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -104,6 +104,9 @@ pub(super) fn become_step(step: &Step, given: &Given) -> Result<(), Fault> {
     sys::default_signals();
     if !step.insecure {
         rustix::thread::set_no_new_privs(true).map_err(Fault::doing("forbidding new privileges"))?;
+        if step.network == Network::Host {
+            sys::only_own_abstract_sockets().map_err(Fault::doing("keeping sockets apart"))?;
+        }
         seccomp::apply(&given.filters)?;
     }
     Ok(())

@@ -64,6 +64,31 @@ pub(super) fn loopback_up(socket: BorrowedFd<'_>) -> io::Result<()> {
     checked(unsafe { libc::syscall(libc::SYS_ioctl, socket, call, &raw const request) })
 }
 
+/// Keeps this process, and all that it starts, from sockets of the network's names (`unix(7)`: abstract) that others
+/// made. Kernels before 6.12 can't; nothing is done there.
+pub(super) fn only_own_abstract_sockets() -> io::Result<()> {
+    /// `struct landlock_ruleset_attr`, of which all else is left free.
+    #[repr(C)]
+    struct Rules {
+        files: u64,
+        network: u64,
+        scoped: u64,
+    }
+    const ABSTRACT_SOCKETS: u64 = 1;
+    let rules = Rules { files: 0, network: 0, scoped: ABSTRACT_SOCKETS };
+    let (size, none) = (size_of::<Rules>(), 0);
+    // SAFETY: the structure is of the size that is said, and lives until the call returns.
+    let made = unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, &raw const rules, size, none) };
+    if made < 0 {
+        // Unknown, switched off, or too old for this structure.
+        let error = io::Error::last_os_error();
+        let expected = [libc::ENOSYS, libc::EOPNOTSUPP, libc::E2BIG, libc::EINVAL];
+        return if error.raw_os_error().is_some_and(|n| expected.contains(&n)) { Ok(()) } else { Err(error) };
+    }
+    // SAFETY: the descriptor was just made, and is not used again; it is closed when the process becomes another.
+    checked(unsafe { libc::syscall(libc::SYS_landlock_restrict_self, made, none) })
+}
+
 /// Every signal as it is by default, and none held back.
 pub(super) fn default_signals() {
     for signal in 1..=libc::SIGRTMAX() {
