@@ -166,6 +166,26 @@ pub(super) fn filters() -> Result<[BpfProgram; 2], Fault> {
     ])
 }
 
+/// The clocks that tell the time of day; the last one may differ from the others by leap seconds.
+const WALL_CLOCKS: [i32; 4] =
+    [libc::CLOCK_REALTIME, libc::CLOCK_REALTIME_COARSE, libc::CLOCK_REALTIME_ALARM, libc::CLOCK_TAI];
+
+/// The calls whose answer is the time of day, or has it in it.
+const CLOCK_CALLS: &[libc::c_long] = numbers!(SYS_gettimeofday SYS_adjtimex SYS_clock_adjtime);
+
+/// Stops a thread for its tracer before it is told the time of day.
+pub(super) fn clock_filter() -> Result<BpfProgram, Fault> {
+    let mut traced: Rules = CLOCK_CALLS.iter().map(|call| (*call, Vec::new())).collect();
+    #[cfg(target_arch = "x86_64")]
+    traced.insert(libc::SYS_time, Vec::new());
+    for clock in WALL_CLOCKS {
+        let conditions = vec![(SeccompCmpOp::Eq, u64::from(clock.cast_unsigned()))];
+        let told = Unless { call: libc::SYS_clock_gettime, argument: 0, conditions };
+        traced.entry(told.call).or_default().push(rule(&told).map_err(fault)?);
+    }
+    compile(traced, SeccompAction::Allow, SeccompAction::Trace(0))
+}
+
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 
 fn rule(unless: &Unless) -> Result<SeccompRule, seccompiler::BackendError> {
@@ -184,6 +204,11 @@ fn compile(rules: Rules, otherwise: SeccompAction, matching: SeccompAction) -> R
 #[expect(clippy::needless_pass_by_value, reason = "as `map_err` gives it")]
 fn fault(error: seccompiler::BackendError) -> Fault {
     Fault::System { doing: format!("making the system call filter: {error}"), errno: libc::EINVAL }
+}
+
+/// Adds a filter while the process may, and so without giving up new privileges.
+pub(super) fn add(filter: &BpfProgram) -> Result<(), Fault> {
+    super::sys::add_filter(filter).map_err(Fault::doing("applying the filter of the clock"))
 }
 
 pub(super) fn apply(filters: &[BpfProgram; 2]) -> Result<(), Fault> {
