@@ -16,6 +16,7 @@ use std::os::unix::net::UnixStream;
 use rustix::io::Errno;
 use rustix::process::{DumpableBehavior, Pid, Signal, dumpable_behavior, set_dumpable_behavior};
 
+use super::deadline::Waiting;
 use super::sys::{self, Fork, Registers, Stop};
 use crate::sandbox::Fault;
 use crate::sandbox::wire;
@@ -103,8 +104,9 @@ fn keep(socket: &UnixStream, time: Time) -> Result<(), Fault> {
     let first = Pid::from_raw(first).ok_or(Errno::SRCH).map_err(Fault::doing(STARTING))?;
     sys::seize(first).map_err(Fault::doing("tracing the step, to stop its clock"))?;
     wire::send(&mut socket, &Ok::<(), Fault>(())).map_err(Fault::doing(STARTING))?;
+    let mut waiting = Waiting::default();
     while let Some(stop) = sys::next_stop().map_err(Fault::doing("tracing the step"))? {
-        match handle(&stop, first, time) {
+        match handle(&stop, first, time, &mut waiting) {
             // It was killed meanwhile, which is told next.
             Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {}
             handled => handled.map_err(Fault::doing("stopping the clock of a program"))?,
@@ -114,11 +116,12 @@ fn keep(socket: &UnixStream, time: Time) -> Result<(), Fault> {
 }
 
 /// Does what a stop asks for, and lets the thread go on.
-fn handle(stop: &Stop, first: Pid, time: Time) -> io::Result<()> {
+fn handle(stop: &Stop, first: Pid, time: Time, waiting: &mut Waiting) -> io::Result<()> {
     let thread = stop.thread;
     match (stop.event, stop.signal) {
         // Untraced, the first process of a namespace could not be stopped from within.
         (0, libc::SIGSTOP) if thread == first => sys::go_on(thread, 0),
+        (0, sys::RETURNED) => waiting.end(thread),
         (0, signal) => sys::go_on(thread, signal),
         (libc::PTRACE_EVENT_STOP, libc::SIGSTOP | libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU) => {
             sys::stay_stopped(thread)
@@ -129,6 +132,9 @@ fn handle(stop: &Stop, first: Pid, time: Time) -> io::Result<()> {
         }
         (libc::PTRACE_EVENT_SECCOMP, _) => {
             let registers = Registers::of(thread)?;
+            if [libc::SYS_futex, libc::SYS_clock_nanosleep].contains(&registers.call()) {
+                return waiting.begin(thread, registers, time.0);
+            }
             let answer = time.tell(thread, registers.call(), registers.arguments())?;
             registers.answer(thread, answer)?;
             sys::go_on(thread, 0)
@@ -192,7 +198,7 @@ impl Words {
     }
 }
 
-/// The seconds since 1970 at which the clock stands.
+/// The second since 1970 at which the clock stands.
 #[derive(Clone, Copy)]
 struct Time(u64);
 

@@ -4,6 +4,7 @@
 //! When lith ends, the socket closes, and the worker ends with all that it started.
 
 mod clock;
+mod deadline;
 mod exec;
 mod layers;
 mod mounts;

@@ -173,20 +173,39 @@ const WALL_CLOCKS: [i32; 4] =
 /// The calls whose answer is the time of day, or has it in it.
 const CLOCK_CALLS: &[libc::c_long] = numbers!(SYS_gettimeofday SYS_adjtimex SYS_clock_adjtime);
 
-/// Stops a thread for its tracer before it is told the time of day.
+/// Stops a thread for its tracer before it is told the time of day, or waits for one.
 pub(super) fn clock_filter() -> Result<BpfProgram, Fault> {
     let mut traced: Rules = CLOCK_CALLS.iter().map(|call| (*call, Vec::new())).collect();
     #[cfg(target_arch = "x86_64")]
     traced.insert(libc::SYS_time, Vec::new());
+    let condition = |argument, operator, value: i32| {
+        SeccompCondition::new(argument, SeccompCmpArgLen::Dword, operator, value.cast_unsigned().into())
+    };
+    let has =
+        |argument, bit: i32| condition(argument, SeccompCmpOp::MaskedEq(bit.cast_unsigned().into()), bit);
     for clock in WALL_CLOCKS {
-        let conditions = vec![(SeccompCmpOp::Eq, u64::from(clock.cast_unsigned()))];
-        let told = Unless { call: libc::SYS_clock_gettime, argument: 0, conditions };
-        traced.entry(told.call).or_default().push(rule(&told).map_err(fault)?);
+        let told = [condition(0, SeccompCmpOp::Eq, clock)];
+        let sleeps = [condition(0, SeccompCmpOp::Eq, clock), has(1, libc::TIMER_ABSTIME)];
+        add_rule(&mut traced, libc::SYS_clock_gettime, told)?;
+        add_rule(&mut traced, libc::SYS_clock_nanosleep, sleeps)?;
     }
+    // Many waits have no deadline.
+    let deadline = SeccompCondition::new(3, SeccompCmpArgLen::Qword, SeccompCmpOp::Ne, 0);
+    add_rule(&mut traced, libc::SYS_futex, [has(1, libc::FUTEX_CLOCK_REALTIME), deadline])?;
     compile(traced, SeccompAction::Allow, SeccompAction::Trace(0))
 }
 
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
+
+fn add_rule<const N: usize>(
+    rules: &mut Rules,
+    call: libc::c_long,
+    conditions: [Result<SeccompCondition, seccompiler::BackendError>; N],
+) -> Result<(), Fault> {
+    let conditions = conditions.into_iter().collect::<Result<_, _>>().map_err(fault)?;
+    rules.entry(call).or_default().push(SeccompRule::new(conditions).map_err(fault)?);
+    Ok(())
+}
 
 fn rule(unless: &Unless) -> Result<SeccompRule, seccompiler::BackendError> {
     let condition = |(operator, value): &(SeccompCmpOp, u64)| {

@@ -142,6 +142,7 @@ pub(super) fn seize(process: Pid) -> io::Result<()> {
         | libc::PTRACE_O_TRACECLONE
         | libc::PTRACE_O_TRACEEXEC
         | libc::PTRACE_O_TRACESECCOMP
+        | libc::PTRACE_O_TRACESYSGOOD
         | libc::PTRACE_O_EXITKILL;
     // SAFETY: nothing of this process's memory is read or written.
     unsafe { ptrace(libc::PTRACE_SEIZE.into(), process, 0, options.into()) }
@@ -173,6 +174,15 @@ pub(super) fn go_on(thread: Pid, signal: i32) -> io::Result<()> {
     unsafe { ptrace(libc::PTRACE_CONT.into(), thread, 0, signal.into()) }
 }
 
+/// Lets a thread that is about to make a call go on until that returns: it stops again, with [`RETURNED`].
+pub(super) fn go_on_until_return(thread: Pid) -> io::Result<()> {
+    // SAFETY: nothing of this process's memory is read or written.
+    unsafe { ptrace(libc::PTRACE_SYSCALL.into(), thread, 0, 0) }
+}
+
+/// The signal of a stop, without an event, where a call returns.
+pub(super) const RETURNED: i32 = libc::SIGTRAP | 0x80;
+
 /// Leaves a thread stopped, as its process is, until that is continued.
 pub(super) fn stay_stopped(thread: Pid) -> io::Result<()> {
     // SAFETY: nothing of this process's memory is read or written.
@@ -193,11 +203,15 @@ impl Registers {
         Ok(Self(registers))
     }
 
+    pub(super) fn set(&mut self, thread: Pid) -> io::Result<()> {
+        // SAFETY: as above; nothing is written to it.
+        unsafe { register_set(libc::PTRACE_SETREGSET.into(), thread, libc::NT_PRSTATUS, &raw mut self.0) }
+    }
+
     /// Makes the thread, which is about to make a call, go on as if that had been made and answered.
     pub(super) fn answer(mut self, thread: Pid, answer: i64) -> io::Result<()> {
         self.set_answer(answer);
-        // SAFETY: as above; nothing is written to it.
-        unsafe { register_set(libc::PTRACE_SETREGSET.into(), thread, libc::NT_PRSTATUS, &raw mut self.0) }?;
+        self.set(thread)?;
         Self::skip(thread)
     }
 }
@@ -215,6 +229,15 @@ impl Registers {
 
     pub(super) fn arguments(&self) -> [u64; 4] {
         [self.0.rdi, self.0.rsi, self.0.rdx, self.0.r10]
+    }
+
+    pub(super) fn set_arguments(&mut self, arguments: [u64; 4]) {
+        [self.0.rdi, self.0.rsi, self.0.rdx, self.0.r10] = arguments;
+    }
+
+    /// As it was, where a call has returned: the kernel gives all registers back but the answer's.
+    pub(super) fn restore_arguments(&mut self, arguments: [u64; 4]) {
+        self.set_arguments(arguments);
     }
 
     fn set_answer(&mut self, answer: i64) {
@@ -242,6 +265,15 @@ impl Registers {
 
     pub(super) fn arguments(&self) -> [u64; 4] {
         [self.0.regs[0], self.0.regs[1], self.0.regs[2], self.0.regs[3]]
+    }
+
+    pub(super) fn set_arguments(&mut self, arguments: [u64; 4]) {
+        self.0.regs[..4].copy_from_slice(&arguments);
+    }
+
+    /// As it was, where a call has returned: the kernel gives all registers back but the answer's, which is the first.
+    pub(super) fn restore_arguments(&mut self, arguments: [u64; 4]) {
+        self.0.regs[1..4].copy_from_slice(&arguments[1..]);
     }
 
     fn set_answer(&mut self, answer: i64) {
