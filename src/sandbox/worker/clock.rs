@@ -67,7 +67,7 @@ impl Keeper {
         match wire::receive(&mut &self.socket) {
             Ok(word) => word,
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                Err(Fault::doing("waiting for the clock's keeper")(Errno::CHILD))
+                Err(Fault::Clock { why: "the process that traces it was killed".into() })
             }
             Err(error) => Err(Fault::doing("waiting for the clock's keeper")(error)),
         }
@@ -102,7 +102,7 @@ fn keep(socket: &UnixStream, time: Time) -> Result<(), Fault> {
     // Nothing comes where the step could not be started.
     let Ok(first) = wire::receive::<i32>(&mut socket) else { return Ok(()) };
     let first = Pid::from_raw(first).ok_or(Errno::SRCH).map_err(Fault::doing(STARTING))?;
-    sys::seize(first).map_err(Fault::doing("tracing the step, to stop its clock"))?;
+    sys::seize(first).map_err(|error| Fault::Clock { why: format!("tracing it: {error}") })?;
     wire::send(&mut socket, &Ok::<(), Fault>(())).map_err(Fault::doing(STARTING))?;
     let mut waiting = Waiting::default();
     while let Some(stop) = sys::next_stop().map_err(Fault::doing("tracing the step"))? {
