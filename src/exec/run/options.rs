@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use super::cleaners::Cleaners;
-use crate::plan::Network;
+use crate::plan::{Clock, Network};
 use crate::sandbox::{self, Hidden, Limits};
 
 /// What steps that run programs get.
@@ -22,6 +22,8 @@ pub struct RunOptions {
     pub ssh: BTreeMap<String, PathBuf>,
     /// For steps that say nothing of it.
     pub network: Network,
+    /// The one that steps see; without one, the machine's.
+    pub clock: Option<Clock>,
     pub allow: BTreeSet<Entitlement>,
     pub limits: Limits,
     pub cleaners: Cleaners,
@@ -34,6 +36,7 @@ impl Default for RunOptions {
             secrets: BTreeMap::new(),
             ssh: BTreeMap::new(),
             network: Network::None,
+            clock: None,
             allow: BTreeSet::new(),
             limits: Limits::default(),
             cleaners: Cleaners::default(),
