@@ -7,15 +7,19 @@
 //! of one entry is a change of its lines; what is read is of this version, whole, and has no field that is not
 //! known; and no password is in it, for its names are those that [`name_of_url`] gives.
 
+mod changes;
 mod entries;
 mod file;
+mod memo;
 mod read;
 mod unique;
 
+pub use changes::{Change, Kind, changes};
 pub use entries::{
     Commit, LockedConfig, LockedContext, LockedGit, LockedImage, LockedManifest, LockedResponse, LockedUrl,
 };
 pub use file::{LockFileError, load, path_beside, save};
+pub use memo::{Memo, Policy};
 pub use read::LockError;
 
 use std::collections::{BTreeMap, BTreeSet};
