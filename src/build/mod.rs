@@ -24,7 +24,7 @@ use crate::context::Modes;
 use crate::exec::{self, ExecError, Finished, Report};
 use crate::image::{self, Artifact, Image, Parts};
 use crate::layer;
-use crate::lock::Memo;
+use crate::lock::{Memo, Policy};
 use crate::oci::canonical::CanonicalError;
 use crate::oci::{Digest, Epoch, Platform};
 use crate::plan::Plan;
@@ -147,11 +147,17 @@ pub fn resolve(
     source: &Source,
     request: &Request,
     outside: &Outside,
+    report: &dyn Report,
     warn: &dyn Fn(&[Diagnostic]),
 ) -> Result<(), BuildError> {
     let file = parse(source)?;
     outside.set_modes(&file, request.modes);
+    outside.with_lock(|memo| match memo.policy() {
+        Policy::Add => memo.lock_mut().platforms.clear(),
+        Policy::Refuse | Policy::Look => {}
+    });
     plan(&file, request, Stages::All, outside, warn)?;
+    outside.warn_of_unused(report);
     outside.with_lock(Memo::forget_unasked);
     Ok(())
 }
@@ -213,8 +219,11 @@ fn lower(
 ) -> Result<Plan, BuildError> {
     let all_stages = stages == Stages::All;
     let options = LowerOptions { platform, all_stages, ..options(request) };
-    let (plan, warnings) =
-        buildfile::lower(file, &options, &mut outside.resolver()).map_err(BuildError::Buildfile)?;
+    let mut resolver = match stages {
+        Stages::Needed => outside.resolver(),
+        Stages::All => outside.facts_resolver(),
+    };
+    let (plan, warnings) = buildfile::lower(file, &options, &mut resolver).map_err(BuildError::Buildfile)?;
     warn(&warnings);
     Ok(plan)
 }

@@ -1,6 +1,6 @@
 //! `lith build`: what can be typed, and what is done. What the arguments mean is in [`wanted`].
 
-mod locking;
+pub(super) mod locking;
 mod steps;
 mod wanted;
 

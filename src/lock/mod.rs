@@ -11,6 +11,7 @@ mod changes;
 mod entries;
 mod file;
 mod memo;
+mod names;
 mod policy;
 mod read;
 mod unique;
@@ -21,6 +22,7 @@ pub use entries::{
 };
 pub use file::{LockFileError, load, path_beside, save};
 pub use memo::{Memo, Policy};
+pub use names::Entry;
 pub use policy::{Denied, PolicyError, SourcePolicy};
 pub use read::LockError;
 
