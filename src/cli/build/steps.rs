@@ -69,6 +69,7 @@ impl Steps {
         let clock =
             |text: &String| text.parse().map_err(|why| Hinted::usage(format!("`--clock {text}`: {why}")));
         Ok(RunOptions {
+            no_network: false,
             sandbox: None,
             secrets,
             ssh,

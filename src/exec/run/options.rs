@@ -24,6 +24,8 @@ pub struct RunOptions {
     pub network: Network,
     /// The one that steps see; without one, the machine's.
     pub clock: Option<Clock>,
+    /// Steps that want a network are not run: what is cached of them is used.
+    pub no_network: bool,
     pub allow: BTreeSet<Entitlement>,
     pub limits: Limits,
     pub cleaners: Cleaners,
@@ -37,6 +39,7 @@ impl Default for RunOptions {
             ssh: BTreeMap::new(),
             network: Network::None,
             clock: None,
+            no_network: false,
             allow: BTreeSet::new(),
             limits: Limits::default(),
             cleaners: Cleaners::default(),
