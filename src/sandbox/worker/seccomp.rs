@@ -238,11 +238,11 @@ const WALL_CLOCKS: [i32; 4] =
     [libc::CLOCK_REALTIME, libc::CLOCK_REALTIME_COARSE, libc::CLOCK_REALTIME_ALARM, libc::CLOCK_TAI];
 
 /// The calls whose answer is the time of day, or has it in it.
-const CLOCK_CALLS: &[libc::c_long] = numbers!(SYS_gettimeofday SYS_adjtimex SYS_clock_adjtime);
+const CLOCK_CALLS: [libc::c_long; 3] = [libc::SYS_gettimeofday, libc::SYS_adjtimex, libc::SYS_clock_adjtime];
 
 /// Stops a thread for its tracer before it is told the time of day, or waits for one.
 pub(super) fn clock_filter() -> Result<BpfProgram, Fault> {
-    let mut traced: Rules = CLOCK_CALLS.iter().map(|call| (*call, Vec::new())).collect();
+    let mut traced: Rules = CLOCK_CALLS.map(|call| (call, Vec::new())).into_iter().collect();
     #[cfg(target_arch = "x86_64")]
     traced.insert(libc::SYS_time, Vec::new());
     let condition = |argument, operator, value: i32| {
