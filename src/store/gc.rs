@@ -63,10 +63,10 @@ pub fn collect_with(
         return Ok(find(&store, options)?.garbage());
     }
     // Our own shared lock would keep us waiting for ever.
-    let Store { root, _lock } = store;
+    let Store { root, shared, _lock } = store;
     drop(_lock);
     let exclusive = Lock::exclusive(&root.join("lith/lock"))?;
-    let store = Store { root, _lock: Some(exclusive) };
+    let store = Store { root, shared, _lock: Some(exclusive) };
     let found = find(&store, options)?;
     let mut roots_left = 0;
     for path in &found.roots {

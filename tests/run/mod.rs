@@ -1,6 +1,7 @@
 //! RUN, with a static busybox as the base: what steps see, what they change, what they are known by.
 
 mod caching;
+mod clock;
 mod failing;
 mod kills;
 mod language;

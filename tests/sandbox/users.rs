@@ -5,14 +5,14 @@ use std::process::Command;
 use lith::sandbox::Mode;
 
 use super::ground::{Ground, told};
-use super::{ends, escapes, files, mounts, swaps, world};
+use super::{clock, ends, escapes, files, mounts, swaps, world};
 use crate::support::{lith, programs, users};
 
 /// Which mode a run of the cases is to find itself in.
 const EXPECTED: &str = "LITH_SANDBOX_MODE";
 
 fn all() -> impl Iterator<Item = (&'static str, fn(&Ground))> {
-    [world::CASES, ends::CASES, mounts::CASES, escapes::CASES, files::CASES, swaps::CASES]
+    [world::CASES, ends::CASES, mounts::CASES, escapes::CASES, files::CASES, swaps::CASES, clock::CASES]
         .concat()
         .into_iter()
 }

@@ -233,7 +233,46 @@ fn compile_refused(rules: Rules) -> Result<BpfProgram, Fault> {
     compile(rules, SeccompAction::Allow, SeccompAction::Errno(libc::EPERM.unsigned_abs()))
 }
 
+/// The clocks that tell the time of day; the last one may differ from the others by leap seconds.
+const WALL_CLOCKS: [i32; 4] =
+    [libc::CLOCK_REALTIME, libc::CLOCK_REALTIME_COARSE, libc::CLOCK_REALTIME_ALARM, libc::CLOCK_TAI];
+
+/// The calls whose answer is the time of day, or has it in it.
+const CLOCK_CALLS: [libc::c_long; 3] = [libc::SYS_gettimeofday, libc::SYS_adjtimex, libc::SYS_clock_adjtime];
+
+/// Stops a thread for its tracer before it is told the time of day, or waits for one.
+pub(super) fn clock_filter() -> Result<BpfProgram, Fault> {
+    let mut traced: Rules = CLOCK_CALLS.map(|call| (call, Vec::new())).into_iter().collect();
+    #[cfg(target_arch = "x86_64")]
+    traced.insert(libc::SYS_time, Vec::new());
+    let condition = |argument, operator, value: i32| {
+        SeccompCondition::new(argument, SeccompCmpArgLen::Dword, operator, value.cast_unsigned().into())
+    };
+    let has =
+        |argument, bit: i32| condition(argument, SeccompCmpOp::MaskedEq(bit.cast_unsigned().into()), bit);
+    for clock in WALL_CLOCKS {
+        let told = [condition(0, SeccompCmpOp::Eq, clock)];
+        let sleeps = [condition(0, SeccompCmpOp::Eq, clock), has(1, libc::TIMER_ABSTIME)];
+        add_rule(&mut traced, libc::SYS_clock_gettime, told)?;
+        add_rule(&mut traced, libc::SYS_clock_nanosleep, sleeps)?;
+    }
+    // Many waits have no deadline.
+    let deadline = SeccompCondition::new(3, SeccompCmpArgLen::Qword, SeccompCmpOp::Ne, 0);
+    add_rule(&mut traced, libc::SYS_futex, [has(1, libc::FUTEX_CLOCK_REALTIME), deadline])?;
+    compile(traced, SeccompAction::Allow, SeccompAction::Trace(0))
+}
+
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
+
+fn add_rule<const N: usize>(
+    rules: &mut Rules,
+    call: libc::c_long,
+    conditions: [Result<SeccompCondition, seccompiler::BackendError>; N],
+) -> Result<(), Fault> {
+    let conditions = conditions.into_iter().collect::<Result<_, _>>().map_err(fault)?;
+    rules.entry(call).or_default().push(SeccompRule::new(conditions).map_err(fault)?);
+    Ok(())
+}
 
 fn rule(unless: &Unless) -> Result<SeccompRule, seccompiler::BackendError> {
     let condition = |(operator, value): &(SeccompCmpOp, u64)| {
@@ -251,6 +290,11 @@ fn compile(rules: Rules, otherwise: SeccompAction, matching: SeccompAction) -> R
 #[expect(clippy::needless_pass_by_value, reason = "as `map_err` gives it")]
 fn fault(error: seccompiler::BackendError) -> Fault {
     Fault::System { doing: format!("making the system call filter: {error}"), errno: libc::EINVAL }
+}
+
+/// Adds a filter while the process may, and so without giving up new privileges.
+pub(super) fn add(filter: &BpfProgram) -> Result<(), Fault> {
+    super::sys::add_filter(filter).map_err(Fault::doing("applying the filter of the clock"))
 }
 
 pub(super) fn apply(filters: &[BpfProgram; 2]) -> Result<(), Fault> {
