@@ -46,6 +46,7 @@ const BY_FILTER: &str = "the sandbox ends programs that make system calls of an 
 fn run(span: Span, error: &RunError) -> Diagnostic {
     let code = match error {
         RunError::Failed(failure) if failure.offline => "run-offline",
+        RunError::Failed(failure) if failure.one_id => "run-ids",
         RunError::Failed(failure) if failure.exit.out_of_memory => "run-memory",
         RunError::Failed(failure) if failure.exit.timed_out => "run-timeout",
         RunError::Failed(failure) if failure.kept => "run-failed",

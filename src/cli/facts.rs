@@ -29,6 +29,10 @@ pub(super) fn of_step(code: &str) -> Option<&'static str> {
             "steps have no network unless it is asked for: `RUN --network=default …` in the Buildfile, or `lith build \
              --network default` for all steps"
         }
+        "run-ids" => {
+            "the step has one id, and seems to need others: give the user that builds some, by a line \
+             `USER:100000:65536` in `/etc/subuid` and in `/etc/subgid`, and install `newuidmap` (`uidmap`); or build as root"
+        }
         "run-memory" => "`--memory SIZE` gives steps more",
         "run-timeout" => "`--timeout TIME` gives steps longer",
         "run-clock" => {

@@ -1,9 +1,11 @@
 //! A layer in the store → changes, whose contents are unpacked when the first of them is wanted.
 
 use std::fs::File;
-use std::io::{self, BufReader};
+use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::os::unix::fs::FileExt as _;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
 
 use super::{Layer, LayerError, Listing, read};
 use crate::compression::Format;
@@ -56,27 +58,87 @@ pub(super) fn remember(store: &Store, layer: &Layer, listing: &Listing) -> Resul
     Ok(store.remember_with(LISTINGS, &layer.diff_id.to_string(), listing, vec![layer.digest()])?)
 }
 
-/// Reads a layer's blob to its end and verifies all: its digest, its size, its framing and its diff ID.
+/// Reads a layer's blob to its end and verifies all: its digest, its size, its framing and its diff ID. One thread
+/// decodes it, while this one looks at what comes out.
 fn unpack(store: &Store, layer: &Layer, spool: Option<&mut File>) -> Result<Listing, LayerError> {
     let broken = |error| LayerError::Blob { layer: layer.diff_id.clone(), error };
     let mut blob = BufReader::with_capacity(128 << 10, store.open_blob(&layer.descriptor)?);
     let format = format(layer, &mut blob).map_err(broken)?;
-    let decoder = format.decoder(&mut blob).map_err(broken)?;
-    let mut tar = HashingReader::new(decoder, layer.diff_id.algorithm());
-    let listing = read::list(&mut tar, spool)
-        .map_err(|error| LayerError::Read { layer: layer.diff_id.clone(), error })?;
-    let found = DiffId::from_uncompressed(tar.finish().0);
-    // A decoder may stop before the end of what it was given.
-    io::copy(&mut blob, &mut io::sink()).map_err(broken)?;
-    if found != layer.diff_id {
-        return Err(LayerError::DiffId { expected: layer.diff_id.clone(), found });
+    thread::scope(|scope| {
+        let (tar, pieces) = Pieces::new();
+        let decoding = scope.spawn(move || decode(format, blob, &pieces));
+        let mut tar = HashingReader::new(tar, layer.diff_id.algorithm());
+        let listing = read::list(&mut tar, spool);
+        // With the reader goes what somebody who gave up would be waited for.
+        let found = DiffId::from_uncompressed(tar.finish().0);
+        let decoded = decoding.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        decoded.map_err(broken)?;
+        let listing = listing.map_err(|error| LayerError::Read { layer: layer.diff_id.clone(), error })?;
+        if found != layer.diff_id {
+            return Err(LayerError::DiffId { expected: layer.diff_id.clone(), found });
+        }
+        Ok(listing)
+    })
+}
+
+/// Passes on what the blob decodes to, up to an error in it; gives what is wrong with the blob before and after that.
+fn decode(
+    format: Format,
+    mut blob: impl BufRead,
+    pieces: &SyncSender<io::Result<Vec<u8>>>,
+) -> io::Result<()> {
+    let mut decoder = format.decoder(&mut blob)?;
+    loop {
+        let mut piece = Vec::with_capacity(PIECE);
+        let read = decoder.by_ref().take(PIECE as u64).read_to_end(&mut piece);
+        let (failed, is_last) = (read.is_err(), piece.is_empty());
+        // Nobody listens any more where there is something wrong with what was decoded.
+        if pieces.send(read.map(|_| piece)).is_err() || failed {
+            return Ok(());
+        }
+        if is_last {
+            break;
+        }
     }
-    Ok(listing)
+    drop(decoder);
+    // A decoder may stop before the end of what it was given.
+    io::copy(&mut blob, &mut io::sink()).map(drop)
+}
+
+/// How much is decoded before it is looked at, and how often it is done ahead.
+const PIECE: usize = 256 << 10;
+const AHEAD: usize = 8;
+
+/// What another thread decodes.
+struct Pieces {
+    pieces: Receiver<io::Result<Vec<u8>>>,
+    piece: Cursor<Vec<u8>>,
+}
+
+impl Pieces {
+    fn new() -> (Self, SyncSender<io::Result<Vec<u8>>>) {
+        let (send, pieces) = sync_channel(AHEAD);
+        (Self { pieces, piece: Cursor::default() }, send)
+    }
+}
+
+impl Read for Pieces {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.piece.read(buffer)? {
+                0 if !buffer.is_empty() => match self.pieces.recv() {
+                    Ok(piece) => self.piece = Cursor::new(piece?),
+                    Err(_ended) => return Ok(0),
+                },
+                n => return Ok(n),
+            }
+        }
+    }
 }
 
 /// How the blob is compressed: as its first bytes say, since media types of old images can't be relied on, but
 /// for a plain tar, which may begin with any name.
-fn format(layer: &Layer, blob: &mut impl io::BufRead) -> io::Result<Format> {
+fn format(layer: &Layer, blob: &mut impl BufRead) -> io::Result<Format> {
     match layer.descriptor.media_type() {
         MediaType::ImageLayer | MediaType::ImageLayerNonDistributable => Ok(Format::Plain),
         _ => Ok(Format::detect(blob.fill_buf()?)),

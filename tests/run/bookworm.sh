@@ -3,7 +3,7 @@
 # one without, each time on a machine that looks different: host name, clocks since boot, time zone, language, umask,
 # number of threads, place of the store. Prints a line for each step; fails if digests differ that must not.
 #
-#   tests/run/bookworm.sh [FOLDER]   LITH=target/release/lith by default
+#   tests/run/bookworm.sh [FOLDER [STEPS]]   LITH=target/release/lith by default; STEPS is a regular expression
 #
 # FOLDER keeps the bases for the next time. They are made with debootstrap and apt-get, from the mirrors that these
 # use on the machine; without FOLDER/base and the programs it says what was not tested, and ends with 77.
@@ -11,6 +11,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 lith=$(realpath "${LITH:-target/release/lith}")
 kept=$(realpath -m "${1:-target/bookworm}")
+only=${2:-.*}
 mkdir -p "$kept"
 work=$(mktemp -d)
 chmod 755 "$work"
@@ -78,6 +79,7 @@ as() {
 failed=0
 step() {
   local name=$1 whos=$2 digests=() number=0 said=""
+  [[ $name =~ ^($only)$ ]] || return 0
   local context=$work/$name
   mkdir "$context"
   printf 'FROM tools\n%s\n' "$3" >"$context/Buildfile"

@@ -1,5 +1,6 @@
 //! RUN, with a static busybox as the base: what steps see, what they change, what they are known by.
 
+mod bookworm;
 mod caching;
 mod clock;
 mod failing;

@@ -85,6 +85,8 @@ pub struct Failure {
     pub log: Option<PathBuf>,
     /// It had no network, and complained of what looks like that.
     pub offline: bool,
+    /// It had one id, and complained of what looks like that.
+    pub one_id: bool,
     /// What it was started in is kept for a look inside.
     pub kept: bool,
 }

@@ -15,7 +15,7 @@ use super::key::Key;
 use super::masked::Masked;
 use super::mounts::{Held, Mounts, Secrets, Source};
 use super::options::Entitlement;
-use super::output::{Output, misses_network};
+use super::output::{Output, misses_ids, misses_network};
 use super::user::{Who, who};
 use super::workshop::{Lazy, Unpacked, Workshop};
 use crate::layer::{self, Layer};
@@ -280,7 +280,7 @@ impl<'a> Runner<'a> {
         if let Err(error) = &kept {
             log::warn!("keeping the state in which the step failed: {error}");
         }
-        Err(failure(known, exit, tail, path, kept.is_ok()).into())
+        Err(failure(known, workshop.is_single(), exit, tail, path, kept.is_ok()).into())
     }
 
     fn changes(
@@ -302,10 +302,18 @@ impl<'a> Runner<'a> {
     }
 }
 
-fn failure(known: &Known<'_>, exit: Exit, tail: Vec<String>, log: PathBuf, kept: bool) -> Box<Failure> {
+fn failure(
+    known: &Known<'_>,
+    single: bool,
+    exit: Exit,
+    tail: Vec<String>,
+    log: PathBuf,
+    kept: bool,
+) -> Box<Failure> {
     Box::new(Failure {
         command: command::text(&known.ask.run.command),
         offline: !known.network && misses_network(&tail),
+        one_id: single && misses_ids(&tail),
         exit,
         tail,
         log: Some(log),
