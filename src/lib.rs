@@ -26,6 +26,8 @@ pub mod diff;
 
 pub mod plan;
 
+pub mod lock;
+
 pub mod buildfile;
 
 pub mod transport;

@@ -21,6 +21,7 @@ mod fsck;
 mod gc;
 mod images;
 mod inspect;
+mod lock;
 mod log;
 mod login;
 mod logout;
@@ -91,12 +92,13 @@ Exit codes:
   1  it failed: the build, a check, or what was asked for is not there
   2  the command line is wrong
   3  `lith fsck` found the store damaged
-  4  `lith diff --exit-code` or `lith build --check-reproducible` found a difference";
+  4  a comparison found a difference: `lith diff --exit-code`, `lith build --check-reproducible`, `lith lock --check`";
 
 #[derive(Debug, Subcommand)]
 enum Command {
     Build(Box<build::Args>),
     Check(check::Args),
+    Lock(lock::Args),
     Inspect(inspect::Args),
     Ls(ls::Args),
     Diff(diff::Args),
@@ -131,6 +133,7 @@ pub(crate) fn run(cli: Cli, environment: Environment) -> anyhow::Result<ExitCode
     match cli.command {
         Command::Build(args) => build::run(&args, &world),
         Command::Check(args) => check::run(&args, &world),
+        Command::Lock(args) => lock::run(&args, &world),
         Command::Inspect(args) => inspect::run(&args, &world),
         Command::Ls(args) => ls::run(&args, &world),
         Command::Diff(args) => diff::run(&args, &world),
