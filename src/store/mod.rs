@@ -76,6 +76,8 @@ impl Store {
     ///
     /// A store that may only be read is opened too, for reading. A folder with something else in it is refused.
     pub fn open(root: &Path) -> Result<Self, StoreError> {
+        // Steps' workers stand in another folder.
+        let root = &std::path::absolute(root).map_err(doing("finding", root))?;
         let mut store = Self { root: root.to_owned(), shared: Mutex::default(), _lock: None };
         store.refuse_other_folders()?;
         match store.prepare() {

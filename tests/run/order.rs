@@ -77,6 +77,16 @@ fn as_user(world: &World) -> Option<Output> {
 }
 
 #[test]
+fn a_store_may_be_named_from_where_one_stands() {
+    let Some(world) = world("RUN with a relative store") else { return };
+    build(
+        &world,
+        "FROM bb\nRUN --mount=type=cache,target=/c --mount=target=/m touch /f /c/f\n",
+        &["--store", "here/s"],
+    );
+}
+
+#[test]
 fn a_user_with_one_id_is_told_what_is_missing() {
     let Some(world) = world("RUN as a user with one id") else { return };
     if !rustix::process::geteuid().is_root() {
