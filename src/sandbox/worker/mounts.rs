@@ -92,6 +92,6 @@ pub(super) fn open_file_in(root: BorrowedFd<'_>, path: &Path, flags: OFlags, mod
 }
 
 /// The error's number, where that alone can be told.
-pub(super) fn errno(error: io::Error) -> Errno {
-    Errno::from_io_error(&error).unwrap_or(Errno::IO)
+pub(super) fn errno(error: &io::Error) -> Errno {
+    Errno::from_io_error(error).unwrap_or(Errno::IO)
 }

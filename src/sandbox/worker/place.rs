@@ -45,7 +45,7 @@ impl Place {
             if !place.folder {
                 return Err(Errno::NOTDIR);
             }
-            let folder = mounts::open_in(root, &place.path()).map_err(mounts::errno)?;
+            let folder = mounts::open_in(root, &place.path()).map_err(|error| mounts::errno(&error))?;
             match statat(&folder, &part, AtFlags::SYMLINK_NOFOLLOW) {
                 Err(Errno::NOENT) => place.parts.push(part),
                 Err(error) => return Err(error),

@@ -175,10 +175,10 @@ fn refused_by_argument() -> Vec<Unless> {
 pub(super) fn filters(network: Network) -> Result<[BpfProgram; 2], Fault> {
     let allowed = [ALLOWED, ALLOWED_HERE, ALLOWED_BY_NUMBER].concat();
     let refused = [REFUSED, REFUSED_HERE].concat();
-    let whole = |calls: &[Call]| calls.iter().map(|(_, number)| (i64::from(*number), Vec::new())).collect();
+    let whole = |calls: &[Call]| calls.iter().map(|(_, number)| (*number, Vec::new())).collect();
     let filters = [
         compile_allowed(whole(&allowed))?,
-        compile_refused(with_arguments(whole(&refused), |c| Some(c.1.into()))?)?,
+        compile_refused(with_arguments(whole(&refused), |c| Some(c.1))?)?,
     ];
     with_32_bits(filters, &allowed, &refused, network)
 }
@@ -209,7 +209,7 @@ fn with_32_bits(
         let unless = Unless { call: ("socketcall", 0), argument: 0, conditions };
         refused.insert(i386::SOCKETCALL, vec![rule(&unless).map_err(fault)?]);
     }
-    Ok([i386::beside(first, compile_allowed(allowed)?)?, i386::beside(second, compile_refused(refused)?)?])
+    Ok([i386::beside(first, &compile_allowed(allowed)?)?, i386::beside(second, &compile_refused(refused)?)?])
 }
 
 #[cfg(not(target_arch = "x86_64"))]

@@ -197,7 +197,7 @@ fn make(root: &OwnedFd, place: &Place, folder: bool) -> Result<(), Errno> {
 
 fn parent_of<'a>(root: &OwnedFd, path: &'a Path) -> Result<(OwnedFd, &'a OsStr), Errno> {
     let (parent, name) = path.parent().zip(path.file_name()).ok_or(Errno::INVAL)?;
-    Ok((mounts::open_in(root.as_fd(), parent).map_err(mounts::errno)?, name))
+    Ok((mounts::open_in(root.as_fd(), parent).map_err(|error| mounts::errno(&error))?, name))
 }
 
 /// Makes `root` all that there is.

@@ -105,7 +105,7 @@ pub(super) fn refused(list: &[super::Call]) -> BTreeSet<i64> {
 
 fn these(list: &[super::Call]) -> impl Iterator<Item = i64> {
     list.iter().filter_map(|(name, there)| {
-        number(name).or_else(|| Some(i64::from(*there)).filter(|common| *common >= FIRST_COMMON))
+        number(name).or_else(|| Some(*there).filter(|common| *common >= FIRST_COMMON))
     })
 }
 
@@ -118,7 +118,7 @@ const JUMP: u16 = 0x05;
 const I386: u32 = 0x4000_0003;
 
 /// One program that does as `whole` does, and for calls of 32 bits as `other`, which was compiled for 64.
-pub(super) fn beside(whole: BpfProgram, other: BpfProgram) -> Result<BpfProgram, Fault> {
+pub(super) fn beside(whole: BpfProgram, other: &[sock_filter]) -> Result<BpfProgram, Fault> {
     let unknown =
         || Fault::System { doing: "making the system call filter for 32 bits".into(), errno: libc::EINVAL };
     let (prologue, other) = other.split_at_checked(PROLOGUE).ok_or_else(unknown)?;
