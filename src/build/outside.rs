@@ -72,7 +72,7 @@ pub struct Outside {
     /// What was fetched, each by what the plan says of it.
     pub(super) urls: Mutex<BTreeMap<Url, Arc<Tree>>>,
     /// The files are there as long as their checkouts are.
-    pub(super) repositories: Mutex<BTreeMap<Git, (Arc<Tree>, Checkout)>>,
+    pub(super) repositories: Mutex<BTreeMap<Git, (Arc<Tree>, Option<Checkout>)>>,
 }
 
 /// Why something outside can't be had.
@@ -98,6 +98,9 @@ pub enum OutsideError {
     Step { line: usize, place: Range<usize>, source: Box<Self> },
     #[error("`{0}` was not fetched")]
     NotFetched(String),
+    /// The same commit with other files: another submodule, or another meaning of what git was told.
+    #[error("`{remote}` at {commit}: expected an archive of {expected}, found {found}")]
+    Archive { remote: String, commit: String, expected: Digest, found: Digest },
     /// What would have to come from the network.
     #[error("{0} is not in the store, and the network is refused")]
     Offline(String),
