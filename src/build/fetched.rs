@@ -4,7 +4,7 @@ use std::io::{self, Read as _, Write as _};
 use std::sync::Arc;
 
 use super::outside::{Outside, OutsideError, lock};
-use crate::context::url::{self, Fetched};
+use crate::context::url::{self, Fetched, UrlError};
 use crate::http::shown;
 use crate::oci::{Algorithm, Digest};
 use crate::plan::{Pin, Url};
@@ -71,7 +71,13 @@ impl Outside {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(StoreError::Io { doing: "opening", path, error }.into()),
         };
-        let damaged = |error: url::UrlError| StoreError::Damaged { path, why: error.to_string() };
+        let damaged = |error: UrlError| {
+            let why = match error {
+                UrlError::Kept { found, .. } => format!("its bytes are {found}"),
+                error => error.to_string(),
+            };
+            StoreError::Damaged { path, why }
+        };
         Ok(Some(url::stored(name, file, digest).map_err(damaged)?))
     }
 
