@@ -374,7 +374,7 @@ fn against_policy(name: &str, locked: &Digest, found: Digest) -> ResolveError {
 }
 
 fn shown_path(memo: &Memo) -> String {
-    shown(&memo.path().display())
+    memo.path().map_or_else(|| "(in memory)".to_owned(), |path| shown(&path.display()))
 }
 
 /// Whether its files are all that is wanted of a commit.
