@@ -71,8 +71,14 @@ pub struct Outside {
     used: Mutex<BTreeSet<String>>,
     /// What was fetched, each by what the plan says of it.
     pub(super) urls: Mutex<BTreeMap<Url, Arc<Tree>>>,
-    /// The files are there as long as their checkouts are.
-    pub(super) repositories: Mutex<BTreeMap<Git, (Arc<Tree>, Option<Checkout>)>>,
+    pub(super) repositories: Mutex<BTreeMap<Git, Repository>>,
+}
+
+/// The files of a commit. They are there as long as their checkout is, if they are in one.
+#[derive(Debug)]
+pub(super) struct Repository {
+    pub(super) tree: Arc<Tree>,
+    pub(super) _checkout: Option<Checkout>,
 }
 
 /// Why something outside can't be had.
@@ -340,7 +346,7 @@ impl Inputs for Outside {
     }
 
     fn git(&self, git: &Git) -> Result<Arc<Tree>, InputError> {
-        let tree = lock(&self.repositories).get(git).map(|(tree, _)| Arc::clone(tree));
+        let tree = lock(&self.repositories).get(git).map(|found| Arc::clone(&found.tree));
         Ok(tree.ok_or_else(|| OutsideError::NotFetched(shown(&git.remote)))?)
     }
 }

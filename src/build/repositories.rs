@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::locking::is_archived;
-use super::outside::{Outside, OutsideError, lock};
+use super::outside::{Outside, OutsideError, Repository, lock};
 use crate::context::archive::{self, Arrived};
 use crate::context::git::{self, Checkout, GitError};
 use crate::context::{ContextError, Modes, Options};
@@ -20,7 +20,7 @@ impl Outside {
         if lock(&self.repositories).contains_key(git) {
             return Ok(());
         }
-        let found = match self.archive_of(git) {
+        let (tree, _checkout) = match self.archive_of(git) {
             Some((commit, archive)) => (self.locked_files(git, &commit, &archive)?, None),
             None => {
                 let (tree, checkout) = self.check_out(git, self.modes())?;
@@ -33,7 +33,8 @@ impl Outside {
                 (tree, Some(checkout))
             }
         };
-        lock(&self.repositories).insert(git.clone(), (Arc::new(found.0), found.1));
+        let found = Repository { tree: Arc::new(tree), _checkout };
+        lock(&self.repositories).insert(git.clone(), found);
         Ok(())
     }
 
@@ -74,7 +75,7 @@ impl Outside {
                 self.kept(&remote, &archive.digest)?
             }
         };
-        let kept = kept.ok_or_else(|| OutsideError::NotFetched(remote))?;
+        let kept = kept.ok_or(OutsideError::NotFetched(remote))?;
         let reader = kept.content.open().map_err(ContextError::from)?;
         match archive::read(reader, self.store.temp_file()?)? {
             Arrived::Files(whole) => subtree(git, &whole),
