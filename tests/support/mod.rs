@@ -7,6 +7,7 @@ pub(crate) mod proxy;
 pub(crate) mod registry;
 pub(crate) mod schema;
 mod token_server;
+pub(crate) mod users;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
