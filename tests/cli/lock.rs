@@ -1,7 +1,7 @@
 //! `lith lock`, and what `lith build` does with a lock file.
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
@@ -467,6 +467,45 @@ fn a_lock_is_replaced_whole() {
         assert!(error.contains("writing the lock file"), "{error}");
         assert_eq!(scene.lock_text(), text);
     }
+}
+
+#[test]
+fn whoever_is_killed_leaves_a_whole_lock() {
+    let scene = Scene::new();
+    let world = &scene.world;
+    world.ok(["lock", "app"]);
+    let first = scene.lock_text();
+    let mut moved = 0;
+    for number in 0..24_u64 {
+        scene.push("base:1", &format!("ENV WHO=number{number}\n"));
+        let before = scene.lock_text();
+        let mut child = world
+            .command(["lock", "app", "--update"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(number * 3));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let after = scene.lock_text();
+        let lock: Value = serde_json::from_str(&after).expect("it is whole");
+        assert_eq!(lock["version"], 1);
+        moved += usize::from(after != before);
+    }
+    assert_eq!(world.run(["lock", "app", "--update"]).code, Some(0));
+    assert_ne!(scene.lock_text(), first);
+    eprintln!("the lock was replaced {moved} times");
+}
+
+#[test]
+fn offline_runs_no_step_that_wants_a_network() {
+    let world = World::new();
+    world
+        .write("app/Buildfile", "FROM scratch\nCOPY f /f\nRUN --network=default [\"/f\"]\n")
+        .write("app/f", "");
+    let error = world.fails(1, ["build", "--offline", "app"]);
+    assert!(error.contains("Buildfile:3:1") && error.contains("wants a network"), "{error}");
 }
 
 #[test]
