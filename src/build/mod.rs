@@ -8,6 +8,7 @@ mod images;
 mod locking;
 mod opened;
 mod outside;
+mod repositories;
 mod source;
 
 use std::collections::BTreeMap;

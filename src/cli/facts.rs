@@ -203,6 +203,7 @@ fn build_inner(cause: &Cause) -> Option<&Cause> {
             OutsideError::Store(inner) => Some(inner),
             OutsideError::Transport(inner) => Some(inner),
             OutsideError::Source(inner) => Some(inner),
+            OutsideError::Step { source, .. } => Some(&**source),
             _ => None,
         };
     }

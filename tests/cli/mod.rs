@@ -4,6 +4,7 @@ mod build;
 mod diff;
 mod docker_registry;
 mod load;
+mod lock;
 mod login;
 mod registry;
 mod store;
