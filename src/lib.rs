@@ -34,4 +34,6 @@ pub mod sandbox;
 
 pub mod exec;
 
+pub mod why;
+
 pub mod build;

@@ -79,6 +79,13 @@ impl Opened {
         Some(format!("`{}` in `{file}`{line}", pattern.text()))
     }
 
+    /// What the list is called, and a hash of what it says.
+    pub(super) fn ignore_file(&self) -> Option<(String, String)> {
+        let name = self.ignore_file.as_ref()?.file_name()?.to_string_lossy().into_owned();
+        let hash = blake3::hash(format!("{:?}", self.ignore).as_bytes());
+        Some((name, hash.to_hex().to_string()))
+    }
+
     /// Notes the fingerprints that are known by now.
     pub(super) fn save(&self) {
         let Some((stats, since)) = lock(&self.stats).take() else { return };

@@ -335,6 +335,10 @@ impl Inputs for Outside {
         self.open(name).ok()?.why_ignored(path)
     }
 
+    fn ignore_file(&self, name: &ContextName) -> Option<(String, String)> {
+        lock(&self.opened).get(name)?.ignore_file()
+    }
+
     fn image(&self, pinned: &Pinned) -> Result<Arc<Image>, InputError> {
         Ok(self.found(pinned)?.image)
     }

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::super::report::{Event, How, Report, StepName};
+use super::super::cache::Made;
+use super::super::known::Part;
 use super::super::{ExecError, Options, cache, mkdir};
 use super::command;
 use super::debug;
@@ -13,7 +15,7 @@ use super::error::{Failure, RunError, unapplied};
 use super::foreign;
 use super::key::Key;
 use super::masked::Masked;
-use super::mounts::{Held, Mounts, Secrets, Source};
+use super::mounts::{Held, Mounts, Secrets, Source, View};
 use super::options::Entitlement;
 use super::output::{Output, misses_network};
 use super::user::{Who, who};
@@ -44,6 +46,7 @@ pub(in crate::exec) struct Runner<'a> {
 pub(in crate::exec) struct Ask<'a> {
     pub(in crate::exec) run: &'a Run,
     pub(in crate::exec) step: StepName<'a>,
+    pub(in crate::exec) line: usize,
     pub(in crate::exec) platform: &'a Platform,
     /// The stage so far, as a tree and as layers.
     pub(in crate::exec) base: &'a Arc<Tree>,
@@ -72,6 +75,7 @@ struct Known<'a> {
     mounts: Mounts<'a>,
     network: bool,
     key: String,
+    parts: Vec<(Part, String)>,
 }
 
 /// Whether a step has a network.
@@ -89,12 +93,37 @@ impl<'a> Runner<'a> {
     pub(in crate::exec) fn run(&self, ask: &Ask<'_>, unpacked: &mut Unpacked) -> Result<Ran, ExecError> {
         self.check_allowed(ask.run)?;
         let known = self.known(ask)?;
-        if let Some(ran) = self.recall(&known, "run")? {
+        let ran = self.settle(&known, unpacked)?;
+        self.tell(&known, &ran);
+        Ok(ran)
+    }
+
+    /// Tells what the step is known by.
+    fn tell(&self, known: &Known<'_>, ran: &Ran) {
+        let Ask { step, line, .. } = *known.ask;
+        let views = known.mounts.views();
+        let files: Vec<_> = views.iter().map(View::files).collect();
+        let known = super::super::Known {
+            step,
+            line,
+            how: ran.how,
+            key: Some(&known.key),
+            layer: ran.layer.as_ref(),
+            parts: &known.parts,
+            files: &files,
+        };
+        self.report.report(Event::Known(&known));
+    }
+
+    /// The step as the store knows it, or run now.
+    fn settle(&self, known: &Known<'_>, unpacked: &mut Unpacked) -> Result<Ran, ExecError> {
+        let ask = known.ask;
+        if let Some(ran) = self.recall(known, "run")? {
             return Ok(ran);
         }
         // Who waits for another that runs the same step takes what that one made, so that both have one digest.
         let _lock = self.store.lock_step(&known.key)?;
-        if let Some(ran) = self.recall(&known, "run")? {
+        if let Some(ran) = self.recall(known, "run")? {
             return Ok(ran);
         }
         let secrets = known.mounts.secrets(&self.options.run).map_err(ExecError::from)?;
@@ -103,11 +132,11 @@ impl<'a> Runner<'a> {
         self.tell_single(&workshop);
         let kind = if workshop.is_single() { "run-single" } else { "run" };
         if workshop.is_single()
-            && let Some(ran) = self.recall(&known, kind)?
+            && let Some(ran) = self.recall(known, kind)?
         {
             return Ok(ran);
         }
-        let ran = self.execute(&known, &secrets, &workshop, unpacked)?;
+        let ran = self.execute(known, &secrets, &workshop, unpacked)?;
         cache::remember_run(self.store, kind, &known.key, ran.layer.as_ref())?;
         workshop.sweep();
         Ok(ran)
@@ -160,8 +189,9 @@ impl<'a> Runner<'a> {
             epoch: options.layer.epoch.seconds(),
             cleaners: options.run.cleaners.names(),
         };
+        let parts = key.parts();
         let key = key.hash();
-        Ok(Known { ask, who, environment, mounts, network, key })
+        Ok(Known { ask, who, environment, mounts, network, key, parts })
     }
 
     fn recall(&self, known: &Known<'_>, kind: &str) -> Result<Option<Ran>, ExecError> {
@@ -175,7 +205,7 @@ impl<'a> Runner<'a> {
         };
         let changes = layer::open(self.store, &layer)?;
         // The same tar, compressed as it is wanted now.
-        let (layer, how) = cache::layer(self.store, &changes, "run", &known.ask.layer, true)?;
+        let Made { layer, how, .. } = cache::layer(self.store, &changes, "run", &known.ask.layer, true)?;
         Ok(Some(Ran { changes, layer: Some(layer), how, folder: None }))
     }
 
@@ -200,7 +230,7 @@ impl<'a> Runner<'a> {
         if changes.is_empty() {
             return Ok(Ran { changes, layer: None, how: How::Unchanged, folder: None });
         }
-        let (layer, _) = cache::layer(self.store, &changes, "run", &ask.layer, self.options.cache)?;
+        let Made { layer, .. } = cache::layer(self.store, &changes, "run", &ask.layer, self.options.cache)?;
         // Whether the store had it or not: the step was run.
         let how = How::Built { size: layer.descriptor.size() };
         let changes = layer::open(self.store, &layer)?;
