@@ -16,6 +16,7 @@ const ORDER: [&str; 17] = [
     "layer",
     "image",
     "plan",
+    "lock",
     "buildfile",
     "transport",
     "context",
