@@ -4,6 +4,7 @@
 mod check;
 mod failure;
 mod images;
+mod ledger;
 mod opened;
 mod outside;
 mod source;
@@ -27,6 +28,7 @@ use crate::plan::Plan;
 use crate::store::Store;
 use crate::transport::{Sink as _, StoreSink, TransportError};
 use crate::tree::Tree;
+use crate::why::Materials;
 
 /// What is asked for, beside the Buildfile and its contexts.
 #[derive(Debug, Clone, Default)]
@@ -54,6 +56,10 @@ pub struct Request {
     pub pushed_only: bool,
     /// What steps that run programs get.
     pub run: exec::run::RunOptions,
+    /// Whether it is reported why each step was built anew.
+    pub explain: bool,
+    /// Whether [`Built::materials`] are wanted.
+    pub materials: bool,
 }
 
 /// What came of it. Every blob is in the store but, of what is only pushed, layers of the base:
@@ -67,6 +73,8 @@ pub struct Built {
     pub trees: Vec<(Platform, Arc<Tree>)>,
     /// No step had a network: what came of it is a function of what is recorded.
     pub hermetic: bool,
+    /// What steps have read of contexts, if it was asked for.
+    pub materials: Materials,
 }
 
 /// Why there is no image.
@@ -112,8 +120,11 @@ pub fn build(
     let mut images = Vec::new();
     let mut trees = Vec::new();
     let mut hermetic = true;
+    let mut ledgers = Vec::new();
     for plan in &plans {
-        let (image, finished) = execute(plan, request, epoch, outside, store, (source.name(), report))?;
+        let ledger = ledger::open((plan, request, epoch), outside, source, report);
+        let (image, finished) = execute(plan, request, epoch, outside, store, (source.name(), &ledger))?;
+        ledgers.push((ledger, image.manifest.digest()));
         let tree = finished.tree;
         hermetic &= finished.hermetic;
         trees.extend(tree.map(|tree| (image.config.value.platform.clone(), tree)));
@@ -132,7 +143,8 @@ pub fn build(
     } else {
         sink.put(&artifact, &**store)?;
     }
-    Ok(Built { artifact, epoch, trees, hermetic })
+    let materials = ledger::close(ledgers, &artifact.digest(), outside);
+    Ok(Built { artifact, epoch, trees, hermetic, materials })
 }
 
 fn parse(source: &Source) -> Result<Buildfile, BuildError> {

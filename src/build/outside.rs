@@ -243,6 +243,11 @@ impl Outside {
         Ok(opened)
     }
 
+    /// The contexts that were looked at.
+    pub(super) fn opened(&self) -> Vec<ContextName> {
+        lock(&self.opened).keys().cloned().collect()
+    }
+
     pub(super) fn spec(&self, name: &ContextName) -> Result<&ContextSpec, OutsideError> {
         let spec = match name {
             ContextName::Main => self.contexts.main.as_ref(),

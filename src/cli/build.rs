@@ -98,6 +98,10 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(super) no_cache: bool,
 
+    /// Tell why each step was built anew: what of its inputs is not as in the build before (also: `lith why`)
+    #[arg(long)]
+    pub(super) explain: bool,
+
     /// Write the image's digest to a file
     #[arg(long, value_name = "FILE")]
     pub(super) iidfile: Option<PathBuf>,

@@ -38,6 +38,7 @@ mod rm;
 mod tag;
 mod tags;
 mod terminal;
+mod why;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -110,6 +111,7 @@ enum Command {
     Logout(logout::Args),
     Gc(gc::Args),
     Fsck(fsck::Args),
+    Why(why::Args),
     Debug(debug::Args),
     Completions(completions::Args),
     Man(man::Args),
@@ -143,6 +145,7 @@ pub(crate) fn run(cli: Cli, environment: Environment) -> anyhow::Result<ExitCode
         Command::Logout(args) => logout::run(&args, &world),
         Command::Gc(args) => gc::run(&args, &world),
         Command::Fsck(args) => fsck::run(&args, &world),
+        Command::Why(args) => why::run(&args, &world),
         Command::Debug(args) => debug::run(&args, &world),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),

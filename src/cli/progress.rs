@@ -220,6 +220,9 @@ impl Progress {
                     self.line(&format!("{} {}", describe(*step), ending(*how, *took)));
                 }
             }
+            Event::Why { why, .. } => {
+                why.iter().for_each(|why| self.line(&format!("    why: {}", escaped(why))))
+            }
             Event::Blob { blob, what } => self.blob(blob, *what),
             Event::Input { text } | Event::Output { text } => self.line(&escaped(text)),
             _ => {}
@@ -335,6 +338,7 @@ fn json(event: &Event<'_>) -> serde_json::Value {
             let stream = if *stream == Stream::Stdout { "stdout" } else { "stderr" };
             json!({"event": "printed", "step": name(step), "stream": stream, "text": String::from_utf8_lossy(bytes)})
         }
+        Event::Why { step, why } => json!({"event": "why", "step": name(step), "why": why}),
         Event::Warning { text } => json!({"event": "warning", "text": text}),
         Event::Started { step } => json!({"event": "started", "step": name(step)}),
         Event::Finished { step, how, took } => {

@@ -154,7 +154,8 @@ impl<'a> Run<'a> {
                     what: self.origin(&from),
                     from: &from,
                     tree: &tree,
-                    placed: vec![Placed { from: ImagePath::root(), to: ImagePath::root(), archive: false }].into(),
+                    placed: vec![Placed { from: ImagePath::root(), to: ImagePath::root(), archive: false }]
+                        .into(),
                     changes: Placing::Known(&changes),
                 };
                 let label = self.label(id, stage);
@@ -256,7 +257,8 @@ impl<'a> Run<'a> {
 
     /// All that a copy is told, but for what is in its files.
     fn copy_parts(&self, copy: &plan::Copy) -> Vec<(Part, String)> {
-        let mut parts = vec![(Part::Operation, format!("{:?}", plan::Copy { sources: Vec::new(), ..copy.clone() }))];
+        let mut parts =
+            vec![(Part::Operation, format!("{:?}", plan::Copy { sources: Vec::new(), ..copy.clone() }))];
         for source in &copy.sources {
             match source {
                 CopySource::Pattern(_) => {}
@@ -266,7 +268,9 @@ impl<'a> Run<'a> {
                 CopySource::Url(url) => {
                     let pin = match &url.digest {
                         plan::Pin::Pinned(digest) => digest.to_string(),
-                        plan::Pin::Unpinned => self.inputs.url(url).ok().and_then(|tree| only_file(&tree)).unwrap_or_default(),
+                        plan::Pin::Unpinned => {
+                            self.inputs.url(url).ok().and_then(|tree| only_file(&tree)).unwrap_or_default()
+                        }
                     };
                     parts.push((Part::Url(shown(&url.url)), pin));
                 }

@@ -10,7 +10,8 @@ use serde_json::Value;
 use super::files::remove;
 use super::lock::Lock;
 use super::{
-    MAX_DOCUMENT, Store, builds, StoreError, doing, open_regular, own_entries, read_bounded, roots, stat_cache, steps,
+    MAX_DOCUMENT, Store, StoreError, builds, doing, open_regular, own_entries, read_bounded, roots,
+    stat_cache, steps,
 };
 use crate::oci::{Digest, Digester};
 

@@ -74,14 +74,32 @@ pub enum Cause {
 pub enum FileChange {
     Content(Name),
     Target(Name),
-    Mode { path: Name, was: u16, is: u16 },
-    Owner { path: Name, was: (u32, u32), is: (u32, u32) },
-    Kind { path: Name, was: FileKind, is: FileKind },
+    Mode {
+        path: Name,
+        was: u16,
+        is: u16,
+    },
+    Owner {
+        path: Name,
+        was: (u32, u32),
+        is: (u32, u32),
+    },
+    Kind {
+        path: Name,
+        was: FileKind,
+        is: FileKind,
+    },
     Attributes(Name),
-    Renamed { from: Name, to: Name },
+    Renamed {
+        from: Name,
+        to: Name,
+    },
     Added(Name),
     /// With the pattern that leaves it out, if one does.
-    Removed { path: Name, why: Option<String> },
+    Removed {
+        path: Name,
+        why: Option<String>,
+    },
 }
 
 impl FileChange {
@@ -121,7 +139,9 @@ impl fmt::Display for FileChange {
             Self::Renamed { from, to } => write!(f, "{from} was renamed to {to}"),
             Self::Added(path) => write!(f, "{path} is new"),
             Self::Removed { path, why: None } => write!(f, "{path} is gone"),
-            Self::Removed { path, why: Some(why) } => write!(f, "{path} is left out by {}", shown_up_to(300, why)),
+            Self::Removed { path, why: Some(why) } => {
+                write!(f, "{path} is left out by {}", shown_up_to(300, why))
+            }
         }
     }
 }
@@ -135,7 +155,12 @@ impl fmt::Display for Cause {
                 write!(f, "the instruction was `{}`, and is `{}`", short(was), short(is))
             }
             Self::Argument { name, was, is } => {
-                write!(f, "the build argument `{}` {}", shown_up_to(VALUE, name), change(was.as_ref(), is.as_ref()))
+                write!(
+                    f,
+                    "the build argument `{}` {}",
+                    shown_up_to(VALUE, name),
+                    change(was.as_ref(), is.as_ref())
+                )
             }
             Self::Part { part, was, is } => part_changed(f, part, was.as_ref(), is.as_ref()),
             Self::Setting { name, was, is } => {
@@ -151,7 +176,12 @@ impl fmt::Display for Cause {
             }
             Self::Step { stage, number: 0, .. } => write!(f, "what {} stands on changed", stage_words(stage)),
             Self::Step { stage, number, text } => {
-                write!(f, "it stands on step {number} of {}, which changed: {}", stage_words(stage), short(text))
+                write!(
+                    f,
+                    "it stands on step {number} of {}, which changed: {}",
+                    stage_words(stage),
+                    short(text)
+                )
             }
             Self::NoCache => write!(f, "the step cache was not used (`--no-cache`)"),
             Self::Gone => write!(f, "the store had its layer no more"),
@@ -160,7 +190,12 @@ impl fmt::Display for Cause {
     }
 }
 
-fn part_changed(f: &mut fmt::Formatter<'_>, part: &Part, was: Option<&String>, is: Option<&String>) -> fmt::Result {
+fn part_changed(
+    f: &mut fmt::Formatter<'_>,
+    part: &Part,
+    was: Option<&String>,
+    is: Option<&String>,
+) -> fmt::Result {
     let change = change(was, is);
     match part {
         Part::Command => write!(f, "the command {change}"),

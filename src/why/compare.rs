@@ -51,7 +51,9 @@ impl Comparison<'_> {
         if was.key != step.key {
             self.files(was, step, left_out, &mut causes);
         }
-        if was.key != step.key && !causes.iter().any(|cause| matches!(cause, Cause::Base { .. } | Cause::Step { .. })) {
+        if was.key != step.key
+            && !causes.iter().any(|cause| matches!(cause, Cause::Base { .. } | Cause::Step { .. }))
+        {
             causes.extend(settings(&self.old.asked, self.asked));
             if causes.is_empty() {
                 causes.extend(self.below(stage, step.number));
@@ -71,7 +73,11 @@ impl Comparison<'_> {
                 continue;
             }
             causes.push(match part {
-                Part::Below => self.below(stage, is.number).unwrap_or(Cause::Part { part: Part::Below, was: None, is: None }),
+                Part::Below => self.below(stage, is.number).unwrap_or(Cause::Part {
+                    part: Part::Below,
+                    was: None,
+                    is: None,
+                }),
                 Part::Variable(name) if self.is_argument(name) => {
                     Cause::Argument { name: name.clone(), was, is: value }
                 }
@@ -94,7 +100,8 @@ impl Comparison<'_> {
                 causes.push(Cause::Files { from: files.what.clone() });
                 continue;
             };
-            let ignore = self.ignore_file(&files.what).filter(|_| changes.iter().any(FileChange::comes_or_goes));
+            let ignore =
+                self.ignore_file(&files.what).filter(|_| changes.iter().any(FileChange::comes_or_goes));
             causes.extend(ignore);
             let more = changes.len().saturating_sub(FILES);
             changes.truncate(FILES);

@@ -54,7 +54,12 @@ pub(super) fn load(store: &Store, identity: &Identity) -> Vec<Kept> {
 }
 
 /// Adds a build; writes nothing if nothing is new.
-pub(super) fn save(store: &Store, identity: &Identity, mut before: Vec<Kept>, new: Kept) -> Result<(), StoreError> {
+pub(super) fn save(
+    store: &Store,
+    identity: &Identity,
+    mut before: Vec<Kept>,
+    new: Kept,
+) -> Result<(), StoreError> {
     match before.first_mut() {
         Some(last) if last.record == new.record && last.again && new.told.is_empty() => return Ok(()),
         Some(last) if last.record == new.record && new.told.is_empty() => last.again = true,

@@ -146,7 +146,12 @@ impl<'a> Ledger<'a> {
     }
 
     fn explain(&self, step: StepName<'_>) {
-        let told = self.state().told.iter().rfind(|told| told.stage == step.stage && told.number == step.number).cloned();
+        let told = self
+            .state()
+            .told
+            .iter()
+            .rfind(|told| told.stage == step.stage && told.number == step.number)
+            .cloned();
         let Some(told) = told.filter(|told| told.rebuilt) else { return };
         let why: Vec<String> = told.causes.iter().map(ToString::to_string).collect();
         self.report.report(Event::Why { step, why: &why });
@@ -159,10 +164,16 @@ impl<'a> Ledger<'a> {
     }
 
     /// Writes the record of a build that made that image. Gives the files that steps read.
-    pub fn finish(self, image: Digest, artifact: Digest, used: &[ContextName]) -> Result<Materials, StoreError> {
+    pub fn finish(
+        self,
+        image: Digest,
+        artifact: Digest,
+        used: &[ContextName],
+    ) -> (Materials, Result<(), StoreError>) {
         let causes = self.whole();
         let Self { store, inputs, identity, mut asked, before, state, .. } = self;
-        let State { mut stages, mut told, materials } = state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let State { mut stages, mut told, materials } =
+            state.into_inner().unwrap_or_else(PoisonError::into_inner);
         let ignored = used.iter().filter_map(|name| Some((context(name), inputs.ignore_file(name)?)));
         asked.ignore_files = ignored.collect();
         stages.iter_mut().for_each(|stage| stage.steps.sort_by_key(|step| step.number));
@@ -179,8 +190,7 @@ impl<'a> Ledger<'a> {
             told,
             again: false,
         };
-        keep::save(store, &identity, before, kept)?;
-        Ok(materials)
+        (materials, keep::save(store, &identity, before, kept))
     }
 }
 

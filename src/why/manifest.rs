@@ -177,9 +177,7 @@ fn content(kind: &Kind) -> Option<(FileKind, [u8; 32])> {
         Kind::Dir => (FileKind::Dir, [0; 32]),
         Kind::Symlink(target) => (FileKind::Symlink, hash(target)),
         Kind::Hardlink(target) => (FileKind::Other, hash(target.as_bytes())),
-        Kind::CharDevice { major, minor } => {
-            (FileKind::Other, hash(format!("c {major}:{minor}").as_bytes()))
-        }
+        Kind::CharDevice { major, minor } => (FileKind::Other, hash(format!("c {major}:{minor}").as_bytes())),
         Kind::BlockDevice { major, minor } => {
             (FileKind::Other, hash(format!("b {major}:{minor}").as_bytes()))
         }

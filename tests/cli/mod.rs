@@ -6,3 +6,4 @@ mod load;
 mod login;
 mod registry;
 mod store;
+mod why;

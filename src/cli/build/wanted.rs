@@ -52,6 +52,8 @@ impl Wanted {
             trees: outputs.iter().any(Sending::wants_tree),
             pushed_only: !outputs.is_empty() && outputs.iter().all(Sending::is_pushed_only),
             run: args.steps.read(world)?,
+            explain: args.explain,
+            materials: false,
         };
         let registries = Arc::new(world.registries()?);
         let contexts = Contexts {

@@ -71,7 +71,8 @@ impl Key<'_> {
 
     /// The same in parts that people know.
     pub(super) fn parts(&self) -> Vec<(Part, String)> {
-        let Self { parent, args, script, env, ids, workdir, network, insecure, mounts, epoch, cleaners } = self;
+        let Self { parent, args, script, env, ids, workdir, network, insecure, mounts, epoch, cleaners } =
+            self;
         let args: Vec<_> = args.iter().map(|arg| String::from_utf8_lossy(arg)).collect();
         let below: Vec<String> = parent.iter().map(ToString::to_string).collect();
         let mut parts = vec![
@@ -85,7 +86,9 @@ impl Key<'_> {
             (Part::Cleaners, cleaners.join(",")),
         ];
         parts.extend(script.map(|script| (Part::Script, blake3::hash(script).to_hex().to_string())));
-        parts.extend(env.iter().map(|(name, value)| (Part::Variable((*name).to_owned()), (*value).to_owned())));
+        parts.extend(
+            env.iter().map(|(name, value)| (Part::Variable((*name).to_owned()), (*value).to_owned())),
+        );
         parts.extend(mounts.iter().map(|mount| (Part::Mount(mount.target().to_owned()), mount.rest())));
         parts
     }

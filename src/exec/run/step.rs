@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::super::report::{Event, How, Report, StepName};
 use super::super::cache::Made;
 use super::super::known::Part;
+use super::super::report::{Event, How, Report, StepName};
 use super::super::{ExecError, Options, cache, mkdir};
 use super::command;
 use super::debug;
