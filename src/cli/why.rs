@@ -36,12 +36,13 @@ pub(crate) struct Args {
 pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
     let seen = world.look_at_store()?;
     let store: &Store = &seen;
-    let (what, step) = match (&args.what, &args.other) {
-        (Some(what), None) if step(what).is_some() && !std::path::Path::new(what).exists() => {
-            (None, step(what))
+    let as_step = |text: &str| step(text, store);
+    let (what, step) = match (args.what.as_deref(), args.other.as_deref()) {
+        (Some(what), None) if is_number(what) && !std::path::Path::new(what).exists() => {
+            (None, as_step(what))
         }
-        (Some(a), Some(b)) if step(b).is_none() => return between(a, b, store, args.format.format),
-        (what, other) => (what.as_deref(), other.as_deref().and_then(step)),
+        (Some(a), Some(b)) if as_step(b).is_none() => return between(a, b, store, args.format.format),
+        (what, other) => (what, other.and_then(as_step)),
     };
     let kept = match what {
         None => why::last(store, None)?,
@@ -61,11 +62,19 @@ pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
 /// A stage, if it is said, and a number.
 type Step = (Option<String>, usize);
 
-fn step(text: &str) -> Option<Step> {
+/// `3` or `STAGE:3`, if the store has no image of that name.
+fn step(text: &str, store: &Store) -> Option<Step> {
     let (stage, number) = text.rsplit_once(':').map_or((None, text), |(stage, number)| (Some(stage), number));
     let number = number.parse().ok().filter(|_| number.len() < 5)?;
-    // What has a colon may be an image with a tag of digits, which a stage of that name would be written like.
-    Some((stage.map(str::to_owned), number)).filter(|_| stage.is_none_or(|stage| !stage.contains('/')))
+    let is_image = || text.parse().is_ok_and(|name: Reference| matches!(store.resolve(&name), Ok(Some(_))));
+    if stage.is_some() && is_image() {
+        return None;
+    }
+    Some((stage.map(str::to_owned), number))
+}
+
+fn is_number(text: &str) -> bool {
+    text.len() < 5 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn is_wanted(told: &Told, step: Option<&Step>) -> bool {

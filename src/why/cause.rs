@@ -120,8 +120,9 @@ impl FileChange {
 
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let slash = if self.in_image { "/" } else { "" };
-        write!(f, "`{slash}{}`", shown_up_to(VALUE * 3, &self.path.display()))
+        let path = self.path.display();
+        let path = if self.in_image { &*path } else { path.trim_start_matches('/') };
+        write!(f, "`{}`", shown_up_to(VALUE * 3, path))
     }
 }
 
@@ -140,7 +141,7 @@ impl fmt::Display for FileChange {
             Self::Added(path) => write!(f, "{path} is new"),
             Self::Removed { path, why: None } => write!(f, "{path} is gone"),
             Self::Removed { path, why: Some(why) } => {
-                write!(f, "{path} is left out by {}", shown_up_to(300, why))
+                write!(f, "{path} is left out by {}", shown_up_to(300, why.trim_end_matches(',')))
             }
         }
     }

@@ -95,6 +95,7 @@ impl Manifest {
 fn moved(gone: Vec<&File>, new: Vec<&File>) -> Vec<FileChange> {
     let mut found = Vec::new();
     let mut by_content: BTreeMap<[u8; 32], Vec<&File>> = BTreeMap::new();
+    let (gone, new) = (without_full_folders(gone), without_full_folders(new));
     for file in gone.into_iter().rev() {
         match file.kind {
             FileKind::File => by_content.entry(file.content).or_default().push(file),
@@ -111,6 +112,13 @@ fn moved(gone: Vec<&File>, new: Vec<&File>) -> Vec<FileChange> {
     let left = by_content.into_values().flatten();
     found.extend(left.map(|file| FileChange::Removed { path: file.name(), why: None }));
     found
+}
+
+fn without_full_folders(mut files: Vec<&File>) -> Vec<&File> {
+    let is_full = |pair: &[&File]| pair[0].kind == FileKind::Dir && pair[1].path.starts_with(&pair[0].path);
+    let mut full = files.windows(2).map(is_full).collect::<Vec<_>>().into_iter();
+    files.retain(|_| !full.next().unwrap_or(false));
+    files
 }
 
 impl File {

@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 
 use super::mask::{masked, value};
 use crate::exec::Part;
-use crate::exec::copy::Placed;
 use crate::oci::{DiffId, Digest};
 use crate::plan::{Base, ContextName, Plan, StageId};
 
@@ -83,9 +82,6 @@ pub struct FilesRecord {
     pub key: Option<String>,
     /// From which tree, in words.
     pub what: String,
-    /// Whether that is a context.
-    pub context: bool,
-    pub placed: Vec<Placed>,
 }
 
 impl StepRecord {
@@ -97,12 +93,10 @@ impl StepRecord {
             };
             (part.clone(), text)
         };
-        let files = known.files.iter().map(|files| FilesRecord {
-            key: files.key.map(str::to_owned),
-            what: files.what.clone(),
-            context: matches!(files.from, crate::plan::TreeRef::Context(_)),
-            placed: files.placed.to_vec(),
-        });
+        let files = known
+            .files
+            .iter()
+            .map(|files| FilesRecord { key: files.key.map(str::to_owned), what: files.what.clone() });
         Self {
             number: known.step.number,
             line: known.line,

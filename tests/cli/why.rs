@@ -55,7 +55,7 @@ fn a_change_of_content_mode_and_name_names_the_file() {
     std::fs::remove_file(world.path("app/src/start.c")).unwrap();
     std::os::unix::fs::symlink("run.sh", world.path("app/src/link")).unwrap();
     assert_eq!(explained(&world, &[]), "`src/link` is new\n`src/start.c` is gone");
-    assert!(world.ok(["why"]).contains("[0 4/6] COPY src /app/src"), "{}", world.ok(["why"]));
+    assert!(world.ok(["why"]).contains("[0 3/5] COPY src /app/src"), "{}", world.ok(["why"]));
 }
 
 #[test]
@@ -102,7 +102,10 @@ fn a_changed_ignore_file_is_named_with_what_it_takes() {
 fn two_images_are_compared_from_the_input_to_the_output() {
     let world = World::new();
     world
-        .write("app/Buildfile", "FROM scratch AS one\nCOPY src /src\nFROM scratch\nCOPY --from=one /src/a /a\n")
+        .write(
+            "app/Buildfile",
+            "FROM scratch AS one\nCOPY src /src\nFROM scratch\nCOPY --from=one /src/a /a\n",
+        )
         .write("app/src/a", "1\n");
     world.ok(["build", "-q", "-t", "app:1", "app"]);
     world.write("app/src/a", "2\n");
@@ -147,5 +150,6 @@ fn a_damaged_record_is_ignored_and_written_anew() {
     assert_eq!(explained(&world, &[]), "`src/main.c`: its content changed");
     std::fs::remove_dir_all(world.path("app")).unwrap();
     world.ok(["gc"]);
-    assert!(world.fails(1, ["why", "app/Buildfile"]).contains("error"));
+    let left = std::fs::read_dir(world.path("store/lith/builds")).unwrap().count();
+    assert_eq!(left, 0, "the base's record is still damaged, and the other's context is gone");
 }

@@ -29,8 +29,6 @@ use std::sync::Arc;
 
 pub use self::missing::{DeadLink, Missing, missing_sources};
 
-use serde::{Deserialize, Serialize};
-
 use self::job::Job;
 use super::owner::{self, OwnerError, Unknown};
 use super::resolve_path::ResolveError;
@@ -68,7 +66,7 @@ pub struct Copied {
 }
 
 /// What of the source went where: for saying of a path in the image which path it was.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Placed {
     /// Of the tree of [`plan::Copy::from`].
     pub from: ImagePath,
