@@ -11,6 +11,8 @@ mod changes;
 mod entries;
 mod file;
 mod memo;
+mod names;
+mod policy;
 mod read;
 mod unique;
 
@@ -20,6 +22,8 @@ pub use entries::{
 };
 pub use file::{LockFileError, load, path_beside, save};
 pub use memo::{Memo, Policy};
+pub use names::Entry;
+pub use policy::{Denied, PolicyError, SourcePolicy};
 pub use read::LockError;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,6 +33,7 @@ use serde::{Deserialize, Serialize};
 use crate::http::split;
 use crate::oci::{Digest, Platform};
 use crate::plan::Git;
+use crate::text::escaped;
 
 /// The version of the file's format, of which this is the only one.
 pub const VERSION: u32 = 1;
@@ -83,11 +88,20 @@ impl Lock {
         }
     }
 
-    /// The file's text. It is never longer than what is read again, but where a program recorded more than that.
+    /// The file's text.
     pub fn to_text(&self) -> String {
         // By way of a value, whose maps are sorted.
         let value = serde_json::to_value(self).expect("its keys are texts, and its numbers integers");
-        format!("{value:#}\n")
+        let mut text = String::new();
+        for c in format!("{value:#}\n").chars() {
+            // What a terminal or an editor would obey, in JSON's words: the file is made to be reviewed.
+            if c == '\n' || escaped(c.encode_utf8(&mut [0; 4])).chars().eq([c]) {
+                text.push(c);
+            } else {
+                text.push_str(&format!("\\u{:04x}", u32::from(c)));
+            }
+        }
+        text
     }
 }
 

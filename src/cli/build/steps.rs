@@ -62,6 +62,7 @@ impl Steps {
             timeout: self.timeout.as_deref().map(time).transpose()?,
         };
         Ok(RunOptions {
+            no_network: false,
             sandbox: None,
             secrets,
             ssh,

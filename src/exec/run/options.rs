@@ -22,6 +22,8 @@ pub struct RunOptions {
     pub ssh: BTreeMap<String, PathBuf>,
     /// For steps that say nothing of it.
     pub network: Network,
+    /// Steps that want a network are not run: what is cached of them is used.
+    pub no_network: bool,
     pub allow: BTreeSet<Entitlement>,
     pub limits: Limits,
     pub cleaners: Cleaners,
@@ -34,6 +36,7 @@ impl Default for RunOptions {
             secrets: BTreeMap::new(),
             ssh: BTreeMap::new(),
             network: Network::None,
+            no_network: false,
             allow: BTreeSet::new(),
             limits: Limits::default(),
             cleaners: Cleaners::default(),

@@ -136,6 +136,9 @@ impl<'a> Runner<'a> {
         {
             return Ok(ran);
         }
+        if known.network && self.options.run.no_network {
+            return Err(RunError::NoNetwork.into());
+        }
         let ran = self.execute(known, &secrets, &workshop, unpacked)?;
         cache::remember_run(self.store, kind, &known.key, ran.layer.as_ref())?;
         workshop.sweep();
