@@ -38,4 +38,6 @@ pub mod exec;
 
 pub mod why;
 
+pub mod attest;
+
 pub mod build;
