@@ -22,13 +22,14 @@ pub use source::{BuildFileChoice, NAMES, SourceError};
 
 use crate::buildfile::{self, Buildfile, Diagnostic, LowerOptions, Source};
 use crate::context::Modes;
+use crate::exec::run::RunOptions;
 use crate::exec::{self, ExecError, Finished, Report};
 use crate::image::{self, Artifact, Image, Parts};
 use crate::layer;
 use crate::lock::{Memo, Policy};
 use crate::oci::canonical::CanonicalError;
 use crate::oci::{Digest, Epoch, Platform};
-use crate::plan::Plan;
+use crate::plan::{Clock, Plan};
 use crate::store::Store;
 use crate::transport::{Sink as _, StoreSink, TransportError};
 use crate::tree::Tree;
@@ -58,8 +59,8 @@ pub struct Request {
     pub trees: bool,
     /// Whether the image goes nowhere but into registries: its base's layers need not come here for that.
     pub pushed_only: bool,
-    /// What steps that run programs get.
-    pub run: exec::run::RunOptions,
+    /// What steps that run programs get; without a clock, that of the Buildfile's `# clock=`.
+    pub run: RunOptions,
     /// Whether it is reported why each step was built anew.
     pub explain: bool,
     /// Whether [`Built::materials`] are wanted.
@@ -75,6 +76,8 @@ pub struct Built {
     pub epoch: Epoch,
     /// The root file system for each platform, if they were asked for.
     pub trees: Vec<(Platform, Arc<Tree>)>,
+    /// The wall clock that steps saw.
+    pub clock: Clock,
     /// No step had a network: what came of it is a function of what is recorded.
     pub hermetic: bool,
     /// What steps have read of contexts, if it was asked for.
@@ -121,13 +124,16 @@ pub fn build(
         outside.fetch(plan, request, source.name(), report)?;
     }
     let epoch = epoch(&file, request)?;
+    let said = file.directives.clock.map(|directive| directive.clock);
+    let clock = request.run.clock.or(said).unwrap_or_default();
     let mut images = Vec::new();
     let mut trees = Vec::new();
     let mut hermetic = true;
     let mut ledgers = Vec::new();
     for plan in &plans {
         let ledger = ledger::open((plan, request, epoch), outside, source, report);
-        let (image, finished) = execute(plan, request, epoch, outside, store, (source.name(), &ledger))?;
+        let (image, finished) =
+            execute(plan, request, (epoch, clock), outside, store, (source.name(), &ledger))?;
         ledgers.push((ledger, image.manifest.digest()));
         let tree = finished.tree;
         hermetic &= finished.hermetic;
@@ -150,7 +156,7 @@ pub fn build(
         sink.put(&artifact, &**store)?;
     }
     let materials = ledger::close(ledgers, &artifact.digest(), outside);
-    Ok(Built { artifact, epoch, trees, hermetic, materials })
+    Ok(Built { artifact, epoch, trees, clock, hermetic, materials })
 }
 
 /// Resolves all that the Buildfile names outside, in all its stages unless there is a target, by the lock that the
@@ -262,14 +268,15 @@ fn epoch(file: &Buildfile, request: &Request) -> Result<Epoch, BuildError> {
 fn execute(
     plan: &Plan,
     request: &Request,
-    epoch: Epoch,
+    (epoch, clock): (Epoch, Clock),
     outside: &Outside,
     store: &Arc<Store>,
     (file, report): (&str, &dyn Report),
 ) -> Result<(Image, Finished), BuildError> {
     let layer = layer::Options { compression: request.compression, epoch, threads: request.threads };
     let file = file.to_owned();
-    let (cache, tree, run) = (request.cache, request.trees, request.run.clone());
+    let (cache, tree) = (request.cache, request.trees);
+    let run = RunOptions { clock: Some(clock), ..request.run.clone() };
     let options = exec::Options { layer, cache, tree, file, run };
     let finished = exec::execute(plan, outside, store, &options, report)?;
     let image = image::assemble(Parts {

@@ -89,6 +89,7 @@ pub enum Part {
     /// The layers that a program is run on.
     Below,
     Epoch,
+    Clock,
     Cleaners,
     /// The time and the compression of the layer.
     Layer,

@@ -209,6 +209,7 @@ fn part_changed(
         Part::Mount(target) => write!(f, "the mount at `{}` {change}", shown_up_to(VALUE, target)),
         Part::Below => write!(f, "the layers that it stands on changed"),
         Part::Epoch => write!(f, "the time in the image {change}"),
+        Part::Clock => write!(f, "the clock that it sees {change}"),
         Part::Cleaners => write!(f, "the cleaners {change}"),
         Part::Layer => write!(f, "how layers are written {change}"),
         Part::Url(url) => write!(f, "what `{}` gives {change}", short(url)),

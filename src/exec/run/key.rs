@@ -26,6 +26,7 @@ pub(super) struct Key<'a> {
     pub(super) insecure: bool,
     pub(super) mounts: Vec<Mounted<'a>>,
     pub(super) epoch: u64,
+    pub(super) clock: Option<u64>,
     pub(super) cleaners: Vec<&'static str>,
 }
 
@@ -71,8 +72,20 @@ impl Key<'_> {
 
     /// The same in parts that people know.
     pub(super) fn parts(&self) -> Vec<(Part, String)> {
-        let Self { parent, args, script, env, ids, workdir, network, insecure, mounts, epoch, cleaners } =
-            self;
+        let Self {
+            parent,
+            args,
+            script,
+            env,
+            ids,
+            workdir,
+            network,
+            insecure,
+            mounts,
+            epoch,
+            clock,
+            cleaners,
+        } = self;
         let args: Vec<_> = args.iter().map(|arg| String::from_utf8_lossy(arg)).collect();
         let below: Vec<String> = parent.iter().map(ToString::to_string).collect();
         let mut parts = vec![
@@ -85,6 +98,7 @@ impl Key<'_> {
             (Part::Epoch, epoch.to_string()),
             (Part::Cleaners, cleaners.join(",")),
         ];
+        parts.push((Part::Clock, clock.map_or_else(|| "the machine's".to_owned(), |at| at.to_string())));
         parts.extend(script.map(|script| (Part::Script, blake3::hash(script).to_hex().to_string())));
         parts.extend(
             env.iter().map(|(name, value)| (Part::Variable((*name).to_owned()), (*value).to_owned())),

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use super::cleaners::Cleaners;
-use crate::plan::Network;
+use crate::plan::{Clock, Network};
 use crate::sandbox::{self, Hidden, Limits};
 
 /// What steps that run programs get.
@@ -24,6 +24,8 @@ pub struct RunOptions {
     pub network: Network,
     /// Steps that want a network are not run: what is cached of them is used.
     pub no_network: bool,
+    /// The one that steps see; without one, the machine's.
+    pub clock: Option<Clock>,
     pub allow: BTreeSet<Entitlement>,
     pub limits: Limits,
     pub cleaners: Cleaners,
@@ -37,6 +39,7 @@ impl Default for RunOptions {
             ssh: BTreeMap::new(),
             network: Network::None,
             no_network: false,
+            clock: None,
             allow: BTreeSet::new(),
             limits: Limits::default(),
             cleaners: Cleaners::default(),

@@ -22,7 +22,7 @@ use super::user::{Who, who};
 use super::workshop::{Lazy, Unpacked, Workshop};
 use crate::layer::{self, Layer};
 use crate::oci::Platform;
-use crate::plan::{Mkdir, Network, Owner, Run, Security};
+use crate::plan::{Clock, Mkdir, Network, Owner, Run, Security};
 use crate::sandbox::rootfs::{self, Settle};
 use crate::sandbox::{self, Exit, Mode, Step};
 use crate::store::Store;
@@ -74,6 +74,8 @@ struct Known<'a> {
     environment: Environment,
     mounts: Mounts<'a>,
     network: bool,
+    /// Where the clock stands, if it does.
+    clock: Option<u64>,
     key: String,
     parts: Vec<(Part, String)>,
 }
@@ -174,6 +176,10 @@ impl<'a> Runner<'a> {
         let environment = Environment::new(run, &who.home, options.layer.epoch);
         let mounts = Mounts::find(run, ask.sources)?;
         let network = has_network(run, options.run.network);
+        let clock = match options.run.clock {
+            None | Some(Clock::Real) => None,
+            Some(Clock::Epoch) => Some(options.layer.epoch.seconds()),
+        };
         let args = command::args(&run.command);
         let script = command::file(&run.command);
         let key = Key {
@@ -190,11 +196,12 @@ impl<'a> Runner<'a> {
             insecure: run.security == Security::Insecure,
             mounts: mounts.keys()?,
             epoch: options.layer.epoch.seconds(),
+            clock,
             cleaners: options.run.cleaners.names(),
         };
         let parts = key.parts();
         let key = key.hash();
-        Ok(Known { ask, who, environment, mounts, network, key, parts })
+        Ok(Known { ask, who, environment, mounts, network, clock, key, parts })
     }
 
     fn recall(&self, known: &Known<'_>, kind: &str) -> Result<Option<Ran>, ExecError> {
@@ -271,6 +278,7 @@ impl<'a> Runner<'a> {
             insecure: run.security == Security::Insecure,
             mounts,
             limits: self.options.run.limits.clone(),
+            clock: known.clock,
             terminal: false,
         }
     }
