@@ -22,10 +22,10 @@ pub struct RunOptions {
     pub ssh: BTreeMap<String, PathBuf>,
     /// For steps that say nothing of it.
     pub network: Network,
-    /// Steps that want a network are not run: what is cached of them is used.
-    pub no_network: bool,
     /// The one that steps see; without one, the machine's.
     pub clock: Option<Clock>,
+    /// Steps that want a network are not run: what is cached of them is used.
+    pub no_network: bool,
     pub allow: BTreeSet<Entitlement>,
     pub limits: Limits,
     pub cleaners: Cleaners,
@@ -38,8 +38,8 @@ impl Default for RunOptions {
             secrets: BTreeMap::new(),
             ssh: BTreeMap::new(),
             network: Network::None,
-            no_network: false,
             clock: None,
+            no_network: false,
             allow: BTreeSet::new(),
             limits: Limits::default(),
             cleaners: Cleaners::default(),
