@@ -41,3 +41,5 @@ pub mod why;
 pub mod attest;
 
 pub mod build;
+
+pub mod verify;

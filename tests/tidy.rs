@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use lith::buildfile::{self, LowerOptions, Source, check};
 
 /// The modules of the library, in the order of ARCHITECTURE.md: each may import those before it.
-const ORDER: [&str; 19] = [
+const ORDER: [&str; 20] = [
     "parallel",
     "text",
     "http",
@@ -25,6 +25,7 @@ const ORDER: [&str; 19] = [
     "why",
     "attest",
     "build",
+    "verify",
 ];
 
 fn root() -> &'static Path {

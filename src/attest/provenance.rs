@@ -66,6 +66,9 @@ pub struct External {
     pub compression: String,
     pub network: String,
     pub allow: Vec<String>,
+    /// None for that of the Buildfile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock: Option<String>,
     pub cleaners: String,
     /// The ids of secrets and agents that were given.
     pub secrets: BTreeSet<String>,

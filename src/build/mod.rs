@@ -9,6 +9,7 @@ mod ledger;
 mod locking;
 mod opened;
 mod outside;
+mod record;
 mod source;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ pub use check::check;
 pub use images::BuiltBlobs;
 pub use locking::LockUseError;
 pub use outside::{Contexts, Outside, OutsideError, git_environment};
+pub use record::{RecordAsk, RecordFailure, record};
 pub use source::{BuildFileChoice, NAMES, SourceError};
 
 use crate::buildfile::{self, Buildfile, Diagnostic, LowerOptions, Source};

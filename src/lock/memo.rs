@@ -30,6 +30,8 @@ pub struct Memo {
     lock: Lock,
     /// What was asked for, known or not.
     asked: BTreeSet<Ask>,
+    /// It has no file, and gets none.
+    fileless: bool,
 }
 
 /// An input, by its kind and name.
@@ -49,7 +51,17 @@ impl Memo {
 
     /// A lock that isn't what the file has, or will have.
     pub fn new(path: &Path, policy: Policy, written: Option<Lock>, lock: Lock) -> Self {
-        Self { path: path.to_owned(), policy, written, lock, asked: BTreeSet::new() }
+        Self { path: path.to_owned(), policy, written, lock, asked: BTreeSet::new(), fileless: false }
+    }
+
+    /// One that no file has: for knowing afterwards what was resolved, or for a lock from elsewhere.
+    pub fn fileless(policy: Policy, lock: Lock) -> Self {
+        Self { fileless: true, ..Self::new(Path::new("the record"), policy, Some(lock.clone()), lock) }
+    }
+
+    /// Whether a file has it.
+    pub fn has_file(&self) -> bool {
+        !self.fileless
     }
 
     pub fn policy(&self) -> Policy {
@@ -144,7 +156,7 @@ impl Memo {
 
     /// Writes the file anew, if it would change; tells whether it did. Only where things may be added.
     pub fn save(&mut self) -> Result<bool, LockFileError> {
-        if self.policy != Policy::Add || self.written.as_ref() == Some(&self.lock) {
+        if self.fileless || self.policy != Policy::Add || self.written.as_ref() == Some(&self.lock) {
             return Ok(false);
         }
         save(&self.path, &self.lock)?;
