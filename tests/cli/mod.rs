@@ -6,4 +6,5 @@ mod load;
 mod login;
 mod registry;
 mod store;
+mod verify;
 mod why;

@@ -54,7 +54,7 @@ impl Wanted {
             pushed_only: !outputs.is_empty() && outputs.iter().all(Sending::is_pushed_only),
             run: RunOptions { no_network: args.locking.offline, ..args.steps.read(world)? },
             explain: args.explain,
-            materials: false,
+            materials: args.record.is_some(),
         };
         if args.locking.offline && outputs.iter().any(Sending::is_push) {
             return Err(Hinted::usage("`--offline` refuses the network, which a push needs").into());
