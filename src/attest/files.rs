@@ -80,7 +80,7 @@ impl FileList {
                     lines.push(format!("`{path}` was a {}, and is a {}", line.kind, other.kind));
                 }
                 Some(other) if other.digest != line.digest => {
-                    lines.push(format!("`{path}`: its content is another"))
+                    lines.push(format!("`{path}`: its content is another"));
                 }
                 Some(other) if other.mode != line.mode => {
                     lines.push(format!("`{path}`: its mode was {}, and is {}", line.mode, other.mode));

@@ -221,7 +221,7 @@ impl Progress {
                 }
             }
             Event::Why { why, .. } => {
-                why.iter().for_each(|why| self.line(&format!("    why: {}", escaped(why))))
+                why.iter().for_each(|why| self.line(&format!("    why: {}", escaped(why))));
             }
             Event::Blob { blob, what } => self.blob(blob, *what),
             Event::Input { text } | Event::Output { text } => self.line(&escaped(text)),

@@ -123,12 +123,7 @@ pub fn verify(ask: Ask<'_>, report: &dyn Report) -> Result<Verdict, VerifyError>
     let built = built.map_err(|error| {
         let said = error.diagnostics(&outside).unwrap_or_default();
         VerifyError::Build { error: Box::new(error), said }
-    });
-    let built = match built {
-        // What a step needs may be what is missing in the context.
-        Err(error) => return Err(error),
-        Ok(built) => built,
-    };
+    })?;
     let found = outside.file_lists(&built, ask.threads)?;
     for name in external.contexts.keys().map(String::as_str).chain([""]) {
         let was = provenance::files_of(ask.record, name)?.unwrap_or_default();

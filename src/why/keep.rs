@@ -40,7 +40,7 @@ pub struct Identity {
 }
 
 impl Identity {
-    fn name(&self) -> String {
+    pub(super) fn name(&self) -> String {
         let Self { context, file, target, platform } = self;
         let bytes = postcard::to_stdvec(&(context, file, target, platform));
         let bytes = bytes.expect("lith's own types can be written");
