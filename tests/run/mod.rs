@@ -2,6 +2,7 @@
 
 mod caching;
 mod clock;
+mod explained;
 mod failing;
 mod kills;
 mod language;
