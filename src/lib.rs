@@ -38,4 +38,10 @@ pub mod sandbox;
 
 pub mod exec;
 
+pub mod why;
+
+pub mod attest;
+
 pub mod build;
+
+pub mod verify;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use lith::buildfile::{self, LowerOptions, Source, check};
 
 /// The modules of the library, in the order of ARCHITECTURE.md: each may import those before it.
-const ORDER: [&str; 18] = [
+const ORDER: [&str; 21] = [
     "parallel",
     "text",
     "http",
@@ -23,7 +23,10 @@ const ORDER: [&str; 18] = [
     "context",
     "sandbox",
     "exec",
+    "why",
+    "attest",
     "build",
+    "verify",
 ];
 
 fn root() -> &'static Path {

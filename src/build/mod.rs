@@ -5,9 +5,11 @@ mod check;
 mod failure;
 mod fetched;
 mod images;
+mod ledger;
 mod locking;
 mod opened;
 mod outside;
+mod record;
 mod repositories;
 mod source;
 
@@ -18,6 +20,7 @@ pub use check::check;
 pub use images::BuiltBlobs;
 pub use locking::LockUseError;
 pub use outside::{Contexts, Outside, OutsideError, git_environment};
+pub use record::{RecordAsk, RecordFailure, record};
 pub use source::{BuildFileChoice, NAMES, SourceError};
 
 use crate::buildfile::{self, Buildfile, Diagnostic, LowerOptions, Source};
@@ -33,6 +36,7 @@ use crate::plan::{Clock, Plan};
 use crate::store::Store;
 use crate::transport::{Sink as _, StoreSink, TransportError};
 use crate::tree::Tree;
+use crate::why::Materials;
 
 /// What is asked for, beside the Buildfile and its contexts.
 #[derive(Debug, Clone, Default)]
@@ -60,6 +64,10 @@ pub struct Request {
     pub pushed_only: bool,
     /// What steps that run programs get; without a clock, that of the Buildfile's `# clock=`.
     pub run: RunOptions,
+    /// Whether it is reported why each step was built anew.
+    pub explain: bool,
+    /// Whether [`Built::materials`] are wanted.
+    pub materials: bool,
 }
 
 /// What came of it. Every blob is in the store but, of what is only pushed, layers of the base:
@@ -77,6 +85,8 @@ pub struct Built {
     pub hermetic: bool,
     /// So many steps changed other things when they were run once more, if that was asked for.
     pub differing: usize,
+    /// What steps have read of contexts, if it was asked for.
+    pub materials: Materials,
 }
 
 /// Why there is no image.
@@ -124,9 +134,12 @@ pub fn build(
     let mut images = Vec::new();
     let mut trees = Vec::new();
     let (mut hermetic, mut differing) = (true, 0);
+    let mut ledgers = Vec::new();
     for plan in &plans {
+        let ledger = ledger::open((plan, request, epoch), outside, source, report);
         let (image, finished) =
-            execute(plan, request, (epoch, clock), outside, store, (source.name(), report))?;
+            execute(plan, request, (epoch, clock), outside, store, (source.name(), &ledger))?;
+        ledgers.push((ledger, image.manifest.digest()));
         let tree = finished.tree;
         hermetic &= finished.hermetic;
         differing += finished.differing;
@@ -148,7 +161,8 @@ pub fn build(
     } else {
         sink.put(&artifact, &**store)?;
     }
-    Ok(Built { artifact, epoch, trees, clock, hermetic, differing })
+    let materials = ledger::close(ledgers, &artifact.digest(), outside);
+    Ok(Built { artifact, epoch, trees, clock, hermetic, differing, materials })
 }
 
 /// Resolves all that the Buildfile names outside, in all its stages unless there is a target, by the lock that the

@@ -33,7 +33,7 @@ pub(super) struct Opened {
     /// Of a folder, for noting what was hashed and when it was looked at.
     stats: Mutex<Option<(StatCache, Moment)>>,
     /// Its files are there as long as this is.
-    _checkout: Option<Checkout>,
+    checkout: Option<Checkout>,
 }
 
 impl Opened {
@@ -86,6 +86,18 @@ impl Opened {
         Some(format!("`{}` in `{file}`{line}", pattern.text()))
     }
 
+    /// Of a repository: the commit that it is.
+    pub(super) fn commit(&self) -> Option<&str> {
+        self.checkout.as_ref().map(Checkout::commit)
+    }
+
+    /// What the list is called, and a hash of what it says.
+    pub(super) fn ignore_file(&self) -> Option<(String, String)> {
+        let name = self.ignore_file.as_ref()?.file_name()?.to_string_lossy().into_owned();
+        let hash = blake3::hash(format!("{:?}", self.ignore).as_bytes());
+        Some((name, hash.to_hex().to_string()))
+    }
+
     /// Notes the fingerprints that are known by now.
     pub(super) fn save(&self) {
         let Some((stats, since)) = lock(&self.stats).take() else { return };
@@ -122,7 +134,7 @@ fn repository(outside: &Outside, address: &Git) -> Result<Opened, OutsideError> 
     let whole = checkout.read(Options { modes: Modes::Keep, ..Options::default() })?.tree;
     let (ignore_file, ignore) = ignore.unzip();
     let ignore = ignore.unwrap_or_default();
-    Ok(Opened { ignore, ignore_file, whole, _checkout: Some(checkout), ..Opened::default() })
+    Ok(Opened { ignore, ignore_file, whole, checkout: Some(checkout), ..Opened::default() })
 }
 
 /// A tar of any compression, or a Buildfile alone.

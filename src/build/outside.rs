@@ -241,6 +241,11 @@ impl Outside {
         Ok(opened)
     }
 
+    /// The contexts that were looked at.
+    pub(super) fn opened(&self) -> Vec<ContextName> {
+        lock(&self.opened).keys().cloned().collect()
+    }
+
     pub(super) fn spec(&self, name: &ContextName) -> Result<&ContextSpec, OutsideError> {
         let spec = match name {
             ContextName::Main => self.contexts.main.as_ref(),
@@ -334,6 +339,10 @@ impl Inputs for Outside {
 
     fn ignored(&self, name: &ContextName, path: &ImagePath) -> Option<String> {
         self.open(name).ok()?.why_ignored(path)
+    }
+
+    fn ignore_file(&self, name: &ContextName) -> Option<(String, String)> {
+        lock(&self.opened).get(name)?.ignore_file()
     }
 
     fn image(&self, pinned: &Pinned) -> Result<Arc<Image>, InputError> {

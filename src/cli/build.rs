@@ -9,7 +9,8 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::ArgAction;
-use lith::build::{self, Built, Outside};
+use lith::attest::provenance;
+use lith::build::{self, Built, Outside, RecordAsk};
 use lith::buildfile::Diagnostic;
 use lith::exec::{Event, Report as _};
 use lith::image::Artifact;
@@ -27,6 +28,7 @@ use locking::Locking;
 use steps::Steps;
 use wanted::Wanted;
 
+pub(super) use steps::secrets;
 pub(super) use wanted::{build_args, build_contexts, build_file, platforms};
 
 /// Build an image from a Buildfile and a context
@@ -99,6 +101,14 @@ pub(crate) struct Args {
     /// Make every layer anew
     #[arg(long)]
     pub(super) no_cache: bool,
+
+    /// Tell why each step was built anew: what of its inputs is not as in the build before (also: `lith why`)
+    #[arg(long)]
+    pub(super) explain: bool,
+
+    /// Write a record of the build to a file, for `lith verify`: an in-toto statement with SLSA provenance
+    #[arg(long, value_name = "FILE")]
+    pub(super) record: Option<PathBuf>,
 
     /// Write the image's digest to a file
     #[arg(long, value_name = "FILE")]
@@ -201,6 +211,9 @@ fn build(args: &Args, world: &World, progress: &Progress) -> anyhow::Result<()> 
     let outside = Outside::new(&store, wanted.contexts);
     let source = outside.source(&wanted.file)?;
     args.locking.give(&outside)?;
+    if args.record.is_some() {
+        outside.note_resolved();
+    }
     let show = |diagnostics: &[Diagnostic]| progress.diagnostics(&source, diagnostics);
     let built = match build::build(&source, &wanted.request, &outside, &store, progress, &show) {
         Err(error) => {
@@ -232,6 +245,11 @@ fn build(args: &Args, world: &World, progress: &Progress) -> anyhow::Result<()> 
     }
     if let Some(path) = &args.metadata_file {
         write_file(path, metadata(&built, &wanted.names).as_bytes())?;
+    }
+    if let Some(path) = &args.record {
+        let names = wanted.names.iter().map(ToString::to_string).collect();
+        let record = build::record(&source, &wanted.request, &outside, &built, &RecordAsk { names })?;
+        write_file(path, &provenance::text(&record))?;
     }
     let stdout_is_taken = wanted.outputs.iter().any(Sending::is_stdout);
     progress.built(&digest, stdout_is_taken);

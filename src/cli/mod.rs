@@ -40,6 +40,8 @@ mod rm;
 mod tag;
 mod tags;
 mod terminal;
+mod verify;
+mod why;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -92,7 +94,8 @@ Exit codes:
   1  it failed: the build, a check, or what was asked for is not there
   2  the command line is wrong
   3  `lith fsck` found the store damaged
-  4  a comparison found a difference: `lith diff --exit-code`, `lith build --check-reproducible`, `lith lock --check`";
+  4  a comparison found a difference: `lith diff --exit-code`, `lith build --check-reproducible`, `lith lock --check`
+  5  `lith verify` built another image than the one that it was to verify";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -115,6 +118,8 @@ enum Command {
     Logout(logout::Args),
     Gc(gc::Args),
     Fsck(fsck::Args),
+    Verify(verify::Args),
+    Why(why::Args),
     Debug(debug::Args),
     Completions(completions::Args),
     Man(man::Args),
@@ -150,6 +155,8 @@ pub(crate) fn run(cli: Cli, environment: Environment) -> anyhow::Result<ExitCode
         Command::Logout(args) => logout::run(&args, &world),
         Command::Gc(args) => gc::run(&args, &world),
         Command::Fsck(args) => fsck::run(&args, &world),
+        Command::Verify(args) => verify::run(&args, &world),
+        Command::Why(args) => why::run(&args, &world),
         Command::Debug(args) => debug::run(&args, &world),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),

@@ -228,6 +228,9 @@ impl Progress {
                     self.line(&format!("{} {}", describe(*step), ending(*how, *took)));
                 }
             }
+            Event::Why { why, .. } => {
+                why.iter().for_each(|why| self.line(&format!("    why: {}", escaped(why))));
+            }
             Event::Blob { blob, what } => self.blob(blob, *what),
             Event::Input { text } | Event::Output { text } => self.line(&escaped(text)),
             _ => {}
@@ -346,6 +349,7 @@ fn json(event: &Event<'_>) -> serde_json::Value {
         Event::Checked { step, reproducible, files } => {
             json!({"event": "checked", "step": name(step), "reproducible": reproducible, "files": files})
         }
+        Event::Why { step, why } => json!({"event": "why", "step": name(step), "why": why}),
         Event::Warning { text } => json!({"event": "warning", "text": text}),
         Event::Started { step } => json!({"event": "started", "step": name(step)}),
         Event::Finished { step, how, took } => {

@@ -12,6 +12,13 @@ use crate::parallel;
 use crate::store::{Store, StoreError};
 use crate::tree::{Changes, Content, ContentError, Node};
 
+/// A layer, and what it is known by.
+pub(super) struct Made {
+    pub(super) layer: Layer,
+    pub(super) how: How,
+    pub(super) key: Option<String>,
+}
+
 /// The layer of these changes, from the store or made now.
 ///
 /// With a cold cache, files are fingerprinted while their layer is written, in the one pass over them. Only
@@ -23,23 +30,26 @@ pub(super) fn layer(
     shape: &str,
     options: &layer::Options,
     cache: bool,
-) -> Result<(Layer, How), ExecError> {
+) -> Result<Made, ExecError> {
     let shape = blake3::hash(shape.as_bytes()).to_hex();
     if cache {
         if store.memo::<()>("shape", &shape).is_some() {
             fingerprint_all(changes, options.threads)?;
         }
-        if let Some(layer) = layer::key(changes, options).and_then(|key| recall(store, &key)) {
-            return Ok((layer, How::Cached));
+        if let Some(key) = layer::key(changes, options)
+            && let Some(layer) = recall(store, &key)
+        {
+            return Ok(Made { layer, how: How::Cached, key: Some(key) });
         }
     }
     let layer = layer::create(store, changes, options)?;
-    if let Some(key) = layer::key(changes, options) {
-        remember(store, &key, &layer)?;
+    let key = layer::key(changes, options);
+    if let Some(key) = &key {
+        remember(store, key, &layer)?;
         store.remember("shape", &shape, &())?;
     }
-    let size = layer.descriptor.size();
-    Ok((layer, How::Built { size }))
+    let how = How::Built { size: layer.descriptor.size() };
+    Ok(Made { layer, how, key })
 }
 
 /// The layer that a step made which is known by that key, or that it made none.

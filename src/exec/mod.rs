@@ -5,6 +5,7 @@
 
 mod cache;
 pub mod copy;
+mod known;
 mod mkdir;
 mod owner;
 mod report;
@@ -15,6 +16,7 @@ mod schedule;
 mod stage;
 mod unpack;
 
+pub use known::{Files, Known, Part, Placing};
 pub use mkdir::MkdirError;
 pub use owner::{OwnerError, Unknown};
 pub use report::{Event, How, Moving, Report, Reported, Silent, StepName};
@@ -40,6 +42,11 @@ pub trait Inputs: Sync {
 
     /// What of a context's ignore file takes that path away: the pattern, and where it stands.
     fn ignored(&self, name: &ContextName, path: &ImagePath) -> Option<String>;
+
+    /// A context's ignore file: what it is called, and a hash of what it says.
+    fn ignore_file(&self, _: &ContextName) -> Option<(String, String)> {
+        None
+    }
 
     /// An image whose blobs are in the store.
     fn image(&self, pinned: &Pinned) -> Result<Arc<Image>, InputError>;

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::Known;
 use crate::diff::FileDiff;
 use crate::oci::Descriptor;
 use crate::sandbox::Stream;
@@ -39,6 +40,13 @@ pub enum Event<'a> {
         step: StepName<'a>,
         how: How,
         took: Duration,
+    },
+    /// What a step that is done is known by.
+    Known(&'a Known<'a>),
+    /// Why a step was not as in the build before, a reason each.
+    Why {
+        step: StepName<'a>,
+        why: &'a [String],
     },
     /// What a step's program wrote: any bytes, in any pieces.
     Printed {

@@ -1,16 +1,20 @@
 //! Running the steps of a stage: each operation becomes changes, the changes a layer.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use super::copy::{self, CopyInputs};
+use super::cache::Made;
+use super::copy::{self, Copied, CopyInputs, Placed};
+use super::known::{Files, Known, Part, Placing};
 use super::report::{Event, How, Report, StepName};
 use super::run::{Ask, Runner, Source, Unpacked, has_network};
 use super::schedule::{self, Results};
 use super::{ExecError, Inputs, Options, cache, mkdir, unpack};
 use crate::compression::Compression;
+use crate::http::shown;
 use crate::layer::{self, Layer, LayerError};
 use crate::oci::{Digest, History, Pinned};
 use crate::plan::{self, Base, CopySource, Op, Plan, Stage, StageId, Step, TreeRef};
@@ -32,6 +36,13 @@ pub struct Finished {
     pub differing: usize,
     /// Its layers' folders, as far as they were needed.
     unpacked: Unpacked,
+}
+
+/// What became of a step's changes.
+struct Committed {
+    how: How,
+    key: Option<String>,
+    layer: Option<Layer>,
 }
 
 pub(super) struct Run<'a> {
@@ -91,9 +102,14 @@ impl<'a> Run<'a> {
         })
     }
 
+    /// What people call a stage.
+    fn label(&self, id: StageId, stage: &Stage) -> String {
+        stage.name.clone().unwrap_or_else(|| id.0.to_string())
+    }
+
     fn stage(&self, id: StageId, done: &Results<StageId, Finished>) -> Result<Finished, ExecError> {
         let stage = self.plan.stage(id);
-        let label = stage.name.clone().unwrap_or_else(|| id.0.to_string());
+        let label = self.label(id, stage);
         let mut state = self.base(id, stage, done)?;
         for (index, step) in stage.steps.iter().enumerate() {
             let name =
@@ -142,7 +158,20 @@ impl<'a> Run<'a> {
                 let puts = tree.iter().map(|(path, node)| (path.clone(), node.clone())).collect();
                 let changes = Changes { puts, ..Changes::default() };
                 state.tree = read.then(Arc::default);
-                self.commit(id, &changes, "FROM files", "files", &mut state)?;
+                let how = self.commit(id, &changes, "FROM files", "files", &mut state)?;
+                let from = TreeRef::Context(name.clone());
+                let files = Files {
+                    key: how.key.as_deref(),
+                    what: self.origin(&from),
+                    from: &from,
+                    tree: &tree,
+                    placed: vec![Placed { from: ImagePath::root(), to: ImagePath::root(), archive: false }]
+                        .into(),
+                    changes: Placing::Known(&changes),
+                };
+                let label = self.label(id, stage);
+                let step = StepName { stage: &label, number: 0, of: stage.steps.len(), text: "FROM files" };
+                self.tell(step, 0, &how, &[], &[files]);
             }
         }
         Ok(state)
@@ -180,19 +209,102 @@ impl<'a> Run<'a> {
     ) -> Result<How, ExecError> {
         let Some(op) = &step.op else {
             state.history.push(self.history(&step.created_by, true));
+            let how = Committed { how: How::Config, key: None, layer: None };
+            self.tell(name, step.place.line, &how, &[], &[]);
             return Ok(How::Config);
         };
         let base = state.tree.as_ref().expect("a stage with operations has its tree read");
-        let (changes, shape) = match op {
-            Op::Copy(copy) => (self.copy(copy, step, base, done)?, format!("{copy:?}")),
+        match op {
+            Op::Copy(copy) => {
+                let from = self.tree(&copy.from, done)?;
+                let others =
+                    copy.sources.iter().map(|source| self.source(source)).collect::<Result<Vec<_>, _>>()?;
+                let copied = self.copy(copy, step, base, &from, &others)?;
+                let shape = format!("{copy:?}");
+                let how = self.commit(id, &copied.changes, &step.created_by, &shape, state)?;
+                self.tell_copy(copy, &copied, &from, (name, step, &how));
+                Ok(how.how)
+            }
             Op::Mkdir(mkdir) => {
                 let made = mkdir::changes(mkdir, base)?;
                 self.warn(step, &made.unknown);
-                (made.changes, String::new())
+                let how = self.commit(id, &made.changes, &step.created_by, "", state)?;
+                let parts = [(Part::Operation, format!("{mkdir:?}"))];
+                self.tell(name, step.place.line, &how, &parts, &[]);
+                Ok(how.how)
             }
-            Op::Run(run) => return self.run(id, run, name, state, done),
+            Op::Run(run) => self.run(id, run, (name, step.place.line), state, done),
+        }
+    }
+
+    /// Tells what a step is known by.
+    fn tell<'k>(
+        &self,
+        step: StepName<'k>,
+        line: usize,
+        how: &'k Committed,
+        parts: &'k [(Part, String)],
+        files: &'k [Files<'k>],
+    ) {
+        let Committed { how, key, layer } = how;
+        let (key, layer) = (key.as_deref(), layer.as_ref());
+        let known = Known { step, line, how: *how, key, layer, parts, files };
+        self.report.report(Event::Known(&known));
+    }
+
+    fn tell_copy(
+        &self,
+        copy: &plan::Copy,
+        copied: &Copied,
+        from: &Tree,
+        (name, step, how): (StepName<'_>, &Step, &Committed),
+    ) {
+        let files = Files {
+            key: how.key.as_deref(),
+            from: &copy.from,
+            what: self.origin(&copy.from),
+            tree: from,
+            placed: Cow::Borrowed(&copied.placed),
+            changes: Placing::Known(&copied.changes),
         };
-        self.commit(id, &changes, &step.created_by, &shape, state)
+        self.tell(name, step.place.line, how, &self.copy_parts(copy), &[files]);
+    }
+
+    /// All that a copy is told, but for what is in its files.
+    fn copy_parts(&self, copy: &plan::Copy) -> Vec<(Part, String)> {
+        let mut parts =
+            vec![(Part::Operation, format!("{:?}", plan::Copy { sources: Vec::new(), ..copy.clone() }))];
+        for source in &copy.sources {
+            match source {
+                CopySource::Pattern(_) => {}
+                CopySource::Inline { name, content } => {
+                    parts.push((Part::Script, format!("{name} {}", blake3::hash(content).to_hex())));
+                }
+                CopySource::Url(url) => {
+                    let pin = match &url.digest {
+                        plan::Pin::Pinned(digest) => digest.to_string(),
+                        plan::Pin::Unpinned => {
+                            self.inputs.url(url).ok().and_then(|tree| only_file(&tree)).unwrap_or_default()
+                        }
+                    };
+                    parts.push((Part::Url(shown(&url.url)), pin));
+                }
+                CopySource::Git(git) => {
+                    let pin = match &git.commit {
+                        plan::Pin::Pinned(commit) => commit.clone(),
+                        plan::Pin::Unpinned => String::new(),
+                    };
+                    parts.push((Part::Git(shown(&git.remote)), pin));
+                }
+            }
+        }
+        parts
+    }
+
+    /// A tree in words.
+    fn origin(&self, tree: &TreeRef) -> String {
+        let name = tree.stage().and_then(|id| self.plan.stage(id).name.as_deref());
+        copy::Origin::new(tree.clone(), name).to_string()
     }
 
     /// Adds what a step changed to its stage: to the tree, the layers and the record.
@@ -203,16 +315,17 @@ impl<'a> Run<'a> {
         created_by: &str,
         shape: &str,
         state: &mut Finished,
-    ) -> Result<How, ExecError> {
+    ) -> Result<Committed, ExecError> {
         let how = if changes.is_empty() {
-            How::Unchanged
+            Committed { how: How::Unchanged, key: None, layer: None }
         } else if self.layered.contains(&id) {
             let options = self.layer_options(id);
-            let (layer, how) = cache::layer(self.store, changes, shape, &options, self.options.cache)?;
-            state.layers.push(layer);
-            how
+            let Made { layer, how, key } =
+                cache::layer(self.store, changes, shape, &options, self.options.cache)?;
+            state.layers.push(layer.clone());
+            Committed { how, key, layer: Some(layer) }
         } else {
-            How::Applied
+            Committed { how: How::Applied, key: None, layer: None }
         };
         state.history.push(self.history(created_by, changes.is_empty()));
         if let Some(tree) = &mut state.tree {
@@ -232,7 +345,7 @@ impl<'a> Run<'a> {
         &self,
         id: StageId,
         run: &plan::Run,
-        step: StepName<'_>,
+        (step, line): (StepName<'_>, usize),
         state: &mut Finished,
         done: &Results<StageId, Finished>,
     ) -> Result<How, ExecError> {
@@ -241,7 +354,7 @@ impl<'a> Run<'a> {
         let base = Arc::clone(state.tree.as_ref().expect("a stage with operations has its tree read"));
         let platform = &self.plan.stage(id).config.platform;
         let layer = self.layer_options(id);
-        let ask = Ask { run, step, platform, base: &base, layers: &layers, sources: &sources, layer };
+        let ask = Ask { run, step, line, platform, base: &base, layers: &layers, sources: &sources, layer };
         let ran = self.runner.run(&ask, &mut state.unpacked)?;
         drop(base);
         state.differing += usize::from(!ran.reproducible);
@@ -271,8 +384,7 @@ impl<'a> Run<'a> {
                 TreeRef::Image(pinned) => Some(self.inputs.image(pinned)?.layers.clone()),
                 TreeRef::Context(_) | TreeRef::Empty => None,
             };
-            let name = from.stage().and_then(|id| self.plan.stage(id).name.as_deref());
-            let what = copy::Origin::new(from.clone(), name).to_string();
+            let what = self.origin(from);
             Ok(Some(Source { tree, layers, what }))
         };
         run.mounts.iter().map(source).collect()
@@ -315,20 +427,19 @@ impl<'a> Run<'a> {
         copy: &plan::Copy,
         step: &Step,
         base: &Tree,
-        done: &Results<StageId, Finished>,
-    ) -> Result<Changes, ExecError> {
-        let from = self.tree(&copy.from, done)?;
-        let others = copy.sources.iter().map(|source| self.source(source)).collect::<Result<Vec<_>, _>>()?;
+        from: &Tree,
+        others: &[Option<Arc<Tree>>],
+    ) -> Result<Copied, ExecError> {
         let unpack = |content: &Content| unpack::tree(self.store, content);
         let ignored = |path: &ImagePath| match &copy.from {
             TreeRef::Context(name) => self.inputs.ignored(name, path),
             TreeRef::Stage(_) | TreeRef::Image(_) | TreeRef::Empty => None,
         };
         let stage = copy.from.stage().and_then(|id| self.plan.stage(id).name.as_deref());
-        let inputs = CopyInputs { from: &from, stage, others: &others, ignored: &ignored, unpack: &unpack };
+        let inputs = CopyInputs { from, stage, others, ignored: &ignored, unpack: &unpack };
         let copied = copy::changes::<ExecError>(copy, &inputs, base)?;
         self.warn(step, &copied.warnings);
-        Ok(copied.changes)
+        Ok(copied)
     }
 
     fn warn(&self, step: &Step, warnings: &[impl Display]) {
@@ -357,6 +468,12 @@ impl<'a> Run<'a> {
             }
         })
     }
+}
+
+/// What the one file of a tree has in it.
+fn only_file(tree: &Tree) -> Option<String> {
+    let content = tree.iter().find_map(|(_, node)| node.content())?;
+    Some(format!("{:?}", content.known_fingerprint()?))
 }
 
 /// The stages whose tree must be known: those with operations of their own, those that others copy from, and

@@ -53,9 +53,9 @@ impl Memo {
         Self { path: Some(path.to_owned()), policy, written, lock, asked: BTreeSet::new() }
     }
 
-    /// A lock without a file, that only notes what is resolved: for a record of a build that has none.
-    pub fn in_memory(lock: Lock) -> Self {
-        Self { path: None, policy: Policy::Add, written: None, lock, asked: BTreeSet::new() }
+    /// One that no file has: for knowing afterwards what was resolved, or for a lock from elsewhere.
+    pub fn fileless(policy: Policy, lock: Lock) -> Self {
+        Self { path: None, policy, written: Some(lock.clone()), lock, asked: BTreeSet::new() }
     }
 
     pub fn policy(&self) -> Policy {
@@ -193,7 +193,7 @@ mod tests {
 
     #[test]
     fn what_nobody_asks_for_is_forgotten() {
-        let mut memo = Memo::in_memory(example());
+        let mut memo = Memo::fileless(Policy::Add, example());
         let (amd64, arm64) =
             ("linux/amd64".parse::<Platform>().unwrap(), "linux/arm64".parse::<Platform>().unwrap());
         let (amd64, arm64) = (PlatformName::of(&amd64), PlatformName::of(&arm64));
@@ -211,7 +211,7 @@ mod tests {
 
     #[test]
     fn other_platforms_stay_with_their_index() {
-        let mut memo = Memo::in_memory(example());
+        let mut memo = Memo::fileless(Policy::Add, example());
         let known = example().images["debian:12"].clone();
         let arm64 = PlatformName::of(&"linux/arm64".parse().unwrap());
         let manifest = known.platforms.values().next().unwrap().clone();

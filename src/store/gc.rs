@@ -10,7 +10,8 @@ use serde_json::Value;
 use super::files::remove;
 use super::lock::Lock;
 use super::{
-    MAX_DOCUMENT, Store, StoreError, doing, open_regular, own_entries, read_bounded, roots, stat_cache, steps,
+    MAX_DOCUMENT, Store, StoreError, builds, doing, open_regular, own_entries, read_bounded, roots,
+    stat_cache, steps,
 };
 use crate::oci::{Digest, Digester};
 
@@ -35,7 +36,7 @@ pub struct Garbage {
     pub blobs: Vec<(Digest, u64)>,
     /// Entries of the memo that are about those blobs, or damaged.
     pub memos: usize,
-    /// What `fsck` has put into quarantine, the stat caches of contexts that are gone, and notes of uploads that no
+    /// What `fsck` has put into quarantine, the stat caches and records of contexts that are gone, and notes of uploads that no
     /// registry remembers.
     pub leftovers: usize,
     /// Unpacked layers of those blobs, of long ago, or not whole.
@@ -129,6 +130,7 @@ fn leftovers(store: &Store) -> Result<Vec<PathBuf>, StoreError> {
         stat_cache::context_of(path).is_none_or(|context| context.symlink_metadata().is_err())
     };
     found.extend(list(&store.private("stat"))?.into_iter().filter(is_old));
+    found.extend(builds::garbage(store)?);
     found.extend(list(&store.uploads_folder())?.into_iter().filter(|path| is_stale(path)));
     Ok(found)
 }

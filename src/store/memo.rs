@@ -33,6 +33,11 @@ impl Store {
         entry.needs.iter().all(|blob| self.has(blob)).then_some(entry.value)
     }
 
+    /// Whether something is remembered under `key`, without a look at what.
+    pub fn has_memo(&self, kind: &str, key: &str) -> bool {
+        self.memo_path(kind, key).is_file()
+    }
+
     /// Remembers a value.
     pub fn remember<T: Serialize>(&self, kind: &str, key: &str, value: &T) -> Result<(), StoreError> {
         self.remember_with(kind, key, value, Vec::new())

@@ -7,6 +7,7 @@
 //! the cost of time.
 
 mod blob;
+mod builds;
 pub(crate) mod files;
 pub mod fsck;
 pub mod gc;

@@ -8,3 +8,5 @@ mod lock;
 mod login;
 mod registry;
 mod store;
+mod verify;
+mod why;

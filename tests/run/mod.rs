@@ -4,6 +4,7 @@ mod bookworm;
 mod caching;
 mod check;
 mod clock;
+mod explained;
 mod failing;
 mod kills;
 mod language;

@@ -33,6 +33,7 @@ mod undefined_var;
 mod workdir_relative_path;
 
 pub use report::{json, sarif};
+pub use secrets_used_in_arg_or_env::sounds_secret;
 
 pub(super) use copy_ignored_file::copy_ignored_file;
 pub(super) use expose_invalid_format::expose_invalid_format;

@@ -21,12 +21,17 @@ pub(in crate::buildfile) fn secrets_used_in_arg_or_env(
     keyword: &str,
     name: &str,
 ) -> Option<Finding> {
-    if !has_word(name, SECRET) || has_word(name, PUBLIC) {
+    if !sounds_secret(name) {
         return None;
     }
     let message =
         format!("Do not use ARG or ENV instructions for sensitive data ({keyword} {})", quote(name));
     Some(Finding::new(&RULE, span, message))
+}
+
+/// Whether a variable's name sounds like that of a secret.
+pub fn sounds_secret(name: &str) -> bool {
+    has_word(name, SECRET) && !has_word(name, PUBLIC)
 }
 
 /// Whether one of the parts between underscores is one of the words.

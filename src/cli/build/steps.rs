@@ -63,9 +63,7 @@ pub(crate) struct Steps {
 impl Steps {
     /// All but the sandbox, which stands in the store.
     pub(super) fn read(&self, world: &World) -> anyhow::Result<RunOptions> {
-        let secrets = self.secret.iter().map(|text| secret(text, world)).collect::<Result<_, _>>()?;
-        let ssh: BTreeMap<String, PathBuf> =
-            self.ssh.iter().map(|text| agent(text, world)).collect::<Result<_, _>>()?;
+        let (secrets, ssh) = secrets(&self.secret, &self.ssh, world)?;
         let limits = Limits {
             memory: self.memory.as_deref().map(bytes).transpose()?,
             pids: self.pids_limit,
@@ -100,6 +98,17 @@ impl Steps {
             |word: &str| word.parse().map_err(|why| Hinted::usage(format!("`--allow {word}`: {why}")).into());
         words.map(entitlement).collect()
     }
+}
+
+/// `--secret` and `--ssh`, by id.
+pub(in crate::cli) fn secrets(
+    given: &[String],
+    agents: &[String],
+    world: &World,
+) -> anyhow::Result<(BTreeMap<String, Secret>, BTreeMap<String, PathBuf>)> {
+    let secrets = given.iter().map(|text| secret(text, world)).collect::<Result<_, _>>()?;
+    let agents = agents.iter().map(|text| agent(text, world)).collect::<Result<_, _>>()?;
+    Ok((secrets, agents))
 }
 
 /// `id=ID`, with `src=FILE` or `env=VARIABLE`; without either, a variable of that name, or a file.

@@ -53,6 +53,8 @@ impl Wanted {
             trees: outputs.iter().any(Sending::wants_tree),
             pushed_only: !outputs.is_empty() && outputs.iter().all(Sending::is_pushed_only),
             run: RunOptions { no_network: args.locking.offline, ..args.steps.read(world)? },
+            explain: args.explain,
+            materials: args.record.is_some(),
         };
         if args.locking.offline && outputs.iter().any(Sending::is_push) {
             return Err(Hinted::usage("`--offline` refuses the network, which a push needs").into());

@@ -18,6 +18,7 @@ use tempfile::TempDir;
 
 use self::run::Runner;
 use super::{Context, ContextError, Options, folder};
+use crate::http::{shown, split};
 use crate::plan::{Git, Pin};
 
 /// What git gets to see of the world.
@@ -136,6 +137,33 @@ pub fn commit_time(folder: &Path, env: &Environment) -> Result<u64, GitError> {
     text.trim()
         .parse()
         .map_err(|_| GitError::Address { remote: remote(), why: "it has no commit with a time" })
+}
+
+/// What a folder is a checkout of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revision {
+    /// The repository's `origin`, without credentials.
+    pub remote: Option<String>,
+    pub commit: String,
+    /// Which folder of it that is.
+    pub folder: Option<String>,
+    /// Files in it are not as the commit has them, or are not in it.
+    pub dirty: bool,
+}
+
+/// The revision that a folder is a checkout of; None if it is in no repository, or there is no git. A repository of
+/// somebody else is not asked whether it is clean, as its filters would be run for that.
+pub fn revision(folder: &Path, env: &Environment) -> Result<Option<Revision>, GitError> {
+    let ask = |args: &[&str]| run::in_folder(folder, env, args);
+    let Ok(commit) = ask(&["rev-parse", "--verify", "--quiet", "HEAD^{commit}"]) else { return Ok(None) };
+    let prefix = ask(&["rev-parse", "--show-prefix"])?;
+    let remote = ask(&["config", "--get", "remote.origin.url"]).ok();
+    let remote = remote.map(|url| shown(split(url.trim()).0.as_str())).filter(|url| !url.is_empty());
+    let status = ["-c", "safe.directory=", "status", "--porcelain", "--untracked-files=normal", "--", "."];
+    let dirty = !ask(&status)?.is_empty();
+    let inside = prefix.trim_end_matches(['\n', '/']);
+    let inside = (!inside.is_empty()).then(|| inside.to_owned());
+    Ok(Some(Revision { remote, commit: commit.trim().to_owned(), folder: inside, dirty }))
 }
 
 impl Checkout {

@@ -11,7 +11,8 @@ use super::transfer::{Inodes, own};
 use crate::exec::resolve_path::{ResolveError, resolve};
 use crate::tree::{ImagePath, Meta, Node, Tree};
 
-pub(super) fn unpack(job: &mut Job<'_>, archive: &Tree) -> Result<(), CopyError> {
+/// Says where to.
+pub(super) fn unpack(job: &mut Job<'_>, archive: &Tree) -> Result<ImagePath, CopyError> {
     let fail = |dest: &str, source| CopyError::Dest { dest: dest.to_owned(), source };
     let dest = resolve(&job.root, &ImagePath::root(), &job.dest_path()?)
         .map_err(|source| fail(&job.copy.dest, source))?;
@@ -31,7 +32,7 @@ pub(super) fn unpack(job: &mut Job<'_>, archive: &Tree) -> Result<(), CopyError>
         merge(job, target, node);
         last = Some((parent, folder));
     }
-    Ok(())
+    Ok(dest)
 }
 
 /// The folder that an entry goes into. An archive need not have an entry for it.

@@ -2,7 +2,7 @@
 
 use super::filter::Filter;
 use super::transfer::Transfer;
-use super::{CopyError, CopyInputs, Missing, Origin, Warning, archive, select};
+use super::{CopyError, CopyInputs, Missing, Origin, Placed, Warning, archive, select};
 use crate::exec::owner::Ids;
 use crate::exec::resolve_path::{Names as _, resolve};
 use crate::exec::root::Root;
@@ -24,6 +24,7 @@ pub(super) struct Job<'a> {
     pub(super) ids: Option<Ids>,
     pub(super) root: Root<'a>,
     pub(super) warnings: Vec<Warning>,
+    pub(super) placed: Vec<Placed>,
 }
 
 impl Job<'_> {
@@ -53,10 +54,14 @@ impl Job<'_> {
                 && let Some(content) = content
                 && let Some(tree) = (inputs.unpack)(content)?
             {
-                archive::unpack(self, &tree)?;
+                let to = archive::unpack(self, &tree)?;
+                self.placed.push(Placed { from: real, to, archive: true });
                 copied += 1;
             } else {
-                copied += self.place(inputs.from, &real, named.path.name(), &filter, Top::Contents)?;
+                let (count, to) =
+                    self.place(inputs.from, &real, named.path.name(), &filter, Top::Contents)?;
+                self.placed.push(Placed { from: real, to, archive: false });
+                copied += count;
             }
         }
         if let Some(path) = source.required()
@@ -106,7 +111,7 @@ impl Job<'_> {
     }
 
     /// Copies the file at `real`, or what is in the folder there, to the destination. Says how many nodes that
-    /// were.
+    /// were, and where it is now.
     fn place(
         &mut self,
         from: &Tree,
@@ -114,7 +119,7 @@ impl Job<'_> {
         name: &[u8],
         filter: &Filter,
         top: Top,
-    ) -> Result<usize, CopyError> {
+    ) -> Result<(usize, ImagePath), CopyError> {
         let folder = Meta { mode: self.parent_mode(), ..self.parent_meta() };
         let mut dest = self.dest(&folder)?;
         let is_dir = matches!(from.kind(real), Some(Kind::Dir));
@@ -129,12 +134,12 @@ impl Job<'_> {
         }
         let mut transfer = Transfer::new(&mut self.root, from, self.copy.mode.as_ref(), self.ids.as_ref());
         if !is_dir {
-            return transfer.file(real, dest).map(|()| 1);
+            return transfer.file(real, dest.clone()).map(|()| (1, dest));
         }
         if is_new && top == Top::Itself {
             transfer.new_folder(real, dest.clone());
         }
-        transfer.folder(real, dest, filter)
+        Ok((transfer.folder(real, dest.clone(), filter)?, dest))
     }
 
     /// Where the destination is, once the folders that lead to it were made.

@@ -62,6 +62,25 @@ impl<E> fmt::Debug for CopyInputs<'_, E> {
 pub struct Copied {
     pub changes: Changes,
     pub warnings: Vec<Warning>,
+    pub placed: Vec<Placed>,
+}
+
+/// What of the source went where: for saying of a path in the image which path it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Placed {
+    /// Of the tree of [`plan::Copy::from`].
+    pub from: ImagePath,
+    pub to: ImagePath,
+    /// It was an archive, of which everything below `to` came.
+    pub archive: bool,
+}
+
+impl Placed {
+    /// The path in the source that `path` was made of, if it was made by this.
+    pub fn source(&self, path: &ImagePath) -> Option<ImagePath> {
+        let below = path.strip_prefix(&self.to)?;
+        Some(if self.archive { self.from.clone() } else { self.from.join(&below) })
+    }
 }
 
 /// What was done, but may not be what was meant.
@@ -171,7 +190,7 @@ pub fn changes<E: From<CopyError>>(
     let mut ids = ids.transpose().map_err(CopyError::from)?;
     let unknown = ids.iter_mut().flat_map(|ids| std::mem::take(&mut ids.unknown));
     let warnings = unknown.map(Warning::Unknown).collect();
-    let mut job = Job { copy, ids, root: Root::new(base), warnings };
+    let mut job = Job { copy, ids, root: Root::new(base), warnings, placed: Vec::new() };
     for (index, source) in copy.sources.iter().enumerate() {
         let other = || {
             let tree = inputs.others.get(index).and_then(Option::as_deref);
@@ -189,7 +208,7 @@ pub fn changes<E: From<CopyError>>(
             CopySource::Git(_) => job.whole(other()?)?,
         }
     }
-    Ok(Copied { changes: job.root.into_changes(), warnings: job.warnings })
+    Ok(Copied { changes: job.root.into_changes(), warnings: job.warnings, placed: job.placed })
 }
 
 #[cfg(test)]

@@ -1,8 +1,11 @@
 //! A step's mounts: what they are known by, and what the sandbox puts where.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use super::super::copy::Placed;
+use super::super::known::{Files, Placing};
 use super::super::resolve_path::{Names as _, resolve};
 use super::error::RunError;
 use super::key::Mounted;
@@ -11,7 +14,7 @@ use super::relay::Relay;
 use super::workshop::{Unpacked, Workshop};
 use crate::layer::{self, Layer};
 use crate::oci::Epoch;
-use crate::plan::{Mount, MountKind, Run};
+use crate::plan::{Mount, MountKind, Run, TreeRef};
 use crate::sandbox::{self, Hidden};
 use crate::store::Store;
 use crate::store::roots::Staged;
@@ -32,10 +35,37 @@ pub(in crate::exec) struct Source {
 struct Part<'a> {
     source: &'a Source,
     path: ImagePath,
+    /// A hash of all that can be seen of it, once somebody asked.
+    content: OnceLock<String>,
+}
+
+/// A part of a tree that a step sees, for [`super::super::Known`].
+pub(super) struct View<'a> {
+    part: &'a Part<'a>,
+    from: &'a TreeRef,
+    placed: [Placed; 1],
+    changes: Box<dyn Fn() -> Changes + 'a>,
+}
+
+impl View<'_> {
+    pub(super) fn files(&self) -> Files<'_> {
+        Files {
+            key: self.part.content.get().map(String::as_str),
+            from: self.from,
+            what: self.part.source.what.clone(),
+            tree: &self.part.source.tree,
+            placed: Cow::Borrowed(&self.placed),
+            changes: Placing::Late(&*self.changes),
+        }
+    }
 }
 
 /// What is only looked at while a mount has nothing of a tree in it.
 const FILE: &str = "file";
+
+fn one_file() -> ImagePath {
+    ImagePath::new(FILE.as_bytes()).expect("a constant")
+}
 
 impl Part<'_> {
     /// What is there, as a tree of its own; a file stands in it as [`FILE`].
@@ -46,7 +76,7 @@ impl Part<'_> {
         let mut changes = Changes::default();
         match tree.get(&self.path) {
             Some(node) if !node.is_dir() => {
-                changes.puts.insert(ImagePath::new(FILE.as_bytes()).expect("a constant"), dated(node));
+                changes.puts.insert(one_file(), dated(node));
             }
             node => {
                 let root = node.map_or_else(Node::implicit_dir, dated);
@@ -96,6 +126,19 @@ impl<'a> Mounts<'a> {
             .zip(&self.names)
             .map(|((mount, part), name)| key(mount, part.as_ref(), name))
             .collect()
+    }
+
+    /// The trees that the step sees a part of.
+    pub(super) fn views<'s>(&'s self) -> Vec<View<'s>> {
+        let view = |(mount, part): &'s (&'a Mount, Option<Part<'a>>)| {
+            let part = part.as_ref()?;
+            let from = mount.kind.tree()?;
+            let to = if part.is_folder() { ImagePath::root() } else { one_file() };
+            let placed = [Placed { from: part.path.clone(), to, archive: false }];
+            let changes = Box::new(move || part.files(Epoch::ZERO));
+            Some(View { part, from, placed, changes })
+        };
+        self.all.iter().filter_map(view).collect()
     }
 
     /// The values of the secrets that were given, with the variables that some are to be.
@@ -236,7 +279,7 @@ fn find<'a>(source: &'a Source, text: &str) -> Result<Part<'a>, RunError> {
     if source.tree.kind(&path).is_none() {
         return Err(RunError::NoMountSource { path: text.into(), from: source.what.clone() });
     }
-    Ok(Part { source, path })
+    Ok(Part { source, path, content: OnceLock::new() })
 }
 
 /// By id, and by what it begins with: its owner and mode, or the files of a tree.
@@ -251,6 +294,9 @@ fn cache_name(mount: &Mount, part: Option<&Part<'_>>) -> Result<String, RunError
 
 /// A hash of all that can be seen of a part.
 fn content(part: &Part<'_>) -> Result<String, RunError> {
+    if let Some(known) = part.content.get() {
+        return Ok(known.clone());
+    }
     let files = part.files(Epoch::ZERO);
     for content in files.puts.values().filter_map(Node::content) {
         content.fingerprint()?;
@@ -259,7 +305,7 @@ fn content(part: &Part<'_>) -> Result<String, RunError> {
         layer::Options { compression: crate::compression::Compression::NONE, epoch: Epoch::ZERO, threads: 1 };
     let kind = if part.is_folder() { "folder" } else { "file" };
     let key = layer::key(&files, &options).ok_or(RunError::OddMount)?;
-    Ok(format!("{kind} {key}"))
+    Ok(part.content.get_or_init(|| format!("{kind} {key}")).clone())
 }
 
 fn key<'a>(mount: &'a Mount, part: Option<&Part<'_>>, name: &'a str) -> Result<Mounted<'a>, RunError> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use super::super::known::Part;
 use super::super::report::{Event, How, Report, Silent, StepName};
 use super::super::{ExecError, Options, cache, mkdir};
 use super::command;
@@ -14,7 +15,7 @@ use super::error::{Failure, RunError, unapplied};
 use super::foreign;
 use super::key::Key;
 use super::masked::Masked;
-use super::mounts::{Held, Mounts, Secrets, Source};
+use super::mounts::{Held, Mounts, Secrets, Source, View};
 use super::options::Entitlement;
 use super::output::{Output, misses_ids, misses_network};
 use super::user::{Who, who};
@@ -46,6 +47,7 @@ pub(in crate::exec) struct Runner<'a> {
 pub(in crate::exec) struct Ask<'a> {
     pub(in crate::exec) run: &'a Run,
     pub(in crate::exec) step: StepName<'a>,
+    pub(in crate::exec) line: usize,
     pub(in crate::exec) platform: &'a Platform,
     /// The stage so far, as a tree and as layers.
     pub(in crate::exec) base: &'a Arc<Tree>,
@@ -96,6 +98,7 @@ struct Known<'a> {
     /// Where the clock stands, if it does.
     clock: Option<u64>,
     key: String,
+    parts: Vec<(Part, String)>,
 }
 
 /// Whether a step has a network.
@@ -122,12 +125,37 @@ impl<'a> Runner<'a> {
     fn first(&self, ask: &Ask<'_>, unpacked: &mut Unpacked) -> Result<Ran, ExecError> {
         self.check_allowed(ask.run)?;
         let known = self.known(ask)?;
-        if let Some(ran) = self.recall(&known, "run")? {
+        let ran = self.settle(&known, unpacked)?;
+        self.tell(&known, &ran);
+        Ok(ran)
+    }
+
+    /// Tells what the step is known by.
+    fn tell(&self, known: &Known<'_>, ran: &Ran) {
+        let Ask { step, line, .. } = *known.ask;
+        let views = known.mounts.views();
+        let files: Vec<_> = views.iter().map(View::files).collect();
+        let known = super::super::Known {
+            step,
+            line,
+            how: ran.how,
+            key: Some(&known.key),
+            layer: ran.layer.as_ref(),
+            parts: &known.parts,
+            files: &files,
+        };
+        self.report.report(Event::Known(&known));
+    }
+
+    /// The step as the store knows it, or run now.
+    fn settle(&self, known: &Known<'_>, unpacked: &mut Unpacked) -> Result<Ran, ExecError> {
+        let ask = known.ask;
+        if let Some(ran) = self.recall(known, "run")? {
             return Ok(ran);
         }
         // Who waits for another that runs the same step takes what that one made, so that both have one digest.
         let _lock = self.store.lock_step(&known.key)?;
-        if let Some(ran) = self.recall(&known, "run")? {
+        if let Some(ran) = self.recall(known, "run")? {
             return Ok(ran);
         }
         let secrets = known.mounts.secrets(&self.options.run).map_err(ExecError::from)?;
@@ -136,14 +164,14 @@ impl<'a> Runner<'a> {
         self.tell_single(&workshop);
         let kind = if workshop.is_single() { "run-single" } else { "run" };
         if workshop.is_single()
-            && let Some(ran) = self.recall(&known, kind)?
+            && let Some(ran) = self.recall(known, kind)?
         {
             return Ok(ran);
         }
         if known.network && self.options.run.no_network {
             return Err(RunError::NoNetwork.into());
         }
-        let ran = self.execute(&known, &secrets, &workshop, unpacked)?;
+        let ran = self.execute(known, &secrets, &workshop, unpacked)?;
         cache::remember_run(self.store, kind, &known.key, ran.layer.as_ref())?;
         workshop.sweep();
         Ok(ran)
@@ -201,8 +229,9 @@ impl<'a> Runner<'a> {
             clock,
             cleaners: options.run.cleaners.names(),
         };
+        let parts = key.parts();
         let key = key.hash();
-        Ok(Known { ask, who, environment, mounts, network, clock, key })
+        Ok(Known { ask, who, environment, mounts, network, clock, key, parts })
     }
 
     fn recall(&self, known: &Known<'_>, kind: &str) -> Result<Option<Ran>, ExecError> {
@@ -222,7 +251,8 @@ impl<'a> Runner<'a> {
         };
         let changes = layer::open(self.store, &layer)?;
         // The same tar, compressed as it is wanted now.
-        let (layer, how) = cache::layer(self.store, &changes, "run", &known.ask.layer, true)?;
+        let cache::Made { layer, how, .. } =
+            cache::layer(self.store, &changes, "run", &known.ask.layer, true)?;
         Ok(Some(Ran { changes, layer: Some(layer), how, folder: None, reproducible: true }))
     }
 
@@ -239,7 +269,8 @@ impl<'a> Runner<'a> {
         if changes.is_empty() {
             return Ok(Ran { changes, layer: None, how: How::Unchanged, folder: None, reproducible: true });
         }
-        let (layer, _) = cache::layer(self.store, &changes, "run", &ask.layer, self.options.cache)?;
+        let cache::Made { layer, .. } =
+            cache::layer(self.store, &changes, "run", &ask.layer, self.options.cache)?;
         // Whether the store had it or not: the step was run.
         let how = How::Built { size: layer.descriptor.size() };
         let changes = layer::open(self.store, &layer)?;
@@ -290,7 +321,7 @@ impl<'a> Runner<'a> {
         let changes = made.changes;
         let layer = match changes.is_empty() {
             true => None,
-            false => Some(cache::layer(self.store, &changes, "run", &ask.layer, self.options.cache)?.0),
+            false => Some(cache::layer(self.store, &changes, "run", &ask.layer, self.options.cache)?.layer),
         };
         drop(made.staged);
         workshop.sweep();

@@ -1,0 +1,68 @@
+//! What a lock names, out of a store that is there already: each blob is verified on its way.
+
+use std::sync::Arc;
+
+use crate::image::{Image, descriptor};
+use crate::lock::Lock;
+use crate::oci::{Digest, MediaType};
+use crate::store::Store;
+use crate::transport::{StoreSource, TransportError, import_documents, put_blob};
+
+/// Copies what `known` has. Says which of it are not what their names say.
+pub(super) fn take(
+    lock: &Lock,
+    known: &Arc<Store>,
+    store: &Arc<Store>,
+) -> Result<Vec<String>, TransportError> {
+    let mut damaged = Vec::new();
+    let contexts = lock.contexts.iter().map(|(name, context)| (name, &context.image));
+    for (name, image) in lock.images.iter().chain(contexts) {
+        for (platform, manifest) in &image.platforms {
+            if !known.has(&manifest.digest) {
+                continue;
+            }
+            let root = descriptor(manifest.media_type.clone(), &manifest.digest, manifest.size);
+            let source = StoreSource::new(known, root);
+            let copied = import_documents(&source, store, &platform.platform())
+                .and_then(|image| layers(&image, known, store));
+            if let Err(error) = copied {
+                damaged.push(format!("the base `{}`: {}", crate::text::shown(name), causes(&error)));
+            }
+        }
+    }
+    let urls = lock.urls.iter().map(|(name, known)| (name, &known.digest, known.size));
+    let network = lock.network.iter().map(|(name, known)| (name, &known.digest, known.size));
+    for (name, digest, size) in urls.chain(network) {
+        if let Err(error) = blob(digest, size, known, store) {
+            damaged.push(format!("`{}`: {}", crate::text::shown(name), causes(&error)));
+        }
+    }
+    Ok(damaged)
+}
+
+fn layers(image: &Image, known: &Arc<Store>, store: &Store) -> Result<(), TransportError> {
+    // Those that are not here come from the registry, when somebody wants them.
+    let here = image.layers.iter().filter(|layer| known.has(&layer.digest()));
+    here.map(|layer| &layer.descriptor).try_for_each(|layer| put_blob(store, &**known, layer))
+}
+
+fn blob(digest: &Digest, size: u64, known: &Arc<Store>, store: &Store) -> Result<(), TransportError> {
+    if !known.has(digest) {
+        return Ok(());
+    }
+    let media_type = MediaType::Other("application/octet-stream".to_owned());
+    put_blob(store, &**known, &descriptor(media_type, digest, size))
+}
+
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let more = cause.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        next = cause.source();
+    }
+    text
+}

@@ -1,0 +1,157 @@
+//! Building an image again from its record, and whether it is the same.
+//!
+//! It is built in a store of its own, in which nothing is but blobs that were verified by the digests of the record's lock;
+//! what is missing comes from where it came from, by digest. The verdict is about the image's digest: it stands for the
+//! image only if the record is of it, each input is what the record says, and what was built has that digest. All else has
+//! reasons, which name what differs where that can be told.
+
+mod compare;
+mod inputs;
+mod request;
+
+pub use request::{Given, RequestError};
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::attest::provenance::{self, Record, RecordError};
+use crate::build::{self, BuildError, Contexts, Outside, OutsideError};
+use crate::buildfile::Diagnostic;
+use crate::context::ContextSpec;
+use crate::exec::{Event, Report};
+use crate::image::Artifact;
+use crate::lock::{Memo, Policy};
+use crate::oci::Digest;
+use crate::store::{Store, StoreError};
+use crate::transport::TransportError;
+use crate::tree::ContentError;
+
+/// What is verified, and with what.
+#[derive(Debug)]
+pub struct Ask<'a> {
+    pub record: &'a Record,
+    pub image: &'a Artifact,
+    /// What the record has not: values of secrets, contexts of one machine.
+    pub given: Given,
+    /// In place of the recorded revision.
+    pub source: Option<ContextSpec>,
+    /// In place of the recorded file in the context.
+    pub file: Option<PathBuf>,
+    /// How the outside is reached; its contexts are ignored.
+    pub contexts: Contexts,
+    /// Where blobs may be taken from.
+    pub known: Option<&'a Arc<Store>>,
+    /// What it is built in: an empty one.
+    pub store: &'a Arc<Store>,
+    pub threads: usize,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    pub image: Digest,
+    /// What was built, if something was.
+    pub rebuilt: Option<Digest>,
+    /// Why it isn't the image; empty if it is.
+    pub reasons: Vec<String>,
+}
+
+impl Verdict {
+    pub fn passed(&self) -> bool {
+        self.reasons.is_empty() && self.rebuilt.as_ref() == Some(&self.image)
+    }
+}
+
+/// Why there is no verdict.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum VerifyError {
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    #[error(transparent)]
+    Outside(#[from] OutsideError),
+    #[error("building the image again: {error}")]
+    Build { error: Box<BuildError>, said: Vec<Diagnostic> },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    #[error(transparent)]
+    Content(#[from] ContentError),
+}
+
+/// Builds the image again and compares.
+pub fn verify(ask: Ask<'_>, report: &dyn Report) -> Result<Verdict, VerifyError> {
+    let image = ask.image.digest();
+    let failed = |reasons| Verdict { image: image.clone(), rebuilt: None, reasons };
+    if !ask.record.subject.iter().all(|subject| subject.is(&image)) {
+        return Ok(failed(vec!["the record is of another image".to_owned()]));
+    }
+    let definition = &ask.record.predicate.build_definition;
+    let (external, internal) = (&definition.external_parameters, &definition.internal_parameters);
+    let request = request::request(external, &ask.given, ask.threads)?;
+    let main = request::source(external, ask.source)?;
+    let named = request::contexts(external, &ask.given)?;
+    if let Some(known) = ask.known {
+        let damaged = inputs::take(&internal.lock, known, ask.store)?;
+        if !damaged.is_empty() {
+            return Ok(failed(damaged));
+        }
+    }
+    let choice = request::file(external, &main, ask.file)?;
+    let contexts = Contexts { main: Some(main), named, pull: false, ..ask.contexts };
+    let outside = Outside::new(ask.store, contexts);
+    let source = outside.source(&choice)?;
+    let mut reasons = Vec::new();
+    if Digest::of(source.text().as_bytes()) != external.buildfile.digest {
+        reasons
+            .push(format!("the Buildfile `{}` is not the recorded one", crate::text::shown(source.name())));
+    }
+    reasons.extend(lock_changed(ask.record, &outside)?);
+    if !reasons.is_empty() {
+        // It would be another image, or one of inputs that nobody recorded.
+        return Ok(failed(reasons));
+    }
+    if !internal.hermetic {
+        let text = "the build was not hermetic: steps had a network, and may get something else from it now";
+        report.report(Event::Warning { text });
+    }
+    outside.set_lock(Memo::fileless(Policy::Refuse, internal.lock.clone()));
+    let built = build::build(&source, &request, &outside, ask.store, report, &|_| {});
+    let built = built.map_err(|error| {
+        let said = error.diagnostics(&outside).unwrap_or_default();
+        VerifyError::Build { error: Box::new(error), said }
+    })?;
+    let found = outside.file_lists(&built, ask.threads)?;
+    for name in external.contexts.keys().map(String::as_str).chain([""]) {
+        let was = provenance::files_of(ask.record, name)?.unwrap_or_default();
+        let is = found.get(name).cloned().unwrap_or_default();
+        let context =
+            if name.is_empty() { "the context".to_owned() } else { format!("the context `{name}`") };
+        reasons.extend(was.differences(&is).into_iter().map(|line| format!("{context}: {line}")));
+    }
+    if built.artifact.digest() != image && reasons.is_empty() {
+        reasons.extend(compare::explain(ask.image, &built.artifact));
+    }
+    Ok(Verdict { image, rebuilt: Some(built.artifact.digest()), reasons })
+}
+
+/// The lock file in the source, where it is not the one that was used.
+fn lock_changed(record: &Record, outside: &Outside) -> Result<Option<String>, VerifyError> {
+    const LIMIT: u64 = 256 << 20;
+    let Some((path, wanted)) = provenance::lock_file(record) else { return Ok(None) };
+    let shown = crate::text::shown(path);
+    // One that was not in the context can't be in the source; what it said is in the record.
+    if Path::new(path).is_absolute() {
+        return Ok(None);
+    }
+    Ok(match outside.read_in_context(Path::new(path), LIMIT)? {
+        None => Some(format!("the lock file `{shown}` is not in the source")),
+        Some(bytes) if !wanted.is(&Digest::of(&bytes)) => {
+            Some(format!("the lock file `{shown}` is not the recorded one"))
+        }
+        Some(_) => None,
+    })
+}

@@ -1,0 +1,176 @@
+//! What a record asks for, as a build's request. What the record has not, and nobody gave, is an error.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use crate::attest::provenance::External;
+use crate::build::{BuildFileChoice, Request};
+use crate::context::ContextSpec;
+use crate::exec::run::{RunOptions, Secret};
+use crate::oci::Epoch;
+use crate::plan::{GitAddress, Network};
+use crate::sandbox;
+
+/// What a record can't have.
+#[derive(Debug, Default)]
+pub struct Given {
+    /// Values of those that the record doesn't tell.
+    pub build_args: BTreeMap<String, String>,
+    pub contexts: BTreeMap<String, ContextSpec>,
+    pub secrets: BTreeMap<String, Secret>,
+    pub ssh: BTreeMap<String, PathBuf>,
+    pub sandbox: Option<sandbox::Options>,
+}
+
+/// Why what a record asks for can't be done.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RequestError {
+    #[error("the record does not tell {0}")]
+    NotTold(String),
+    #[error("the record's {what} `{}` can't be read: {why}", crate::text::shown(.text))]
+    Value { what: &'static str, text: String, why: String },
+    #[error("the record was made of a checkout of {commit} with changes that no commit has")]
+    Dirty { commit: String },
+    #[error("the build argument `{0}` was given, but the record tells what it was or has none")]
+    NotAsked(String),
+}
+
+fn value<T: std::str::FromStr<Err: ToString>>(what: &'static str, text: &str) -> Result<T, RequestError> {
+    text.parse().map_err(|why: T::Err| RequestError::Value {
+        what,
+        text: text.to_owned(),
+        why: why.to_string(),
+    })
+}
+
+pub(super) fn request(external: &External, given: &Given, threads: usize) -> Result<Request, RequestError> {
+    let mut build_args = external.build_args.clone();
+    for name in &external.secret_build_args {
+        let value = given.build_args.get(name);
+        let value = value
+            .ok_or_else(|| RequestError::NotTold(format!("the value of the build argument `{name}`")))?;
+        build_args.insert(name.clone(), value.clone());
+    }
+    if let Some(name) = given.build_args.keys().find(|name| !external.secret_build_args.contains(*name)) {
+        return Err(RequestError::NotAsked(name.clone()));
+    }
+    let platforms =
+        external.platforms.iter().map(|text| value("platform", text)).collect::<Result<_, _>>()?;
+    let modes = external.context_modes.as_ref().map(|text| value("context modes", text)).transpose()?;
+    let epoch = external.source_date_epoch.map(|seconds| {
+        let why = || "it is past the year 9999".to_owned();
+        let text = || seconds.to_string();
+        Epoch::from_seconds(seconds).ok_or_else(|| RequestError::Value {
+            what: "epoch",
+            text: text(),
+            why: why(),
+        })
+    });
+    Ok(Request {
+        build_args,
+        target: external.target.clone(),
+        platforms,
+        labels: external.labels.clone(),
+        annotations: external.annotations.clone(),
+        index_annotations: external.index_annotations.clone(),
+        modes,
+        epoch: epoch.transpose()?,
+        compression: value("compression", &external.compression)?,
+        threads,
+        cache: true,
+        trees: false,
+        pushed_only: false,
+        run: run(external, given)?,
+        explain: false,
+        materials: true,
+    })
+}
+
+fn run(external: &External, given: &Given) -> Result<RunOptions, RequestError> {
+    if let Some(id) = external.secrets.iter().find(|id| !given.secrets.contains_key(*id)) {
+        return Err(RequestError::NotTold(format!("the value of the secret `{id}`")));
+    }
+    if let Some(id) = external.ssh.iter().find(|id| !given.ssh.contains_key(*id)) {
+        return Err(RequestError::NotTold(format!("the ssh agent `{id}`")));
+    }
+    Ok(RunOptions {
+        sandbox: given.sandbox.clone(),
+        secrets: given.secrets.clone(),
+        ssh: given.ssh.clone(),
+        network: network(&external.network)?,
+        allow: external.allow.iter().map(|text| value("entitlement", text)).collect::<Result<_, _>>()?,
+        clock: external.clock.as_ref().map(|text| value("clock", text)).transpose()?,
+        cleaners: value("cleaners", &external.cleaners)?,
+        ..RunOptions::default()
+    })
+}
+
+fn network(text: &str) -> Result<Network, RequestError> {
+    let known = [Network::Unsaid, Network::Default, Network::None, Network::Host];
+    let found = known.into_iter().find(|network| format!("{network:?}").to_lowercase() == text);
+    found.ok_or_else(|| RequestError::Value {
+        what: "network",
+        text: text.to_owned(),
+        why: "there is no such network".to_owned(),
+    })
+}
+
+/// The source: what is given, or else the recorded revision.
+pub(super) fn source(external: &External, given: Option<ContextSpec>) -> Result<ContextSpec, RequestError> {
+    if let Some(given) = given {
+        return Ok(given);
+    }
+    let source =
+        external.source.as_ref().ok_or_else(|| RequestError::NotTold("where the source is".into()))?;
+    if source.dirty {
+        return Err(RequestError::Dirty { commit: source.commit.clone() });
+    }
+    let remote = source.remote.as_ref();
+    let remote = remote.ok_or_else(|| RequestError::NotTold("where the source's repository is".into()))?;
+    let folder = source.folder.as_ref().map_or_else(String::new, |folder| format!(":{folder}"));
+    let text = format!("{remote}#{}{folder}", source.commit);
+    let wrong = |why: String| RequestError::Value { what: "source", text: text.clone(), why };
+    let address = GitAddress::parse(&text).map_err(|error| wrong(error.to_string()))?;
+    let address = address.ok_or_else(|| wrong("it is no address of a git repository".to_owned()))?;
+    Ok(ContextSpec::Git(address.git()))
+}
+
+/// The named contexts: images as the record says, by digest through its lock; others have to be given.
+pub(super) fn contexts(
+    external: &External,
+    given: &Given,
+) -> Result<BTreeMap<String, ContextSpec>, RequestError> {
+    let mut found = BTreeMap::new();
+    for (name, text) in &external.contexts {
+        let spec = match (given.contexts.get(name), text.strip_prefix("docker-image://")) {
+            (Some(spec), _) => spec.clone(),
+            (None, Some(image)) => ContextSpec::Image(value("context", image)?),
+            (None, None) => return Err(RequestError::NotTold(format!("where the context `{name}` is"))),
+        };
+        found.insert(name.clone(), spec);
+    }
+    Ok(found)
+}
+
+/// The Buildfile: what is given, or else the recorded path in the context.
+pub(super) fn file(
+    external: &External,
+    main: &ContextSpec,
+    given: Option<PathBuf>,
+) -> Result<BuildFileChoice, RequestError> {
+    if let Some(path) = given {
+        return Ok(BuildFileChoice::Path(path));
+    }
+    let path = external.buildfile.path.as_ref();
+    let path = path.ok_or_else(|| RequestError::NotTold("where the Buildfile is".into()))?;
+    let inside = crate::tree::ImagePath::new(path.as_bytes());
+    if path.starts_with('/') || inside.is_err() {
+        let why = "it leads out of the context".to_owned();
+        return Err(RequestError::Value { what: "Buildfile", text: path.clone(), why });
+    }
+    Ok(BuildFileChoice::Path(match main {
+        ContextSpec::Folder(root) => root.join(path),
+        _ => path.into(),
+    }))
+}

@@ -1,0 +1,97 @@
+//! What is kept of builds, and what becomes of records that lith did not write.
+
+use super::*;
+use crate::oci::Digest;
+use crate::store::Store;
+
+fn kept(number: u32) -> Kept {
+    let step = StepRecord {
+        number: 1,
+        line: 2,
+        text: format!("RUN {number}"),
+        key: Some(number.to_string()),
+        layer: None,
+        parts: [(crate::exec::Part::Command, number.to_string())].into(),
+        files: Vec::new(),
+    };
+    let stage = StageRecord { name: "0".into(), base: BaseRecord::Scratch, steps: vec![step] };
+    let image = Digest::of(&number.to_le_bytes());
+    let record = Record { asked: Asked::default(), artifact: image.clone(), image, stages: vec![stage] };
+    let (file, platform) = ("Buildfile".to_owned(), "linux/amd64".to_owned());
+    let (causes, told) = (Vec::new(), Vec::new());
+    Kept { file, target: None, platform, record, compared: false, causes, told, again: false }
+}
+
+fn identity(file: &str) -> Identity {
+    Identity { context: "/".into(), file: file.into(), target: None, platform: "linux/amd64".into() }
+}
+
+fn store() -> (tempfile::TempDir, Store) {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&dir.path().join("store")).unwrap();
+    (dir, store)
+}
+
+#[test]
+fn the_last_builds_are_kept_and_an_unchanged_one_is_none() {
+    let (_dir, store) = store();
+    let id = identity("a");
+    for number in 0..20 {
+        keep::save(&store, &id, keep::load(&store, &id), kept(number)).unwrap();
+        keep::save(&store, &id, keep::load(&store, &id), kept(number)).unwrap();
+    }
+    let found = keep::load(&store, &id);
+    assert_eq!(found.len(), 8);
+    assert!(found[0].again && found[0].record == kept(19).record && found[7].record == kept(12).record);
+    assert!(find(&store, &kept(15).record.image).unwrap().is_some());
+    assert!(find(&store, &kept(3).record.image).unwrap().is_none());
+}
+
+#[test]
+fn another_program_text_is_told_and_a_chain_of_bases_may_be_a_ring() {
+    let (_dir, store) = store();
+    let (was, mut is) = (kept(1).record, kept(2).record);
+    let (_, told) = between(&store, &was, &is);
+    assert!(
+        matches!(&told[0].causes[..], [Cause::Part { part: crate::exec::Part::Command, .. }]),
+        "{told:?}"
+    );
+    is.stages[0].base = BaseRecord::Stage("0".into());
+    is.stages[0].steps[0].parts.insert(crate::exec::Part::Below, "x".into());
+    let (_, told) = between(&store, &was, &is);
+    assert!(told[0].causes.iter().any(|cause| matches!(cause, Cause::Base { .. })), "{told:?}");
+}
+
+#[test]
+fn hostile_records_are_none() {
+    let (_dir, store) = store();
+    let id = identity("a");
+    keep::save(&store, &id, Vec::new(), kept(1)).unwrap();
+    let whole = postcard::to_stdvec(&vec![kept(1)]).unwrap();
+    let name = &id.name();
+    // Each with a right hash, so that nothing but their reading is in their way.
+    for end in 0..whole.len() {
+        store.keep_build_record(name, "/".as_ref(), &Raw(&whole[..end])).unwrap();
+        assert!(keep::load(&store, &id).is_empty());
+    }
+    for at in 0..whole.len() {
+        let mut bytes = whole.clone();
+        bytes[at] = 0xff;
+        store.keep_build_record(name, "/".as_ref(), &Raw(&bytes)).unwrap();
+        let _any = keep::load(&store, &id);
+    }
+    keep::save(&store, &id, keep::load(&store, &id), kept(2)).unwrap();
+    assert_eq!(last(&store, None).unwrap().unwrap().record, kept(2).record);
+}
+
+/// Bytes as they are.
+struct Raw<'a>(&'a [u8]);
+
+impl serde::Serialize for Raw<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeTuple as _;
+        let mut tuple = serializer.serialize_tuple(self.0.len())?;
+        self.0.iter().try_for_each(|byte| tuple.serialize_element(byte))?;
+        tuple.end()
+    }
+}
