@@ -26,6 +26,8 @@ pub mod plan;
 
 pub mod buildfile;
 
+pub mod pin;
+
 pub mod transport;
 
 pub mod context;

@@ -26,6 +26,7 @@ mod logout;
 mod ls;
 mod man;
 mod outputs;
+mod pin;
 mod place;
 mod progress;
 mod pull;
@@ -106,6 +107,7 @@ enum Command {
     Tags(tags::Args),
     Digest(digest::Args),
     Referrers(referrers::Args),
+    Pin(pin::Args),
     Login(login::Args),
     Logout(logout::Args),
     Gc(gc::Args),
@@ -139,6 +141,7 @@ pub(crate) fn run(cli: Cli, environment: Environment) -> anyhow::Result<ExitCode
         Command::Tags(args) => tags::run(&args, &world),
         Command::Digest(args) => digest::run(&args, &world),
         Command::Referrers(args) => referrers::run(&args, &world),
+        Command::Pin(args) => pin::run(&args, &world),
         Command::Login(args) => login::run(&args, &world),
         Command::Logout(args) => logout::run(&args, &world),
         Command::Gc(args) => gc::run(&args, &world),
