@@ -118,7 +118,7 @@ pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
     let reach = Reach::new(world);
     let lookup = Lookup::new(&reach, args)?;
     let files: Vec<&pin::File> = inputs.iter().map(|input| &input.file).collect();
-    let answers = pin::ask(&files, mode, &lookup)?;
+    let answers = pin::ask(&files, mode, &lookup).map_err(lookup::words)?;
     let done: Vec<Done> = inputs
         .into_iter()
         .map(|input| Done { pinned: pin::pinned(&input.file, &answers, mode), input })
@@ -196,5 +196,7 @@ fn check(done: Vec<Done>, args: &Args) -> anyhow::Result<ExitCode> {
     }
     let what = if args.update { "not pinned, or not to what their tags are now" } else { "not pinned" };
     let error = Hinted::new(format!("{} {what}", count(floating, "reference")));
-    Err(error.hint("`lith pin` pins them, `--update` moves pins, `--except GLOB` leaves out what can't be pinned").into())
+    Err(error
+        .hint("`lith pin` pins them, `--update` moves pins, `--except GLOB` leaves out what can't be pinned")
+        .into())
 }

@@ -54,7 +54,8 @@ fn change(site: &Site, answers: &Answers, mode: Mode) -> Option<(String, Digest,
     match &site.target {
         Target::Image(Named { tagged, reference: Some(reference), digest }) => {
             let wanted = digest.is_none() || mode == Mode::Update;
-            let found = answers.images.get(reference).filter(|found| wanted && digest.as_ref() != Some(*found))?;
+            let found =
+                answers.images.get(reference).filter(|found| wanted && digest.as_ref() != Some(*found))?;
             Some((format!("{tagged}@{found}"), found.clone(), site.slot.filled(found)))
         }
         Target::Folder(folder) => {

@@ -59,9 +59,10 @@ impl<'a> Finder<'a> {
     /// What a stage stands on. Where that is nothing but an argument, the argument's default is what is pinned.
     fn base(&mut self, base: &Word, stages: &BTreeSet<String>) {
         let is_image = |word: &Word| word.text != "scratch" && !stages.contains(&word.text.to_lowercase());
-        let name = base.text.strip_prefix('$').map(|name| {
-            name.strip_prefix('{').and_then(|name| name.strip_suffix('}')).unwrap_or(name)
-        });
+        let name = base
+            .text
+            .strip_prefix('$')
+            .map(|name| name.strip_prefix('{').and_then(|name| name.strip_suffix('}')).unwrap_or(name));
         match name.and_then(|name| self.default(name)) {
             Some(default) if is_image(default) => self.add(&["ARG", name.unwrap_or_default()], default),
             None if is_image(base) => self.add(&["FROM"], base),

@@ -7,11 +7,11 @@ use crate::text::shown;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PinError {
-    #[error("line {line}: it is not UTF-8")]
+    #[error("it is not UTF-8")]
     Encoding { line: usize },
-    #[error("line {line}: it is not valid YAML: {why}")]
+    #[error("it is not valid YAML: {why}")]
     Yaml { line: usize, why: String },
-    #[error("line {line}: it is not valid: {why}")]
+    #[error("it is not valid: {why}")]
     Buildfile { line: usize, why: String },
 }
 

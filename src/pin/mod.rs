@@ -65,7 +65,9 @@ pub fn read(bytes: &[u8], language: Language, fields: &[FieldPath]) -> Result<Fi
         Ok(text) => text.to_owned(),
         Err(error) => {
             let before = &bytes[..error.valid_up_to()];
-            return Err(PinError::Encoding { line: 1 + before.iter().filter(|byte| **byte == b'\n').count() });
+            return Err(PinError::Encoding {
+                line: 1 + before.iter().filter(|byte| **byte == b'\n').count(),
+            });
         }
     };
     match language {

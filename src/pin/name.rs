@@ -24,7 +24,11 @@ impl Named {
     }
 
     /// Of parts that stand apart: `repository` may have neither tag nor digest.
-    pub(super) fn of_parts(repository: &str, tag: Option<&str>, digest: Option<&str>) -> Result<Self, String> {
+    pub(super) fn of_parts(
+        repository: &str,
+        tag: Option<&str>,
+        digest: Option<&str>,
+    ) -> Result<Self, String> {
         let alone: Reference = repository.parse().map_err(|error: ParseReferenceError| error.to_string())?;
         let last = repository.rsplit('/').next().unwrap_or(repository);
         if alone.digest().is_some() || last.contains(':') {

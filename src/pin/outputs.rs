@@ -60,5 +60,9 @@ fn quoted(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | ':' | '@');
     let is_plain = text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.chars().all(plain);
     let is_word = matches!(text, "true" | "false" | "null" | "yes" | "no" | "on" | "off" | "y" | "n");
-    if is_plain && !is_word && !text.ends_with(':') { text.to_owned() } else { serde_json::Value::from(text).to_string() }
+    if is_plain && !is_word && !text.ends_with(':') {
+        text.to_owned()
+    } else {
+        serde_json::Value::from(text).to_string()
+    }
 }

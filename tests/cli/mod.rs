@@ -4,5 +4,6 @@ mod build;
 mod docker_registry;
 mod load;
 mod login;
+mod pin;
 mod registry;
 mod store;

@@ -93,7 +93,8 @@ fn find(paths: &[PathBuf], language: Option<Language>) -> anyhow::Result<Vec<(Pl
             add(Place::Stdin, language.unwrap_or(Language::Yaml));
         } else if path.is_dir() {
             for file in below(path)? {
-                if let Some(own) = Language::of(&file).filter(|own| language.is_none_or(|only| only == *own)) {
+                if let Some(own) = Language::of(&file).filter(|own| language.is_none_or(|only| only == *own))
+                {
                     add(Place::File(file), own);
                 }
             }
@@ -130,7 +131,9 @@ fn bytes(place: &Place) -> anyhow::Result<Vec<u8>> {
         Place::Stdin => std::io::stdin().take(limit).read_to_end(&mut bytes).context("reading stdin")?,
         Place::File(path) => {
             let file = std::fs::File::open(path).with_context(|| format!("reading `{}`", path.display()))?;
-            file.take(limit).read_to_end(&mut bytes).with_context(|| format!("reading `{}`", path.display()))?
+            file.take(limit)
+                .read_to_end(&mut bytes)
+                .with_context(|| format!("reading `{}`", path.display()))?
         }
     };
     if bytes.len() as u64 > pin::MAX_FILE {

@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use lith::oci::{Digest, Reference};
-use lith::pin::{Answer, Digests};
+use lith::pin::{Answer, AskError, Digests};
 
 use super::Args;
 use crate::cli::World;
 use crate::cli::error::Hinted;
 use crate::cli::place::{check_target, parse_name};
-use crate::cli::reach::Reach;
+use crate::cli::reach::{Reach, not_there};
 use lith::transport::registry::Registries;
 
 /// Asks registries, and builds.
@@ -30,9 +30,20 @@ struct Build {
 #[error("{0:#}")]
 pub(super) struct LookupError(anyhow::Error);
 
+/// The error itself, with the hint that it has.
+pub(super) fn words(error: AskError<LookupError>) -> anyhow::Error {
+    match error {
+        AskError::Absent(name) => not_there(&name).into(),
+        AskError::Build { folder, error } => error.0.context(format!("building `{folder}`")),
+        AskError::Other(error) => error.0,
+        error => error.into(),
+    }
+}
+
 impl<'a> Lookup<'a> {
     pub(super) fn new(reach: &'a Reach<'_>, args: &Args) -> anyhow::Result<Self> {
-        let repo = args.repo.as_ref().filter(|_| args.build).map(|repo| repo.trim_end_matches('/').to_owned());
+        let repo =
+            args.repo.as_ref().filter(|_| args.build).map(|repo| repo.trim_end_matches('/').to_owned());
         let build = repo.map(|repo| Build { repo, push: args.push });
         Ok(Self { registries: reach.registries()?, world: reach.world, build })
     }

@@ -13,14 +13,21 @@ pub(super) fn left(done: &[Done]) {
     for done in done {
         let place = done.input.place.shown();
         if let Some(line) = done.input.file.template {
-            tell(&format!("{place}:{line}: left alone: it is a template, and no YAML before it is filled in"));
+            tell(&format!(
+                "{place}:{line}: left alone: it is a template, and no YAML before it is filled in"
+            ));
         }
         for site in &done.input.file.sites {
             match &site.target {
                 // What a file builds itself is nothing to tell of.
                 Target::Left(Left::Built) => {}
                 Target::Left(why) => {
-                    tell(&format!("{place}:{}: `{}` is left alone: {}", site.line, escaped(&site.text), escaped(&why.to_string())));
+                    tell(&format!(
+                        "{place}:{}: `{}` is left alone: {}",
+                        site.line,
+                        escaped(&site.text),
+                        escaped(&why.to_string())
+                    ));
                 }
                 Target::Image(named) if named.reference.is_none() => log::info!(
                     "{place}:{}: `{}` has no tag that could have moved",
@@ -49,7 +56,13 @@ pub(super) fn changes_aside(done: &Done) {
 fn lines(done: &Done) -> Vec<String> {
     let line = |change: &lith::pin::Change| {
         let site = &done.input.file.sites[change.site];
-        format!("{}:{}: {} -> {}", done.input.place.shown(), site.line, escaped(&site.text), escaped(&change.to))
+        format!(
+            "{}:{}: {} -> {}",
+            done.input.place.shown(),
+            site.line,
+            escaped(&site.text),
+            escaped(&change.to)
+        )
     };
     done.pinned.changes.iter().map(line).collect()
 }

@@ -74,7 +74,8 @@ mod tests {
         ] {
             assert!(matches(pattern, field), "{pattern} {field}");
         }
-        for (pattern, field) in [("initImage", "initImage.x"), (".spec.img", "a.spec.img"), ("a.*.b", "a.b")] {
+        for (pattern, field) in [("initImage", "initImage.x"), (".spec.img", "a.spec.img"), ("a.*.b", "a.b")]
+        {
             assert!(!matches(pattern, field), "{pattern} {field}");
         }
         for text in ["", ".", "a..b", "a."] {

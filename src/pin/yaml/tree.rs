@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use saphyr_parser::{Event, Parser, ScalarStyle};
 
-use super::super::PinError;
+use super::super::{PinError, line_of};
 use crate::text::shown;
 
 /// Deeper than anybody writes, and not so deep that a stack overflows.
@@ -92,11 +92,19 @@ pub(super) fn read(text: &str, shift: usize) -> Result<Vec<Node>, PinError> {
             PinError::Yaml { line, why: shown(error.info()) }
         })?;
         let place = offsets.at(span.start.index())..offsets.at(span.end.index());
-        builder
-            .take(event, place)
-            .map_err(|why| PinError::Yaml { line: span.start.line(), why })?;
+        builder.take(event, place).map_err(|wrong| {
+            let line = wrong.at.map_or(span.start.line(), |at| line_of(text, at - shift));
+            PinError::Yaml { line, why: wrong.why }
+        })?;
     }
     Ok(builder.documents)
+}
+
+/// What the parser lets pass and YAML doesn't.
+struct Wrong {
+    /// Where, if not where the parser is.
+    at: Option<usize>,
+    why: String,
 }
 
 struct Builder {
@@ -106,9 +114,9 @@ struct Builder {
 }
 
 impl Builder {
-    fn take(&mut self, event: Event<'_>, span: Range<usize>) -> Result<(), String> {
+    fn take(&mut self, event: Event<'_>, span: Range<usize>) -> Result<(), Wrong> {
         if self.open.len() > MAX_DEPTH {
-            return Err(format!("it is nested more than {MAX_DEPTH} deep"));
+            return Err(Wrong { at: None, why: format!("it is nested more than {MAX_DEPTH} deep") });
         }
         match event {
             Event::Scalar(value, style, anchor, _) => {
@@ -116,35 +124,31 @@ impl Builder {
                 if anchor > 0 {
                     self.anchors.insert(anchor, scalar.clone());
                 }
-                self.add(Node::Scalar(scalar))
+                self.add(Node::Scalar(scalar));
             }
             Event::Alias(anchor) => self.add(Node::Alias(self.anchors.get(&anchor).cloned())),
             Event::SequenceStart(..) => {
                 self.open.push(Open::List(Vec::new()));
-                Ok(())
             }
             Event::MappingStart(..) => {
                 let map = Map { entries: Vec::new(), start: span.start };
                 self.open.push(Open::Map { map, key: None });
-                Ok(())
             }
             Event::SequenceEnd | Event::MappingEnd => match self.open.pop() {
                 Some(Open::List(list)) => self.add(Node::List(list)),
                 Some(Open::Map { map, .. }) => {
                     unique(&map)?;
-                    self.add(Node::Map(map))
+                    self.add(Node::Map(map));
                 }
-                None => Err("an end without a beginning".into()),
+                None => return Err(Wrong { at: None, why: "an end without a beginning".into() }),
             },
-            Event::DocumentEnd => {
-                self.anchors.clear();
-                Ok(())
-            }
-            Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentStart(_) => Ok(()),
+            Event::DocumentEnd => self.anchors.clear(),
+            Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentStart(_) => {}
         }
+        Ok(())
     }
 
-    fn add(&mut self, node: Node) -> Result<(), String> {
+    fn add(&mut self, node: Node) {
         match self.open.last_mut() {
             None => self.documents.push(node),
             Some(Open::List(list)) => list.push(node),
@@ -153,19 +157,19 @@ impl Builder {
                 Some(key) => map.entries.push((key, node)),
             },
         }
-        Ok(())
     }
 }
 
 /// Of a key that is there twice nobody knows which one counts (YAML 1.2, 3.2.1.1). Compose's users merge twice.
-fn unique(map: &Map) -> Result<(), String> {
+fn unique(map: &Map) -> Result<(), Wrong> {
     let mut seen = BTreeSet::new();
     for (key, _) in &map.entries {
         if let Node::Scalar(key) = key
             && key.value != "<<"
             && !seen.insert(&key.value)
         {
-            return Err(format!("the key `{}` is there twice", shown(&key.value)));
+            let why = format!("the key `{}` is there twice", shown(&key.value));
+            return Err(Wrong { at: Some(key.span.start), why });
         }
     }
     Ok(())
