@@ -36,4 +36,6 @@ pub mod sandbox;
 
 pub mod exec;
 
+pub mod release;
+
 pub mod build;

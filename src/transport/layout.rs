@@ -112,6 +112,17 @@ fn annotation<'a>(entry: &'a Descriptor, key: &str) -> Option<&'a str> {
     entry.annotations().as_ref()?.get(key).map(String::as_str)
 }
 
+fn read_index(folder: &Path) -> Result<ImageIndex, TransportError> {
+    let read = |name: &str| {
+        read_bounded(&folder.join(name), MAX_MANIFEST).map_err(|error| TransportError::Format {
+            path: folder.to_owned(),
+            expected: "an image layout",
+            why: format!("`{name}`: {error}"),
+        })
+    };
+    parse_layout(folder, &read("oci-layout")?, &read("index.json")?)
+}
+
 /// Reads a layout's two files, from wherever it is.
 pub(super) fn parse_layout(path: &Path, layout: &[u8], index: &[u8]) -> Result<ImageIndex, TransportError> {
     let wrong =
@@ -144,15 +155,20 @@ pub struct Layout {
 
 impl Layout {
     pub fn open(folder: &Path, choice: &Choice) -> Result<Self, TransportError> {
-        let read = |name: &str| {
-            read_bounded(&folder.join(name), MAX_MANIFEST).map_err(|error| TransportError::Format {
-                path: folder.to_owned(),
-                expected: "an image layout",
-                why: format!("`{name}`: {error}"),
-            })
-        };
-        let index = parse_layout(folder, &read("oci-layout")?, &read("index.json")?)?;
-        Ok(Self { folder: folder.to_owned(), root: choice.pick(&index, folder)? })
+        let root = choice.pick(&read_index(folder)?, folder)?;
+        Ok(Self { folder: folder.to_owned(), root })
+    }
+
+    /// What `root` stands for in a layout. Nothing is read yet.
+    pub fn of(folder: &Path, root: Descriptor) -> Self {
+        Self { folder: folder.to_owned(), root }
+    }
+
+    /// The tags of a layout, in its order.
+    pub fn tags(folder: &Path) -> Result<Vec<(String, Descriptor)>, TransportError> {
+        let index = read_index(folder)?;
+        let tagged = |entry: &Descriptor| Some((annotation(entry, REF_NAME)?.to_owned(), entry.clone()));
+        Ok(index.manifests().iter().filter_map(tagged).collect())
     }
 }
 
