@@ -8,6 +8,7 @@ mod check;
 mod completions;
 mod config;
 mod copy;
+mod current;
 mod daemon;
 mod debug;
 mod digest;
@@ -20,6 +21,7 @@ mod fsck;
 mod gc;
 mod images;
 mod inspect;
+mod ledger;
 mod log;
 mod login;
 mod logout;
@@ -35,7 +37,10 @@ mod pushing;
 mod reach;
 mod referrers;
 mod registries;
+mod release;
+mod releases;
 mod rm;
+mod rollback;
 mod tag;
 mod tags;
 mod terminal;
@@ -108,6 +113,10 @@ enum Command {
     Digest(digest::Args),
     Referrers(referrers::Args),
     Pin(pin::Args),
+    Release(release::Args),
+    Releases(releases::Args),
+    Current(current::Args),
+    Rollback(rollback::Args),
     Login(login::Args),
     Logout(logout::Args),
     Gc(gc::Args),
@@ -142,6 +151,10 @@ pub(crate) fn run(cli: Cli, environment: Environment) -> anyhow::Result<ExitCode
         Command::Digest(args) => digest::run(&args, &world),
         Command::Referrers(args) => referrers::run(&args, &world),
         Command::Pin(args) => pin::run(&args, &world),
+        Command::Release(args) => release::run(&args, &world),
+        Command::Releases(args) => releases::run(&args, &world),
+        Command::Current(args) => current::run(&args, &world),
+        Command::Rollback(args) => rollback::run(&args, &world),
         Command::Login(args) => login::run(&args, &world),
         Command::Logout(args) => logout::run(&args, &world),
         Command::Gc(args) => gc::run(&args, &world),
