@@ -6,4 +6,5 @@ mod load;
 mod login;
 mod pin;
 mod registry;
+mod releases;
 mod store;
