@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use lith::release::{Entry, Environment, Kind, Ledger, ReleaseError, whole};
+use lith::release::{Entry, Environment, Kind, Ledger, whole};
 
 use super::World;
 use super::error::tell;
@@ -44,12 +44,9 @@ pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
     let author = args.author.author(world);
     let (facts, gates) = args.gates.pass(&image, shelf, environment, author.time)?;
     let ledger = Ledger::new(shelf, environment.clone());
-    let current = match ledger.chain() {
-        Ok(chain) => chain.current().cloned(),
-        Err(ReleaseError::Empty(_)) => None,
-        Err(error) => return Err(error.into()),
-    };
-    if let Some(current) = current.filter(|current| current.entry.image.digest() == found.root.digest()) {
+    if let Some(current) =
+        ledger.current()?.filter(|current| current.entry.image.digest() == found.root.digest())
+    {
         // A tag that somebody has moved by hand is moved back.
         ledger.point()?;
         tell(&format!("`{environment}` has this image already, since entry {}", current.entry.number));
@@ -69,7 +66,7 @@ pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
         revision: facts.revision,
         gates,
     };
-    let appended = ledger.append(&entry, &image, None)?;
+    let appended = ledger.append(&entry, None)?;
     if appended.overtaken {
         let number = appended.link.entry.number;
         tell(&format!(

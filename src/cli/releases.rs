@@ -150,7 +150,7 @@ impl Mark {
             Word::Bad => Verdict::Bad,
             Word::Good => Verdict::Good,
         };
-        let marked = ledger.mark(found, verdict, self.author.author(world), &chain.links[0].descriptor)?;
+        let marked = ledger.mark(found, verdict, self.author.author(world))?;
         print(&format!("entry {}: {}\n", marked.link.entry.number, what(&marked.link.entry)))?;
         Ok(ExitCode::SUCCESS)
     }

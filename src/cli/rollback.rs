@@ -126,7 +126,7 @@ fn go(ledger: &Ledger<'_>, chain: &Chain, way: &Way<'_>, author: Author) -> anyh
         ..way.to.entry.clone()
     };
     let head = chain.links.first().map(|link| &link.descriptor);
-    Ok(ledger.append(&entry, &way.image, head)?.link.entry)
+    Ok(ledger.append(&entry, head)?.link.entry)
 }
 
 /// What becomes different, as far as the documents say it.

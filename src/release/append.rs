@@ -4,10 +4,9 @@ use std::thread;
 use std::time::Duration;
 
 use super::entry::bare;
+use super::slots::Slots;
 use super::{Entry, Kind, Ledger, Link, ReleaseError};
-use crate::image::{Artifact, Memory};
-use crate::oci::Descriptor;
-use crate::transport::TransportError;
+use crate::oci::{Descriptor, Digest};
 
 /// Who writes, when and why.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -27,20 +26,15 @@ pub struct Appended {
 }
 
 /// How often a number is tried for.
-const TRIES: u32 = 60;
+const TRIES: u32 = 100;
 /// The longest pause before another try.
 const PAUSE: Duration = Duration::from_millis(1500);
 
 impl Ledger<'_> {
     /// Adds an entry and moves the tags. `entry` gets its number and the entry before it here. With `expected`, that one
     /// has to be the last: who has looked at a chain and decided on it is told if it isn't so any more.
-    pub fn append(
-        &self,
-        entry: &Entry,
-        image: &Artifact,
-        expected: Option<&Descriptor>,
-    ) -> Result<Appended, ReleaseError> {
-        let appended = self.add(entry, image, expected)?;
+    pub fn append(&self, entry: &Entry, expected: Option<&Descriptor>) -> Result<Appended, ReleaseError> {
+        let appended = self.add(entry, expected)?;
         self.point().map_err(|error| match error {
             ReleaseError::Transport(error) => ReleaseError::NotMoved {
                 environment: self.environment.clone(),
@@ -52,27 +46,22 @@ impl Ledger<'_> {
         Ok(appended)
     }
 
-    fn add(
-        &self,
-        entry: &Entry,
-        image: &Artifact,
-        expected: Option<&Descriptor>,
-    ) -> Result<Appended, ReleaseError> {
-        let mut unsure: Option<Descriptor> = None;
+    fn add(&self, entry: &Entry, expected: Option<&Descriptor>) -> Result<Appended, ReleaseError> {
+        let (mut unsure, mut waited): (Option<Descriptor>, Vec<u64>) = (None, Vec::new());
+        let mut overtaken = false;
         for attempt in 0..TRIES {
             if attempt > 0 {
                 pause(attempt);
             }
-            let mut slots = self.slots()?;
+            let slots = self.slots()?;
             let open = slots.open();
-            for number in &open {
-                self.shelf.put(image, &Memory::default(), &self.environment.closed_tag(*number))?;
-            }
             if !open.is_empty() {
-                slots = self.slots()?;
-                if !slots.open().is_empty() {
-                    continue;
+                // Most are just about to go on.
+                if open == waited {
+                    self.close(&open, &slots, entry)?;
                 }
+                waited = open;
+                continue;
             }
             let head = self.head(&slots)?;
             if let Some(own) = unsure.take()
@@ -95,29 +84,41 @@ impl Ledger<'_> {
             let entry = Entry { number, previous: head.as_ref().map(bare), ..entry.clone() };
             let (artifact, blobs) = entry.artifact()?;
             let own = bare(artifact.descriptor());
-            match self.take(number, &artifact, &blobs)? {
+            self.shelf.add(&artifact, &blobs)?;
+            match self.take(number, &own)? {
                 Taken::Accepted => {
-                    return Ok(Appended { link: Link { entry, descriptor: own }, overtaken: attempt > 0 });
+                    return Ok(Appended { link: Link { entry, descriptor: own }, overtaken });
                 }
                 Taken::Unsure => unsure = Some(own),
                 Taken::Lost => {
                     log::info!("`{}` has other writers: number {number} is given up", self.environment)
                 }
             }
+            overtaken = true;
         }
         Err(ReleaseError::Contended { environment: self.environment.clone(), tries: TRIES })
     }
 
-    /// Tries to have a number for an entry.
-    fn take(&self, number: u64, artifact: &Artifact, blobs: &Memory) -> Result<Taken, ReleaseError> {
-        let claim = self.environment.claim_tag(number, &artifact.digest());
-        self.shelf.put(artifact, blobs, &claim)?;
+    /// Closes numbers that somebody has claimed and not gone on with. What the tags stand for says nothing.
+    fn close(&self, numbers: &[u64], slots: &Slots, entry: &Entry) -> Result<(), ReleaseError> {
+        let any = self.head(slots)?.unwrap_or_else(|| bare(&entry.image));
+        for number in numbers {
+            self.shelf.tag(&any, &self.environment.closed_tag(*number))?;
+        }
+        Ok(())
+    }
+
+    /// Tries to have a number for an entry that is there. Between claim and number there is one look, and nothing else.
+    fn take(&self, number: u64, entry: &Descriptor) -> Result<Taken, ReleaseError> {
+        let digest = Digest::try_from(entry.digest()).expect("made from a digest of ours");
+        let claim = self.environment.claim_tag(number, &digest);
+        self.shelf.tag(entry, &claim)?;
         let slot = self.slots()?.slot(number);
         if slot.taken || slot.closed || slot.claims.len() != 1 {
             self.shelf.forget(&claim);
             return Ok(Taken::Lost);
         }
-        self.shelf.put(artifact, blobs, &self.environment.entry_tag(number))?;
+        self.shelf.tag(entry, &self.environment.entry_tag(number))?;
         let is_closed = self.slots()?.slot(number).closed;
         // The entry's own tag keeps it from here on.
         self.shelf.forget(&claim);
@@ -138,11 +139,11 @@ impl Ledger<'_> {
             let Some(head) = self.head(&slots)? else { return Ok(()) };
             let chain = self.walk(head.clone(), |link| !link.entry.moves());
             if let Some(current) = chain.current() {
-                self.retag(&current.entry.image, self.environment.tag())?;
+                self.shelf.tag(&current.entry.image, self.environment.tag())?;
             } else if let Some(error) = chain.broken {
                 return Err(error);
             }
-            self.retag(&head, &self.environment.head_tag())?;
+            self.shelf.tag(&head, &self.environment.head_tag())?;
             let now = self.slots()?;
             if now.head() == slots.head() {
                 return Ok(());
@@ -152,19 +153,8 @@ impl Ledger<'_> {
         Err(ReleaseError::Contended { environment: self.environment.clone(), tries: TRIES })
     }
 
-    fn retag(&self, to: &Descriptor, tag: &str) -> Result<(), TransportError> {
-        let artifact = self.shelf.image(to)?;
-        self.shelf.put(&artifact, &Memory::default(), tag)
-    }
-
     /// Says something of an entry.
-    pub fn mark(
-        &self,
-        of: &Link,
-        verdict: super::Verdict,
-        author: Author,
-        expected: &Descriptor,
-    ) -> Result<Appended, ReleaseError> {
+    pub fn mark(&self, of: &Link, verdict: super::Verdict, author: Author) -> Result<Appended, ReleaseError> {
         let entry = Entry {
             kind: Kind::Mark { of: of.entry.number, verdict },
             previous: None,
@@ -174,11 +164,7 @@ impl Ledger<'_> {
             gates: Vec::new(),
             ..of.entry.clone()
         };
-        // What is marked may be gone: a word about it needs but what it was.
-        let current = self.walk(expected.clone(), |link| !link.entry.moves());
-        let current = current.current().ok_or_else(|| ReleaseError::Empty(self.environment.clone()))?;
-        let image = self.shelf.image(&current.entry.image)?;
-        self.append(&entry, &image, None)
+        self.append(&entry, None)
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::thread;
+use std::time::Duration;
 
 use super::slots::Slots;
 use super::{Entry, Kind, Ledger, ReleaseError, Verdict};
@@ -59,7 +61,21 @@ impl Chain {
     }
 }
 
+/// How often the last entry's tag is looked at, until it stands for something, and how long to wait.
+const LOOKS: u32 = 8;
+const LOOK: Duration = Duration::from_millis(50);
+
 impl Ledger<'_> {
+    /// What the environment has. Of the chain only so much is read.
+    pub fn current(&self) -> Result<Option<Link>, ReleaseError> {
+        let Some(head) = self.head(&self.slots()?)? else { return Ok(None) };
+        let chain = self.walk(head, |link| !link.entry.moves());
+        if let Some(current) = chain.current() {
+            return Ok(Some(current.clone()));
+        }
+        chain.broken.map_or(Ok(None), Err)
+    }
+
     pub(super) fn slots(&self) -> Result<Slots, ReleaseError> {
         Ok(Slots::of(&self.environment, &self.shelf.tags()?))
     }
@@ -68,8 +84,14 @@ impl Ledger<'_> {
     pub(super) fn head(&self, slots: &Slots) -> Result<Option<Descriptor>, ReleaseError> {
         let Some(number) = slots.head() else { return Ok(None) };
         let tag = self.environment.entry_tag(number);
-        let found = self.shelf.resolve(&tag)?;
-        found.map(Some).ok_or_else(|| self.broken(&tag, "is missing: its tag stands for nothing"))
+        for attempt in 0..LOOKS {
+            if let Some(found) = self.shelf.resolve(&tag)? {
+                return Ok(Some(found));
+            }
+            // Some registries list a tag before it stands for something.
+            thread::sleep(LOOK * attempt);
+        }
+        Err(self.broken(&tag, "is missing: its tag stands for nothing"))
     }
 
     /// The whole chain. What can't be read ends it, and is told.

@@ -14,8 +14,6 @@ pub const ARTIFACT_TYPE: &str = "application/vnd.lith.release.v1";
 /// What an entry's one blob is.
 const ENTRY_TYPE: &str = "application/vnd.lith.release.v1+json";
 const EMPTY: &[u8] = b"{}";
-/// More is no entry of ours.
-pub(super) const MAX_ENTRY: u64 = 1 << 20;
 
 /// One move of an environment, or a word about an earlier one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,9 +4,9 @@ use std::fmt;
 use std::io::{self, Read as _};
 use std::path::PathBuf;
 
-use crate::image::{Artifact, Blobs, Memory, digest_of};
+use crate::image::{Artifact, Blobs, MAX_MANIFEST, Memory, digest_of};
 use crate::oci::{Descriptor, Reference, Repository};
-use crate::transport::registry::{MovePolicy, PushOptions, Registries, RegistrySink, RegistrySource};
+use crate::transport::registry::{PushOptions, Registries, RegistrySink, RegistrySource};
 use crate::transport::{Layout, LayoutSink, Name, Sink as _, TransportError, read};
 
 /// A place with tags, manifests and blobs. Its list of tags has each tag that was put before.
@@ -28,8 +28,11 @@ pub trait Shelf: Sync + fmt::Debug {
     /// An image with all its platforms, its documents verified.
     fn image(&self, root: &Descriptor) -> Result<Artifact, TransportError>;
 
-    /// Puts an artifact there under a tag, which is moved if need be. Blobs that `blobs` hasn't are there.
-    fn put(&self, artifact: &Artifact, blobs: &Memory, tag: &str) -> Result<(), TransportError>;
+    /// Puts an artifact there under its digest alone.
+    fn add(&self, artifact: &Artifact, blobs: &Memory) -> Result<(), TransportError>;
+
+    /// Gives a tag to a manifest that is there, and takes it from what had it.
+    fn tag(&self, descriptor: &Descriptor, tag: &str) -> Result<(), TransportError>;
 
     /// Takes a tag away that is of no more use, if that can be done.
     fn forget(&self, tag: &str);
@@ -84,12 +87,14 @@ impl Shelf for RegistryShelf<'_> {
         read(&self.source(root), None)
     }
 
-    fn put(&self, artifact: &Artifact, blobs: &Memory, tag: &str) -> Result<(), TransportError> {
-        let moving = MovePolicy { any: true, tags: Vec::new() };
-        let options = PushOptions { moving, uploads: None };
-        let mut sink =
-            RegistrySink::new(self.registries, self.repository.clone(), vec![tag.to_owned()], options);
-        sink.put(artifact, blobs).map(drop)
+    fn add(&self, artifact: &Artifact, blobs: &Memory) -> Result<(), TransportError> {
+        let (repository, options) = (self.repository.clone(), PushOptions::default());
+        RegistrySink::new(self.registries, repository, Vec::new(), options).put(artifact, blobs).map(drop)
+    }
+
+    fn tag(&self, descriptor: &Descriptor, tag: &str) -> Result<(), TransportError> {
+        let bytes = self.bytes(descriptor).map_err(|error| unreadable(descriptor, error))?;
+        Ok(self.registries.tag(&self.repository, descriptor, &bytes, tag)?)
     }
 
     fn forget(&self, tag: &str) {
@@ -143,31 +148,20 @@ impl Shelf for LayoutShelf {
         read(&self.open(root), None)
     }
 
-    fn put(&self, artifact: &Artifact, blobs: &Memory, tag: &str) -> Result<(), TransportError> {
-        let both = Both { first: blobs, then: self.open(artifact.descriptor()) };
-        LayoutSink::new(&self.folder, vec![Name::tag(tag)]).put(artifact, &both).map(drop)
+    fn add(&self, artifact: &Artifact, blobs: &Memory) -> Result<(), TransportError> {
+        LayoutSink::new(&self.folder, Vec::new()).add(artifact, blobs)
+    }
+
+    fn tag(&self, descriptor: &Descriptor, tag: &str) -> Result<(), TransportError> {
+        let (source, artifact) = (self.open(descriptor), self.image(descriptor)?);
+        LayoutSink::new(&self.folder, vec![Name::tag(tag)]).put(&artifact, &source).map(drop)
     }
 
     fn forget(&self, _: &str) {}
 }
 
-/// What is made on the spot, and else what the layout has.
-struct Both<'a> {
-    first: &'a Memory,
-    then: Layout,
-}
-
-impl Blobs for Both<'_> {
-    fn open(&self, blob: &Descriptor) -> io::Result<Box<dyn io::Read + '_>> {
-        match self.first.open(blob) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => self.then.open(blob),
-            opened => opened,
-        }
-    }
-}
-
 fn read_all(blobs: &dyn Blobs, descriptor: &Descriptor) -> io::Result<Vec<u8>> {
-    let limit = super::entry::MAX_ENTRY;
+    let limit = MAX_MANIFEST;
     if descriptor.size() > limit {
         return Err(io::Error::new(io::ErrorKind::InvalidData, format!("it has more than {limit} bytes")));
     }
@@ -177,5 +171,5 @@ fn read_all(blobs: &dyn Blobs, descriptor: &Descriptor) -> io::Result<Vec<u8>> {
 }
 
 fn unreadable(blob: &Descriptor, error: io::Error) -> TransportError {
-    TransportError::Io { what: format!("looking for blob `{}`", blob.digest()), error }
+    TransportError::Io { what: format!("reading `{}`", blob.digest()), error }
 }

@@ -71,10 +71,9 @@ impl Ledger<'_> {
         }
         let mut seen = Vec::new();
         problems.retain(|problem| {
-            !seen.contains(&problem.to_string()) && {
-                seen.push(problem.to_string());
-                true
-            }
+            let is_new = !seen.contains(problem);
+            seen.extend(is_new.then(|| problem.clone()));
+            is_new
         });
         Ok((chain, problems))
     }

@@ -235,22 +235,38 @@ impl LayoutSink {
     }
 
     fn write(&self, artifact: &Artifact, blobs: &dyn Blobs) -> Result<(), TransportError> {
-        let doing = |what| TransportError::io(what, &self.folder);
-        std::fs::create_dir_all(self.folder.join("blobs/sha256")).map_err(doing("making"))?;
-        // Two builds into one folder take turns, so that neither loses the other's name.
-        let lock = File::open(&self.folder).map_err(doing("opening"))?;
-        rustix::fs::flock(&lock, FlockOperation::LockExclusive).map_err(|e| doing("locking")(e.into()))?;
+        let _lock = self.lock()?;
         let index = self.index(artifact)?;
-        each(&artifact.contents(), |blob| self.put_blob(blob, blobs))?;
-        for (descriptor, bytes) in artifact.documents() {
-            self.write_blob(descriptor, |file| pump(&mut Verified::new(bytes, descriptor)?, file))?;
-        }
+        self.put_parts(artifact, blobs)?;
         let put = |name: &str, bytes: &[u8]| {
             let path = self.folder.join(name);
             write_small(&path, bytes).map_err(TransportError::io("writing", &path))
         };
         put("oci-layout", LAYOUT_FILE)?;
         put("index.json", &index)
+    }
+
+    /// Puts all of it there without giving it a name: that is for who puts it again.
+    pub(crate) fn add(&self, artifact: &Artifact, blobs: &dyn Blobs) -> Result<(), TransportError> {
+        let _lock = self.lock()?;
+        self.put_parts(artifact, blobs)
+    }
+
+    /// Two builds into one folder take turns, so that neither loses the other's name.
+    fn lock(&self) -> Result<File, TransportError> {
+        let doing = |what| TransportError::io(what, &self.folder);
+        std::fs::create_dir_all(self.folder.join("blobs/sha256")).map_err(doing("making"))?;
+        let lock = File::open(&self.folder).map_err(doing("opening"))?;
+        rustix::fs::flock(&lock, FlockOperation::LockExclusive).map_err(|e| doing("locking")(e.into()))?;
+        Ok(lock)
+    }
+
+    fn put_parts(&self, artifact: &Artifact, blobs: &dyn Blobs) -> Result<(), TransportError> {
+        each(&artifact.contents(), |blob| self.put_blob(blob, blobs))?;
+        for (descriptor, bytes) in artifact.documents() {
+            self.write_blob(descriptor, |file| pump(&mut Verified::new(bytes, descriptor)?, file))?;
+        }
+        Ok(())
     }
 
     /// The new `index.json`: what was there, with the images of our names replaced.
