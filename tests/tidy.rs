@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use lith::buildfile::{self, LowerOptions, Source, check};
 
 /// The modules of the library, in the order of ARCHITECTURE.md: each may import those before it.
-const ORDER: [&str; 18] = [
+const ORDER: [&str; 19] = [
     "parallel",
     "text",
     "http",
@@ -16,6 +16,7 @@ const ORDER: [&str; 18] = [
     "layer",
     "image",
     "plan",
+    "lock",
     "buildfile",
     "pin",
     "transport",

@@ -37,13 +37,20 @@ fn step(place: &Range<usize>, error: &ExecError, outside: &Outside) -> Diagnosti
     }
 }
 
+/// 128 and SIGSYS. The sandbox's filter ends calls of this kind so, and no other.
+const KILLED_BY_FILTER: i32 = 128 + 31;
+const BY_FILTER: &str = "the sandbox ends programs that make system calls of an architecture that it does not know: \
+    on x86-64 it knows those of 32 bits, too, unless the clock stands still; elsewhere its own alone";
+
 /// A step that could not be run, or whose program failed. The code says what would help.
 fn run(span: Span, error: &RunError) -> Diagnostic {
     let code = match error {
         RunError::Failed(failure) if failure.offline => "run-offline",
+        RunError::Failed(failure) if failure.one_id => "run-ids",
         RunError::Failed(failure) if failure.exit.out_of_memory => "run-memory",
         RunError::Failed(failure) if failure.exit.timed_out => "run-timeout",
         RunError::Failed(failure) if failure.kept => "run-failed",
+        RunError::Sandbox(SandboxError::Fault(Fault::Clock { .. })) => "run-clock",
         RunError::Sandbox(SandboxError::Fault(Fault::ProgramNotFound { .. })) => "run-no-program",
         RunError::NoSecret { .. } => "run-secret",
         RunError::NoSsh { .. } | RunError::NotASocket { .. } => "run-ssh",
@@ -54,6 +61,9 @@ fn run(span: Span, error: &RunError) -> Diagnostic {
     let mut diagnostic = Diagnostic::error(code, span, causes(error));
     match error {
         RunError::Failed(failure) => {
+            if failure.exit.status.code() == KILLED_BY_FILTER {
+                diagnostic = diagnostic.note(BY_FILTER);
+            }
             if !failure.tail.is_empty() {
                 diagnostic = diagnostic.note(format!("the end of its output:\n{}", failure.tail.join("\n")));
             }

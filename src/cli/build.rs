@@ -1,5 +1,6 @@
 //! `lith build`: what can be typed, and what is done. What the arguments mean is in [`wanted`].
 
+pub(super) mod locking;
 mod steps;
 mod wanted;
 
@@ -22,6 +23,7 @@ use super::format::print;
 use super::outputs::{Sending, Way};
 use super::progress::{Mode, Progress};
 use super::pushing::Pushing;
+use locking::Locking;
 use steps::Steps;
 use wanted::Wanted;
 
@@ -132,6 +134,9 @@ pub(crate) struct Args {
     pub(super) shape: Shape,
 
     #[command(flatten)]
+    pub(super) locking: Locking,
+
+    #[command(flatten)]
     pub(super) steps: Steps,
 
     #[command(flatten)]
@@ -208,6 +213,7 @@ fn build(args: &Args, world: &World, progress: &Progress) -> anyhow::Result<(Dig
     wanted.request.run.sandbox = Some(world.sandbox(&store));
     let outside = Outside::new(&store, wanted.contexts);
     let source = outside.source(&wanted.file)?;
+    args.locking.give(&outside)?;
     let show = |diagnostics: &[Diagnostic]| progress.diagnostics(&source, diagnostics);
     let built = match build::build(&source, &wanted.request, &outside, &store, progress, &show) {
         Err(error) => {
@@ -243,6 +249,7 @@ fn build(args: &Args, world: &World, progress: &Progress) -> anyhow::Result<(Dig
 /// Adds to an error of the Buildfile which option helps.
 pub(super) fn advise(diagnostic: &mut Diagnostic) {
     let help = match diagnostic.code {
+        "resolve" | "source" if let Some(help) = super::facts::of_lock(&diagnostic.message) => help,
         "resolve" if wants_login(&diagnostic.message) => super::facts::LOGIN,
         "resolve" if diagnostic.message.starts_with("no image ") => super::facts::NO_IMAGE,
         code => match super::facts::of_step(code) {
@@ -264,12 +271,13 @@ fn write_file(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     std::fs::write(path, bytes).with_context(|| format!("writing `{}`", path.display()))
 }
 
-/// buildx's keys, and whether no step had a network.
+/// buildx's keys, and what steps had of the world outside: its clock, a network.
 fn metadata(built: &Built, tags: &[Reference]) -> String {
     let artifact = &built.artifact;
     let mut value = json!({
         "containerimage.digest": artifact.digest(),
         "containerimage.descriptor": artifact.descriptor(),
+        "lith.clock": built.clock.to_string(),
         "lith.hermetic": built.hermetic,
     });
     if let Artifact::Image(image) = artifact {

@@ -113,7 +113,8 @@ pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
     let inputs = read(args)?;
     let mode = if args.update { Mode::Update } else { Mode::New };
     if args.check && !args.update {
-        return check(inputs.into_iter().map(Input::unchanged).collect(), args);
+        let done: Vec<Done> = inputs.into_iter().map(Input::unchanged).collect();
+        return check(&done, args);
     }
     let reach = Reach::new(world);
     let lookup = Lookup::new(&reach, args)?;
@@ -123,7 +124,7 @@ pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
         .into_iter()
         .map(|input| Done { pinned: pin::pinned(&input.file, &answers, mode), input })
         .collect();
-    if args.check { check(done, args) } else { write(&done, args) }
+    if args.check { check(&done, args) } else { write(&done, args) }
 }
 
 fn read(args: &Args) -> anyhow::Result<Vec<Input>> {
@@ -188,9 +189,9 @@ fn write(done: &[Done], args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn check(done: Vec<Done>, args: &Args) -> anyhow::Result<ExitCode> {
-    report::left(&done);
-    let floating = report::floating(&done, args.format.format)?;
+fn check(done: &[Done], args: &Args) -> anyhow::Result<ExitCode> {
+    report::left(done);
+    let floating = report::floating(done, args.format.format)?;
     if floating == 0 {
         return Ok(ExitCode::SUCCESS);
     }

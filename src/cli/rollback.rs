@@ -100,7 +100,7 @@ fn choose<'a>(
         match fits(candidates.current, to) {
             Ok(way) => return Ok(way),
             Err(error) => {
-                tell(&format!("entry {} is passed over: {}", to.entry.number, escaped(&told(&error).0)))
+                tell(&format!("entry {} is passed over: {}", to.entry.number, escaped(&told(&error).0)));
             }
         }
     }

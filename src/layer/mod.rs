@@ -23,7 +23,7 @@ pub use create::create;
 pub use key::key;
 pub use listing::{Listing, ListingError};
 pub(crate) use open::LISTINGS;
-pub use open::{listing, open};
+pub use open::{listing, open, open_whole};
 pub use read::ReadError;
 
 use crate::compression::Compression;
@@ -32,6 +32,9 @@ use crate::store::StoreError;
 #[cfg(doc)]
 use crate::tree::Changes;
 use crate::tree::{ContentError, ImagePath};
+
+/// The number of the image contract's format profile: docs/image-contract.md.
+pub const FORMAT_PROFILE: u32 = 1;
 
 /// The format profile's name, which is in the cache keys.
 const PROFILE: &str = "lith layer, profile 1";

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::site::{Left, Site, Slot, Target, target_of};
 use super::{File, PinError};
-use crate::buildfile::instruction::{Definition, Instruction, MountFlag};
+use crate::buildfile::instruction::{Instruction, MountFlag};
 use crate::buildfile::{Buildfile, Source, Stage, Word, parse};
 
 const BOM: char = '\u{feff}';
@@ -71,9 +71,8 @@ impl<'a> Finder<'a> {
     }
 
     fn default(&self, name: &str) -> Option<&'a Word> {
-        let globals = self.file.globals.iter().flat_map(|argument| &argument.instruction.definitions);
-        let last: Option<&Definition> = globals.filter(|definition| definition.name.text == name).last();
-        last?.default.as_ref()
+        let mut globals = self.file.globals.iter().flat_map(|argument| &argument.instruction.definitions);
+        globals.rfind(|definition| definition.name.text == name)?.default.as_ref()
     }
 
     fn mount(&mut self, mount: &MountFlag, stages: &BTreeSet<String>) {

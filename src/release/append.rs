@@ -91,7 +91,7 @@ impl Ledger<'_> {
                 }
                 Taken::Unsure => unsure = Some(own),
                 Taken::Lost => {
-                    log::info!("`{}` has other writers: number {number} is given up", self.environment)
+                    log::info!("`{}` has other writers: number {number} is given up", self.environment);
                 }
             }
             overtaken = true;

@@ -131,7 +131,15 @@ fn secrets_leave_no_trace() {
                      --mount=type=secret,id=k,target=/other,mode=0444,uid=5 \
                      test \"$(cat /run/secrets/k)\" = \"$E\"; echo $? > /r; stat -c %a:%u /run/secrets/k /other >> /r; \
                      cat /run/secrets/k; cat /other >&2; echo secret=$E\n";
-    let args = ["--secret", "id=k,src=secret", "--secret", "id=e,env=TOKEN", "--progress", "plain"];
+    // Not compressed, so that the search looks into layers.
+    let args = [
+        ["--secret", "id=k,src=secret"],
+        ["--secret", "id=e,env=TOKEN"],
+        ["--progress", "plain"],
+        ["--compression", "none"],
+        ["-t", "named"],
+    ]
+    .concat();
     let mut command = world.command(super::arguments(&world, buildfile, &args));
     let output = command.env("TOKEN", secret).args(["-o", "type=oci,dest=out"]).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -147,6 +155,10 @@ fn secrets_leave_no_trace() {
     let output = command.env("TOKEN", secret).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(!String::from_utf8_lossy(&output.stderr).contains(secret));
+    // The search finds what is there: in a layer, in the log of either step, in the kept state's program.
+    assert!(!holding(&world.path("out"), b"400:0\n444:5\n").is_empty());
+    assert!(!holding(&world.path("store/lith/logs"), b"***").is_empty());
+    assert!(!holding(&world.path("store/lith/debug"), b"/run/secrets").is_empty());
     for folder in ["store", "out"] {
         assert_eq!(holding(&world.path(folder), secret.as_bytes()), Vec::<std::path::PathBuf>::new());
     }

@@ -1,7 +1,7 @@
 //! One digest: whoever builds, where and when; and a store that is whole whatever happens.
 
 use std::os::unix::process::CommandExt as _;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use super::{arguments, base, build, changes, world};
@@ -44,6 +44,15 @@ fn the_digest_is_the_same_for_an_ordinary_user() {
     let buildfile =
         BUILDFILE.replace("; chown 5:6 /d/f", "").replace("USER bob\n", "").replace("; id >", "; id -u >");
     let first = build(&world, &buildfile, &[]);
+    let Some(output) = as_user(&world) else { return };
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), first.digest);
+}
+
+/// Builds what `world` has built last as a user of no name, who has one id; `None` after saying so where users
+/// can't run steps.
+fn as_user(world: &World) -> Option<Output> {
     let theirs = World::new();
     let copied = Command::new("cp")
         .arg("-a")
@@ -55,27 +64,30 @@ fn the_digest_is_the_same_for_an_ordinary_user() {
     let uid = 12345;
     let owned = Command::new("chown").args(["-R", &format!("{uid}:{uid}")]).arg(theirs.path("")).status();
     assert!(owned.unwrap().success());
-    let mut command = theirs.command([
-        "build",
-        "-q",
-        "-f",
-        "Buildfile.run",
-        "--build-context",
-        "bb=bb",
-        "--context-modes",
-        "keep",
-        "ctx",
-    ]);
-    let output = command.uid(uid).gid(uid).output().unwrap();
+    let fixed = ["-q", "-f", "Buildfile.run", "--build-context", "bb=bb", "--context-modes", "keep", "ctx"];
+    let output = theirs.command(["build"].iter().chain(&fixed)).uid(uid).gid(uid).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     if said.contains("steps can't be run here")
         || said.contains("Permission denied (os error 13)") && output.stdout.is_empty()
     {
         eprintln!("warning: RUN as a user was NOT tested: {said}");
+        return None;
+    }
+    Some(output)
+}
+
+#[test]
+fn a_user_with_one_id_is_told_what_is_missing() {
+    let Some(world) = world("RUN as a user with one id") else { return };
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("warning: not root: RUN as a user with one id was NOT tested");
         return;
     }
-    assert!(output.status.success(), "{said}");
-    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), first.digest);
+    build(&world, "FROM bb\nRUN touch /f; chown 5:6 /f\n", &[]);
+    let Some(output) = as_user(&world) else { return };
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("Invalid argument") && said.contains("in `/etc/subuid`"), "{said}");
 }
 
 #[test]

@@ -140,7 +140,7 @@ fn processes_have_a_bound(ground: &Ground) {
 }
 
 /// The control groups of this process's steps that are there.
-fn groups() -> Vec<String> {
+pub(crate) fn groups() -> Vec<String> {
     let find = programs::run(std::process::Command::new("find").args(["/sys/fs/cgroup", "-name", "lith-*"]));
     let alive = |line: &&str| {
         let pid = line.rsplit('/').next().unwrap().split('-').nth(1).unwrap();
@@ -167,23 +167,40 @@ fn who_listens_may_give_up(ground: &Ground) {
 #[test]
 #[ignore = "started by a test"]
 fn a_step_that_does_not_end() {
+    does_not_end(None);
+}
+
+/// As above, traced.
+#[test]
+#[ignore = "started by a test"]
+fn a_still_clock_that_does_not_end() {
+    does_not_end(Some(0));
+}
+
+fn does_not_end(clock: Option<u64>) {
     let Some(ground) = Ground::new("a killed lith") else { return };
     let mut step =
         ground.script(&format!("echo; trap '' TERM HUP INT; setsid sleep {0} & sleep {0}", long(5)));
     step.limits.pids = Some(1000);
+    step.clock = clock;
     let seen = ground.sandbox.run(&step, &mut |_, _| println!("ready {}", ground.path("").display()));
     panic!("it ended: {seen:?}");
 }
 
 #[test]
 fn a_killed_lith_leaves_nothing() {
+    killed("a_step_that_does_not_end");
+    killed("a_still_clock_that_does_not_end");
+}
+
+fn killed(step: &str) {
     use std::io::BufRead as _;
     use std::process::{Command, Stdio};
     if programs::find("busybox", "a killed lith").is_none() {
         return;
     }
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "sandbox::ends::a_step_that_does_not_end", "--ignored", "--nocapture"])
+        .args(["--exact", &format!("sandbox::ends::{step}"), "--ignored", "--nocapture"])
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();

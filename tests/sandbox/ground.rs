@@ -90,6 +90,7 @@ impl Ground {
             insecure: false,
             mounts: Vec::new(),
             limits: Limits { timeout: Some(Duration::from_secs(60)), ..Limits::default() },
+            clock: None,
             terminal: false,
             flat: false,
         }
@@ -133,6 +134,13 @@ impl Ground {
         let ran = self.run(&self.script(script));
         assert!(matches!(ran.exit.status, Status::Code(code) if code != 0), "`{script}`: {ran:?}");
         ran
+    }
+
+    /// A script with mounts that must not succeed.
+    #[track_caller]
+    pub(super) fn fails_with(&self, mounts: Vec<Mount>, script: &str) {
+        let ran = self.run(&Step { mounts, ..self.script(script) });
+        assert!(!ran.exit.success(), "`{script}`: {ran:?}");
     }
 
     /// A script with mounts, which must succeed.

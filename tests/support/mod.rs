@@ -6,6 +6,7 @@ pub(crate) mod programs;
 pub(crate) mod proxy;
 pub(crate) mod registry;
 mod token_server;
+pub(crate) mod users;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};

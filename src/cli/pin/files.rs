@@ -117,7 +117,7 @@ fn below(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
         let entry = entry.with_context(|| format!("reading `{}`", folder.display()))?;
         // A folder's JSON is mostly something else.
         let is_json = entry.path().extension().is_some_and(|extension| extension == "json");
-        if entry.file_type().is_file() && !is_json {
+        if entry.metadata().is_ok_and(|metadata| metadata.is_file()) && !is_json {
             files.push(entry.into_path());
         }
     }

@@ -51,6 +51,8 @@ pub enum RunError {
     NotASocket { id: String, path: PathBuf },
     #[error("the step asks for `{0}`, which this build does not allow")]
     NotAllowed(Entitlement),
+    #[error("the step wants a network, which this build refuses, and it is not in the cache")]
+    NoNetwork,
     #[error("this machine can't run programs for {wanted}")]
     Foreign { wanted: Platform },
     #[error("mounting `{}`: there is no such file or folder in {from}", shown(.path))]
@@ -83,6 +85,8 @@ pub struct Failure {
     pub log: Option<PathBuf>,
     /// It had no network, and complained of what looks like that.
     pub offline: bool,
+    /// It had one id, and complained of what looks like that.
+    pub one_id: bool,
     /// What it was started in is kept for a look inside.
     pub kept: bool,
 }

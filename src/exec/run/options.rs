@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use super::cleaners::Cleaners;
-use crate::plan::Network;
+use crate::plan::{Clock, Network};
 use crate::sandbox::{self, Hidden, Limits};
 
 /// What steps that run programs get.
@@ -22,6 +22,10 @@ pub struct RunOptions {
     pub ssh: BTreeMap<String, PathBuf>,
     /// For steps that say nothing of it.
     pub network: Network,
+    /// The one that steps see; without one, the machine's.
+    pub clock: Option<Clock>,
+    /// Steps that want a network are not run: what is cached of them is used.
+    pub no_network: bool,
     pub allow: BTreeSet<Entitlement>,
     pub limits: Limits,
     pub cleaners: Cleaners,
@@ -34,6 +38,8 @@ impl Default for RunOptions {
             secrets: BTreeMap::new(),
             ssh: BTreeMap::new(),
             network: Network::None,
+            clock: None,
+            no_network: false,
             allow: BTreeSet::new(),
             limits: Limits::default(),
             cleaners: Cleaners::default(),

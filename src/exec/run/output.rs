@@ -145,9 +145,19 @@ pub(super) fn misses_network(tail: &[String]) -> bool {
         "dial tcp",
         "failed to establish a new connection",
     ];
+    says(tail, &WORDS)
+}
+
+/// Whether it reads as if a program had missed other users.
+pub(super) fn misses_ids(tail: &[String]) -> bool {
+    // What the kernel answers for an id that it doesn't know, and for one that may not be taken.
+    says(tail, &["invalid argument", "operation not permitted", "setgroups", "chown"])
+}
+
+fn says(tail: &[String], words: &[&str]) -> bool {
     tail.iter().any(|line| {
         let line = line.to_lowercase();
-        WORDS.iter().any(|word| line.contains(word))
+        words.iter().any(|word| line.contains(word))
     })
 }
 
@@ -192,6 +202,14 @@ mod tests {
         assert!(misses("curl: (6) Could not resolve host: example.org"));
         assert!(misses("wget: bad address 'example.org'"));
         assert!(misses("  Temporary failure resolving 'deb.debian.org'"));
+        assert!(!misses("error: no such file"));
+    }
+
+    #[test]
+    fn what_sounds_like_missing_users() {
+        let misses = |line: &str| misses_ids(&[line.to_owned()]);
+        assert!(misses("E: setgroups 65534 failed - setgroups (1: Operation not permitted)"));
+        assert!(misses("install: cannot change owner and permissions of '/srv/work': Invalid argument"));
         assert!(!misses("error: no such file"));
     }
 }

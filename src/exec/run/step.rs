@@ -15,12 +15,12 @@ use super::key::Key;
 use super::masked::Masked;
 use super::mounts::{Held, Mounts, Secrets, Source};
 use super::options::Entitlement;
-use super::output::{Output, misses_network};
+use super::output::{Output, misses_ids, misses_network};
 use super::user::{Who, who};
 use super::workshop::{Lazy, Unpacked, Workshop};
 use crate::layer::{self, Layer};
 use crate::oci::Platform;
-use crate::plan::{Mkdir, Network, Owner, Run, Security};
+use crate::plan::{Clock, Mkdir, Network, Owner, Run, Security};
 use crate::sandbox::rootfs::{self, Settle};
 use crate::sandbox::{self, Exit, Mode, Step};
 use crate::store::Store;
@@ -71,6 +71,8 @@ struct Known<'a> {
     environment: Environment,
     mounts: Mounts<'a>,
     network: bool,
+    /// Where the clock stands, if it does.
+    clock: Option<u64>,
     key: String,
 }
 
@@ -107,6 +109,9 @@ impl<'a> Runner<'a> {
         {
             return Ok(ran);
         }
+        if known.network && self.options.run.no_network {
+            return Err(RunError::NoNetwork.into());
+        }
         let ran = self.execute(&known, &secrets, &workshop, unpacked)?;
         cache::remember_run(self.store, kind, &known.key, ran.layer.as_ref())?;
         workshop.sweep();
@@ -142,6 +147,10 @@ impl<'a> Runner<'a> {
         let environment = Environment::new(run, &who.home, options.layer.epoch);
         let mounts = Mounts::find(run, ask.sources)?;
         let network = has_network(run, options.run.network);
+        let clock = match options.run.clock {
+            None | Some(Clock::Real) => None,
+            Some(Clock::Epoch) => Some(options.layer.epoch.seconds()),
+        };
         let args = command::args(&run.command);
         let script = command::file(&run.command);
         let key = Key {
@@ -158,10 +167,11 @@ impl<'a> Runner<'a> {
             insecure: run.security == Security::Insecure,
             mounts: mounts.keys()?,
             epoch: options.layer.epoch.seconds(),
+            clock,
             cleaners: options.run.cleaners.names(),
         };
         let key = key.hash();
-        Ok(Known { ask, who, environment, mounts, network, key })
+        Ok(Known { ask, who, environment, mounts, network, clock, key })
     }
 
     fn recall(&self, known: &Known<'_>, kind: &str) -> Result<Option<Ran>, ExecError> {
@@ -238,6 +248,7 @@ impl<'a> Runner<'a> {
             insecure: run.security == Security::Insecure,
             mounts,
             limits: self.options.run.limits.clone(),
+            clock: known.clock,
             terminal: false,
         }
     }
@@ -269,7 +280,7 @@ impl<'a> Runner<'a> {
         if let Err(error) = &kept {
             log::warn!("keeping the state in which the step failed: {error}");
         }
-        Err(failure(known, exit, tail, path, kept.is_ok()).into())
+        Err(failure(known, workshop.is_single(), exit, tail, path, kept.is_ok()).into())
     }
 
     fn changes(
@@ -291,10 +302,18 @@ impl<'a> Runner<'a> {
     }
 }
 
-fn failure(known: &Known<'_>, exit: Exit, tail: Vec<String>, log: PathBuf, kept: bool) -> Box<Failure> {
+fn failure(
+    known: &Known<'_>,
+    single: bool,
+    exit: Exit,
+    tail: Vec<String>,
+    log: PathBuf,
+    kept: bool,
+) -> Box<Failure> {
     Box::new(Failure {
         command: command::text(&known.ask.run.command),
         offline: !known.network && misses_network(&tail),
+        one_id: single && misses_ids(&tail),
         exit,
         tail,
         log: Some(log),

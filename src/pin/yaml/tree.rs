@@ -16,7 +16,7 @@ pub(super) enum Node {
     Scalar(Scalar),
     /// The scalar elsewhere that is meant, if it is one.
     Alias(Option<Scalar>),
-    List(Vec<Node>),
+    List(Vec<Self>),
     Map(Map),
 }
 

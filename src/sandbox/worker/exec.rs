@@ -11,7 +11,7 @@ use rustix::process::Signal;
 use super::run::Given;
 use super::world::lossy;
 use super::{privileges, seccomp, sys};
-use crate::sandbox::{Fault, Step};
+use crate::sandbox::{Fault, Network, Step};
 
 /// Where programs are looked for if the environment does not say.
 const PATH: &[u8] = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -91,6 +91,9 @@ pub(super) fn become_step(step: &Step, given: &Given) -> Result<(), Fault> {
     rustix::process::chdir(&step.cwd[..]).map_err(workdir)?;
     sys::close_on_exec_from_3().map_err(Fault::doing("closing descriptors"))?;
     sys::default_personality();
+    if let Some(filter) = &given.clock_filter {
+        seccomp::add(filter)?;
+    }
     privileges::limits(given)?;
     rustix::process::umask(Mode::from_raw_mode(0o022));
     if !step.insecure {
@@ -104,6 +107,9 @@ pub(super) fn become_step(step: &Step, given: &Given) -> Result<(), Fault> {
     sys::default_signals();
     if !step.insecure {
         rustix::thread::set_no_new_privs(true).map_err(Fault::doing("forbidding new privileges"))?;
+        if step.network == Network::Host {
+            sys::only_own_abstract_sockets().map_err(Fault::doing("keeping sockets apart"))?;
+        }
         seccomp::apply(&given.filters)?;
     }
     Ok(())

@@ -9,6 +9,8 @@ use std::path::PathBuf;
 use rustix::fs::{AtFlags, FileType, readlinkat, statat};
 use rustix::io::Errno;
 
+use super::mounts;
+
 /// As many links as the kernel follows.
 const LINKS: usize = 40;
 
@@ -23,7 +25,8 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// Follows `path` inside of `root`. Nobody else changes it meanwhile.
+    /// Follows `path` inside of `root`. Where somebody else changes that meanwhile, it may be right no more, but
+    /// nothing outside was looked at.
     pub(super) fn find(root: BorrowedFd<'_>, path: &[u8]) -> Result<Self, Errno> {
         let mut place = Self { parts: Vec::new(), there: 0, folder: true };
         let mut todo: VecDeque<OsString> = parts(path);
@@ -42,8 +45,8 @@ impl Place {
             if !place.folder {
                 return Err(Errno::NOTDIR);
             }
-            let at = place.path().join(&part);
-            match statat(root, &at, AtFlags::SYMLINK_NOFOLLOW) {
+            let folder = mounts::open_in(root, &place.path()).map_err(mounts::errno)?;
+            match statat(&folder, &part, AtFlags::SYMLINK_NOFOLLOW) {
                 Err(Errno::NOENT) => place.parts.push(part),
                 Err(error) => return Err(error),
                 Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::Symlink => {
@@ -51,7 +54,7 @@ impl Place {
                     if links > LINKS {
                         return Err(Errno::LOOP);
                     }
-                    let target = readlinkat(root, &at, Vec::new())?.into_bytes();
+                    let target = readlinkat(&folder, &part, Vec::new())?.into_bytes();
                     if target.starts_with(b"/") {
                         place = Self { parts: Vec::new(), there: 0, folder: true };
                     }

@@ -1,6 +1,7 @@
 //! The world that a step sees: namespaces, and a root file system with everything mounted in it.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -177,17 +178,26 @@ fn mount(root: &OwnedFd, item: &Item<'_>, step: &Step, given: &Given) -> Result<
     system::furnish(root, &item.source, step, given)
 }
 
-/// Makes a mount point in what is mounted already.
+/// Makes a mount point in what is mounted already. Part of that may be a cache in which other steps work at the same
+/// time: what was a folder may be a link by now, and is not followed.
 fn make(root: &OwnedFd, place: &Place, folder: bool) -> Result<(), Errno> {
     let mode = Mode::from_raw_mode(0o755);
     for above in place.folders_missing() {
-        mkdirat(root, above, mode)?;
+        let (parent, name) = parent_of(root, &above)?;
+        mkdirat(&parent, name, mode)?;
     }
+    let path = place.path();
+    let (parent, name) = parent_of(root, &path)?;
     if folder {
-        return mkdirat(root, place.path(), mode);
+        return mkdirat(&parent, name, mode);
     }
     let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
-    rustix::fs::openat(root, place.path(), flags, Mode::from_raw_mode(0o644)).map(drop)
+    rustix::fs::openat(&parent, name, flags, Mode::from_raw_mode(0o644)).map(drop)
+}
+
+fn parent_of<'a>(root: &OwnedFd, path: &'a Path) -> Result<(OwnedFd, &'a OsStr), Errno> {
+    let (parent, name) = path.parent().zip(path.file_name()).ok_or(Errno::INVAL)?;
+    Ok((mounts::open_in(root.as_fd(), parent).map_err(mounts::errno)?, name))
 }
 
 /// Makes `root` all that there is.
@@ -215,4 +225,30 @@ pub(super) fn is_there(root: &OwnedFd, path: &str) -> bool {
 /// The attributes of the root file system: no devices, unless the step is trusted with everything.
 pub(super) fn root_attributes(step: &Step) -> Attr {
     if step.insecure { Attr::empty() } else { Attr::MOUNT_ATTR_NODEV }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mount_point_is_not_made_through_a_link_that_came_later() {
+        let dir = tempfile::tempdir().unwrap();
+        let (inside, outside) = (dir.path().join("root"), dir.path().join("outside"));
+        std::fs::create_dir_all(inside.join("cache/d")).unwrap();
+        std::fs::create_dir(&outside).unwrap();
+        let root: OwnedFd = std::fs::File::open(&inside).unwrap().into();
+        for (target, folder) in [("/cache/d/new/deep", true), ("/cache/d/x", true), ("/cache/d/file", false)]
+        {
+            let place = Place::find(root.as_fd(), target.as_bytes()).unwrap();
+            std::fs::rename(inside.join("cache/d"), inside.join("cache/spare")).unwrap();
+            std::os::unix::fs::symlink(&outside, inside.join("cache/d")).unwrap();
+            assert_eq!(make(&root, &place, folder), Err(Errno::LOOP), "{target}");
+            std::fs::remove_file(inside.join("cache/d")).unwrap();
+            std::fs::rename(inside.join("cache/spare"), inside.join("cache/d")).unwrap();
+            make(&root, &place, folder).unwrap();
+            assert!(!Place::find(root.as_fd(), target.as_bytes()).unwrap().is_missing());
+        }
+        assert!(std::fs::remove_dir(outside).is_ok(), "it is empty");
+    }
 }
