@@ -30,6 +30,8 @@ pub mod lock;
 
 pub mod buildfile;
 
+pub mod pin;
+
 pub mod transport;
 
 pub mod context;
@@ -41,6 +43,8 @@ pub mod exec;
 pub mod why;
 
 pub mod attest;
+
+pub mod release;
 
 pub mod build;
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use lith::buildfile::{self, LowerOptions, Source, check};
 
 /// The modules of the library, in the order of ARCHITECTURE.md: each may import those before it.
-const ORDER: [&str; 21] = [
+const ORDER: [&str; 23] = [
     "parallel",
     "text",
     "http",
@@ -19,12 +19,14 @@ const ORDER: [&str; 21] = [
     "plan",
     "lock",
     "buildfile",
+    "pin",
     "transport",
     "context",
     "sandbox",
     "exec",
     "why",
     "attest",
+    "release",
     "build",
     "verify",
 ];

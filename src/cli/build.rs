@@ -14,7 +14,7 @@ use lith::build::{self, Built, Outside, RecordAsk};
 use lith::buildfile::Diagnostic;
 use lith::exec::{Event, Report as _};
 use lith::image::Artifact;
-use lith::oci::Reference;
+use lith::oci::{Digest, Reference};
 use serde_json::json;
 
 use super::World;
@@ -195,11 +195,24 @@ pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
         return super::check::run(&super::check::Args::of_build(args), world);
     }
     let progress = Progress::new(if args.quiet { Mode::Quiet } else { args.progress });
-    build(args, world, &progress).map_err(|error| progress.error(error))?;
+    let (digest, stdout_is_taken) = build(args, world, &progress).map_err(|error| progress.error(error))?;
+    if !stdout_is_taken {
+        print(&format!("{digest}\n"))?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 
-fn build(args: &Args, world: &World, progress: &Progress) -> anyhow::Result<()> {
+/// Builds as a command line says, its first word being `build`; for subcommands that build.
+pub(super) fn digest_of(words: &[&str], world: &World) -> anyhow::Result<Digest> {
+    use clap::{Args as _, FromArgMatches as _};
+    let matches = Args::augment_args(clap::Command::new("build")).try_get_matches_from(words)?;
+    let args = Args::from_arg_matches(&matches)?;
+    let progress = Progress::new(args.progress);
+    Ok(build(&args, world, &progress).map_err(|error| progress.error(error))?.0)
+}
+
+/// Gives the digest, and whether an output has gone to stdout.
+fn build(args: &Args, world: &World, progress: &Progress) -> anyhow::Result<(Digest, bool)> {
     let mut wanted = Wanted::read(args, world)?;
     args.docker.tell(progress)?;
     if !wanted.request.index_annotations.is_empty() && wanted.request.platforms.len() < 2 {
@@ -253,7 +266,7 @@ fn build(args: &Args, world: &World, progress: &Progress) -> anyhow::Result<()> 
     }
     let stdout_is_taken = wanted.outputs.iter().any(Sending::is_stdout);
     progress.built(&digest, stdout_is_taken);
-    if stdout_is_taken { Ok(()) } else { print(&format!("{digest}\n")) }
+    Ok((digest, stdout_is_taken))
 }
 
 /// Adds to an error of the Buildfile which option helps.

@@ -8,6 +8,7 @@ mod check;
 mod completions;
 mod config;
 mod copy;
+mod current;
 mod daemon;
 mod debug;
 mod diff;
@@ -21,6 +22,7 @@ mod fsck;
 mod gc;
 mod images;
 mod inspect;
+mod ledger;
 mod lock;
 mod log;
 mod login;
@@ -28,6 +30,7 @@ mod logout;
 mod ls;
 mod man;
 mod outputs;
+mod pin;
 mod place;
 mod progress;
 mod pull;
@@ -36,7 +39,10 @@ mod pushing;
 mod reach;
 mod referrers;
 mod registries;
+mod release;
+mod releases;
 mod rm;
+mod rollback;
 mod tag;
 mod tags;
 mod terminal;
@@ -114,6 +120,11 @@ enum Command {
     Tags(tags::Args),
     Digest(digest::Args),
     Referrers(referrers::Args),
+    Pin(pin::Args),
+    Release(release::Args),
+    Releases(releases::Args),
+    Current(current::Args),
+    Rollback(rollback::Args),
     Login(login::Args),
     Logout(logout::Args),
     Gc(gc::Args),
@@ -151,6 +162,11 @@ pub(crate) fn run(cli: Cli, environment: Environment) -> anyhow::Result<ExitCode
         Command::Tags(args) => tags::run(&args, &world),
         Command::Digest(args) => digest::run(&args, &world),
         Command::Referrers(args) => referrers::run(&args, &world),
+        Command::Pin(args) => pin::run(&args, &world),
+        Command::Release(args) => release::run(&args, &world),
+        Command::Releases(args) => releases::run(&args, &world),
+        Command::Current(args) => current::run(&args, &world),
+        Command::Rollback(args) => rollback::run(&args, &world),
         Command::Login(args) => login::run(&args, &world),
         Command::Logout(args) => logout::run(&args, &world),
         Command::Gc(args) => gc::run(&args, &world),

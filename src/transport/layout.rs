@@ -112,6 +112,17 @@ fn annotation<'a>(entry: &'a Descriptor, key: &str) -> Option<&'a str> {
     entry.annotations().as_ref()?.get(key).map(String::as_str)
 }
 
+fn read_index(folder: &Path) -> Result<ImageIndex, TransportError> {
+    let read = |name: &str| {
+        read_bounded(&folder.join(name), MAX_MANIFEST).map_err(|error| TransportError::Format {
+            path: folder.to_owned(),
+            expected: "an image layout",
+            why: format!("`{name}`: {error}"),
+        })
+    };
+    parse_layout(folder, &read("oci-layout")?, &read("index.json")?)
+}
+
 /// Reads a layout's two files, from wherever it is.
 pub(super) fn parse_layout(path: &Path, layout: &[u8], index: &[u8]) -> Result<ImageIndex, TransportError> {
     let wrong =
@@ -144,15 +155,20 @@ pub struct Layout {
 
 impl Layout {
     pub fn open(folder: &Path, choice: &Choice) -> Result<Self, TransportError> {
-        let read = |name: &str| {
-            read_bounded(&folder.join(name), MAX_MANIFEST).map_err(|error| TransportError::Format {
-                path: folder.to_owned(),
-                expected: "an image layout",
-                why: format!("`{name}`: {error}"),
-            })
-        };
-        let index = parse_layout(folder, &read("oci-layout")?, &read("index.json")?)?;
-        Ok(Self { folder: folder.to_owned(), root: choice.pick(&index, folder)? })
+        let root = choice.pick(&read_index(folder)?, folder)?;
+        Ok(Self { folder: folder.to_owned(), root })
+    }
+
+    /// What `root` stands for in a layout. Nothing is read yet.
+    pub fn of(folder: &Path, root: Descriptor) -> Self {
+        Self { folder: folder.to_owned(), root }
+    }
+
+    /// The tags of a layout, in its order.
+    pub fn tags(folder: &Path) -> Result<Vec<(String, Descriptor)>, TransportError> {
+        let index = read_index(folder)?;
+        let tagged = |entry: &Descriptor| Some((annotation(entry, REF_NAME)?.to_owned(), entry.clone()));
+        Ok(index.manifests().iter().filter_map(tagged).collect())
     }
 }
 
@@ -219,22 +235,38 @@ impl LayoutSink {
     }
 
     fn write(&self, artifact: &Artifact, blobs: &dyn Blobs) -> Result<(), TransportError> {
-        let doing = |what| TransportError::io(what, &self.folder);
-        std::fs::create_dir_all(self.folder.join("blobs/sha256")).map_err(doing("making"))?;
-        // Two builds into one folder take turns, so that neither loses the other's name.
-        let lock = File::open(&self.folder).map_err(doing("opening"))?;
-        rustix::fs::flock(&lock, FlockOperation::LockExclusive).map_err(|e| doing("locking")(e.into()))?;
+        let _lock = self.lock()?;
         let index = self.index(artifact)?;
-        each(&artifact.contents(), |blob| self.put_blob(blob, blobs))?;
-        for (descriptor, bytes) in artifact.documents() {
-            self.write_blob(descriptor, |file| pump(&mut Verified::new(bytes, descriptor)?, file))?;
-        }
+        self.put_parts(artifact, blobs)?;
         let put = |name: &str, bytes: &[u8]| {
             let path = self.folder.join(name);
             write_small(&path, bytes).map_err(TransportError::io("writing", &path))
         };
         put("oci-layout", LAYOUT_FILE)?;
         put("index.json", &index)
+    }
+
+    /// Puts all of it there without giving it a name: that is for who puts it again.
+    pub(crate) fn add(&self, artifact: &Artifact, blobs: &dyn Blobs) -> Result<(), TransportError> {
+        let _lock = self.lock()?;
+        self.put_parts(artifact, blobs)
+    }
+
+    /// Two builds into one folder take turns, so that neither loses the other's name.
+    fn lock(&self) -> Result<File, TransportError> {
+        let doing = |what| TransportError::io(what, &self.folder);
+        std::fs::create_dir_all(self.folder.join("blobs/sha256")).map_err(doing("making"))?;
+        let lock = File::open(&self.folder).map_err(doing("opening"))?;
+        rustix::fs::flock(&lock, FlockOperation::LockExclusive).map_err(|e| doing("locking")(e.into()))?;
+        Ok(lock)
+    }
+
+    fn put_parts(&self, artifact: &Artifact, blobs: &dyn Blobs) -> Result<(), TransportError> {
+        each(&artifact.contents(), |blob| self.put_blob(blob, blobs))?;
+        for (descriptor, bytes) in artifact.documents() {
+            self.write_blob(descriptor, |file| pump(&mut Verified::new(bytes, descriptor)?, file))?;
+        }
+        Ok(())
     }
 
     /// The new `index.json`: what was there, with the images of our names replaced.

@@ -10,7 +10,7 @@ use crate::support::programs::{find, run};
 use crate::support::registry::{PASSWORD, USER};
 
 /// A world whose user has an account there, and trusts its certificate.
-fn world(registry: &DockerRegistry) -> World {
+pub(super) fn world(registry: &DockerRegistry) -> World {
     let world = World::new();
     let ca = registry.ca();
     world.write("home/.config/lith/config.toml", format!("ca = [{:?}]\n", ca.display().to_string()));

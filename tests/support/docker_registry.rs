@@ -108,7 +108,8 @@ impl DockerRegistry {
         log.lines().filter_map(digest).collect()
     }
 
-    fn blob(&self, hex: &str) -> PathBuf {
+    /// The file of a blob or manifest.
+    pub(crate) fn blob(&self, hex: &str) -> PathBuf {
         let blobs = self.dir.path().join("storage/docker/registry/v2/blobs/sha256");
         blobs.join(&hex[..2]).join(hex).join("data")
     }

@@ -12,6 +12,7 @@ mod client;
 mod complaint;
 mod delete;
 mod error;
+mod exists;
 #[cfg(test)]
 mod fake;
 mod fault;

@@ -1,0 +1,83 @@
+//! What names and folders stand for: registries and builds.
+
+use std::path::Path;
+
+use lith::oci::{Digest, Reference};
+use lith::pin::{Answer, AskError, Digests};
+
+use super::Args;
+use crate::cli::World;
+use crate::cli::error::Hinted;
+use crate::cli::place::{check_target, parse_name};
+use crate::cli::reach::{Reach, not_there};
+use lith::transport::registry::Registries;
+
+/// Asks registries, and builds.
+pub(super) struct Lookup<'a> {
+    registries: &'a Registries,
+    world: &'a World,
+    build: Option<Build>,
+}
+
+/// `--build`
+struct Build {
+    repo: String,
+    push: bool,
+}
+
+/// An error that has its words and its hint already.
+#[derive(Debug, thiserror::Error)]
+#[error("{0:#}")]
+pub(super) struct LookupError(anyhow::Error);
+
+/// The error itself, with the hint that it has.
+pub(super) fn words(error: AskError<LookupError>) -> anyhow::Error {
+    match error {
+        AskError::Absent(name) => not_there(&name).into(),
+        AskError::Build { folder, error } => error.0.context(format!("building `{folder}`")),
+        AskError::Other(error) => error.0,
+        error => error.into(),
+    }
+}
+
+impl<'a> Lookup<'a> {
+    pub(super) fn new(reach: &'a Reach<'_>, args: &Args) -> anyhow::Result<Self> {
+        let repo =
+            args.repo.as_ref().filter(|_| args.build).map(|repo| repo.trim_end_matches('/').to_owned());
+        let build = repo.map(|repo| Build { repo, push: args.push });
+        Ok(Self { registries: reach.registries()?, world: reach.world, build })
+    }
+}
+
+impl Digests for Lookup<'_> {
+    type Error = LookupError;
+
+    fn digest(&self, name: &Reference) -> Result<Option<Digest>, LookupError> {
+        let found = self.registries.resolve(name).map_err(|error| LookupError(error.into()))?;
+        let digest = found.map(|root| Digest::try_from(root.digest())).transpose();
+        digest.map_err(|error| LookupError(error.into()))
+    }
+
+    fn build(&self, folder: &str) -> Result<Option<Answer>, LookupError> {
+        let Some(build) = &self.build else { return Ok(None) };
+        build.run(folder, self.world).map(Some).map_err(LookupError)
+    }
+}
+
+impl Build {
+    fn run(&self, folder: &str, world: &World) -> anyhow::Result<Answer> {
+        let path = Path::new(folder).canonicalize()?;
+        let base = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_ascii_lowercase();
+        let name = format!("{}/{base}", self.repo);
+        let reference = parse_name(&name)?;
+        if self.push {
+            check_target(&reference, &name)?;
+        }
+        let mut words = vec!["build", "--progress", "plain", "-t", &name];
+        words.extend(self.push.then_some("--push"));
+        let path = path.to_str().ok_or_else(|| Hinted::new(format!("`{folder}` is not UTF-8")))?;
+        words.push(path);
+        let digest = crate::cli::build::digest_of(&words, world)?;
+        Ok(Answer { name, digest })
+    }
+}

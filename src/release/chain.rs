@@ -1,0 +1,162 @@
+//! A ledger as it is read: from the last entry to the first.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::thread;
+use std::time::Duration;
+
+use super::slots::Slots;
+use super::{Entry, Kind, Ledger, ReleaseError, Verdict};
+use crate::oci::Descriptor;
+use crate::text::shown;
+
+/// An entry, and where it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    pub entry: Entry,
+    /// Of its manifest.
+    pub descriptor: Descriptor,
+}
+
+/// All entries that the last one leads to, the last first.
+#[derive(Debug)]
+pub struct Chain {
+    pub links: Vec<Link>,
+    /// Where the chain breaks off, and why.
+    pub broken: Option<ReleaseError>,
+}
+
+impl Chain {
+    /// What the environment has.
+    pub fn current(&self) -> Option<&Link> {
+        self.links.iter().find(|link| link.entry.moves())
+    }
+
+    /// The entry of this number.
+    pub fn get(&self, number: u64) -> Option<&Link> {
+        self.links.iter().find(|link| link.entry.number == number)
+    }
+
+    /// The last word about an entry.
+    pub fn verdict(&self, number: u64) -> Option<Verdict> {
+        self.links.iter().find_map(|link| match link.entry.kind {
+            Kind::Mark { of, verdict } if of == number => Some(verdict),
+            _ => None,
+        })
+    }
+
+    /// The last move to what a number, a digest or its beginning says.
+    pub fn find(&self, text: &str) -> Option<&Link> {
+        let moves = || self.links.iter().filter(|link| link.entry.moves());
+        if let Ok(number) = text.parse::<u64>()
+            && let Some(link) = moves().find(|link| link.entry.number == number)
+        {
+            return Some(link);
+        }
+        let hex = text.strip_prefix("sha256:").unwrap_or(text);
+        let is_it = |link: &&Link| {
+            link.entry.digest().strip_prefix("sha256:").is_some_and(|own| own.starts_with(hex))
+        };
+        if hex.len() < 7 { None } else { moves().find(is_it) }
+    }
+}
+
+/// How often the last entry's tag is looked at, until it stands for something, and how long to wait.
+const LOOKS: u32 = 8;
+const LOOK: Duration = Duration::from_millis(50);
+
+impl Ledger<'_> {
+    /// What the environment has. Of the chain only so much is read.
+    pub fn current(&self) -> Result<Option<Link>, ReleaseError> {
+        let Some(head) = self.head(&self.slots()?)? else { return Ok(None) };
+        let chain = self.walk(head, |link| !link.entry.moves());
+        if let Some(current) = chain.current() {
+            return Ok(Some(current.clone()));
+        }
+        chain.broken.map_or(Ok(None), Err)
+    }
+
+    pub(super) fn slots(&self) -> Result<Slots, ReleaseError> {
+        Ok(Slots::of(&self.environment, &self.shelf.tags()?))
+    }
+
+    /// The last entry's manifest.
+    pub(super) fn head(&self, slots: &Slots) -> Result<Option<Descriptor>, ReleaseError> {
+        let Some(number) = slots.head() else { return Ok(None) };
+        let tag = self.environment.entry_tag(number);
+        for attempt in 0..LOOKS {
+            if let Some(found) = self.shelf.resolve(&tag)? {
+                return Ok(Some(found));
+            }
+            // Some registries list a tag before it stands for something.
+            thread::sleep(LOOK * attempt);
+        }
+        Err(self.broken(&tag, "is missing: its tag stands for nothing"))
+    }
+
+    /// The whole chain. What can't be read ends it, and is told.
+    pub fn chain(&self) -> Result<Chain, ReleaseError> {
+        let slots = self.slots()?;
+        let head = match self.head(&slots) {
+            Ok(None) => return Err(ReleaseError::Empty(self.environment.clone())),
+            Ok(Some(head)) => head,
+            Err(error @ ReleaseError::Broken { .. }) => {
+                return Ok(Chain { links: Vec::new(), broken: Some(error) });
+            }
+            Err(error) => return Err(error),
+        };
+        Ok(self.walk(head, |_| true))
+    }
+
+    /// The entries from one on, as long as `further` says so.
+    pub(super) fn walk(&self, from: Descriptor, further: impl Fn(&Link) -> bool) -> Chain {
+        let (mut links, mut seen) = (Vec::<Link>::new(), BTreeSet::new());
+        let mut next = Some(from);
+        while let Some(descriptor) = next {
+            let digest = descriptor.digest().to_string();
+            let read = self.entry(&descriptor).and_then(|entry| {
+                let below = links.last().is_none_or(|later| entry.number < later.entry.number);
+                if below && seen.insert(digest.clone()) {
+                    return Ok(entry);
+                }
+                Err(self.broken(&digest, "has no lower number than the one after it"))
+            });
+            let entry = match read {
+                Ok(entry) => entry,
+                Err(error) => return Chain { links, broken: Some(error) },
+            };
+            next = entry.previous.clone();
+            let link = Link { entry, descriptor };
+            let more = further(&link);
+            links.push(link);
+            if !more {
+                break;
+            }
+        }
+        Chain { links, broken: None }
+    }
+
+    /// One entry, verified.
+    pub(super) fn entry(&self, descriptor: &Descriptor) -> Result<Entry, ReleaseError> {
+        let digest = descriptor.digest().to_string();
+        let read = |what: &Descriptor, kind: &str| {
+            self.shelf.bytes(what).map_err(|error| match error.kind() {
+                io::ErrorKind::NotFound => {
+                    self.broken(&digest, &format!("is missing: its {kind} is not there"))
+                }
+                io::ErrorKind::InvalidData => {
+                    self.broken(&digest, &format!("has been altered: its {kind}: {}", shown(&error)))
+                }
+                _ => self.broken(&digest, &format!("can't be read: {}", shown(&error))),
+            })
+        };
+        let altered = |why: String| self.broken(&digest, &format!("is not valid: {why}"));
+        let (blob, subject) = Entry::blob_of(&read(descriptor, "manifest")?).map_err(altered)?;
+        Entry::parse(&read(&blob, "blob")?, &self.environment, subject.as_ref()).map_err(altered)
+    }
+
+    pub(super) fn broken(&self, digest: &str, why: &str) -> ReleaseError {
+        let environment = self.environment.clone();
+        ReleaseError::Broken { environment, digest: digest.to_owned(), why: why.to_owned() }
+    }
+}

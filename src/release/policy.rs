@@ -1,0 +1,207 @@
+//! What an environment asks of an image.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::{Environment, Facts};
+use crate::text::shown;
+
+/// Per environment: `[environment.prod]` with its rules.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Policy {
+    #[serde(default)]
+    environment: BTreeMap<String, Rules>,
+}
+
+/// What is asked of an image before an environment gets it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Rules {
+    /// No step of its build had a network.
+    pub hermetic: bool,
+    /// Somebody has built it again, and got the same digest.
+    pub verified: bool,
+    /// It was built from one of these repositories.
+    pub sources: Vec<String>,
+    /// It was built from a revision, without changes beside it.
+    pub clean: bool,
+    /// This environment has got it before.
+    pub after: Option<String>,
+    /// And this long ago: `90s`, `30m`, `24h`, `7d`.
+    pub soak: Option<String>,
+}
+
+/// Why a policy can't be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PolicyError {
+    #[error("line {line}: {why}")]
+    Toml { line: usize, why: String },
+    #[error("`{environment}`: {why}")]
+    Rules { environment: String, why: String },
+}
+
+/// A gate that is shut.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    pub gate: &'static str,
+    /// What was found.
+    pub why: String,
+    /// What would open it.
+    pub wants: String,
+}
+
+impl Policy {
+    pub fn parse(text: &str) -> Result<Self, PolicyError> {
+        let policy: Self = toml::from_str(text).map_err(|error| {
+            let at = error.span().map_or(0, |span| span.start.min(text.len()));
+            let line = 1 + text.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count();
+            PolicyError::Toml { line, why: shown(error.message()) }
+        })?;
+        for (name, rules) in &policy.environment {
+            let wrong = |why: String| PolicyError::Rules { environment: shown(name), why };
+            name.parse::<Environment>().map_err(|error| wrong(error.to_string()))?;
+            match (&rules.after, &rules.soak) {
+                (Some(after), _) if after.parse::<Environment>().is_err() || after == name => {
+                    return Err(wrong(format!("`after` names no other environment: `{}`", shown(after))));
+                }
+                (None, Some(_)) => return Err(wrong("`soak` needs `after`".into())),
+                (_, Some(soak)) if seconds(soak).is_none() => {
+                    return Err(wrong(format!("`soak` is a time like `24h`, not `{}`", shown(soak))));
+                }
+                _ => {}
+            }
+        }
+        Ok(policy)
+    }
+
+    pub fn rules(&self, environment: &Environment) -> Rules {
+        self.environment.get(environment.tag()).cloned().unwrap_or_default()
+    }
+}
+
+impl Rules {
+    /// The environment that has to have it before.
+    pub fn before(&self) -> Option<Environment> {
+        self.after.as_ref()?.parse().ok()
+    }
+
+    /// The gates that there are.
+    pub fn gates(&self) -> Vec<&'static str> {
+        let gates = [
+            ("hermetic", self.hermetic),
+            ("verified", self.verified),
+            ("sources", !self.sources.is_empty()),
+            ("clean", self.clean),
+            ("after", self.after.is_some()),
+            ("soak", self.soak.is_some()),
+        ];
+        gates.into_iter().filter(|(_, is_there)| *is_there).map(|(gate, _)| gate).collect()
+    }
+
+    /// The gates that are shut. `now` is in seconds since 1970.
+    pub fn judge(&self, facts: &Facts, now: u64) -> Vec<Refusal> {
+        self.gates().into_iter().filter_map(|gate| self.gate(gate, facts, now)).collect()
+    }
+
+    fn gate(&self, gate: &'static str, facts: &Facts, now: u64) -> Option<Refusal> {
+        let shut = |why: String, wants: String| Some(Refusal { gate, why, wants });
+        let evidence = |found: Option<bool>, not: &str, wants: &str| match found {
+            Some(true) => None,
+            Some(false) => shut(not.into(), wants.into()),
+            None => shut("nothing says so".into(), wants.into()),
+        };
+        match gate {
+            "hermetic" => evidence(
+                facts.evidence.hermetic,
+                "a step of its build had a network",
+                "build it without `RUN --network=default`, and give the build's record",
+            ),
+            "verified" => evidence(
+                facts.evidence.verified,
+                "building it again gave another digest",
+                "build it again from its record, and give that one's",
+            ),
+            "sources" => {
+                let wants = format!(
+                    "build it from {}, and label it with `org.opencontainers.image.source`",
+                    self.listed()
+                );
+                match &facts.source {
+                    None => shut("the image does not say where its source is".into(), wants),
+                    Some(own) if self.sources.iter().any(|source| same_source(source, own)) => None,
+                    Some(own) => shut(format!("it was built from `{}`", shown(own)), wants),
+                }
+            }
+            "clean" => {
+                let wants = "build a commit without changes beside it, and label it with `org.opencontainers.image.revision`";
+                match &facts.revision {
+                    None => shut("the image names no revision".into(), wants.into()),
+                    Some(own) if is_commit(own) => None,
+                    Some(own) => shut(format!("`{}` is no clean revision", shown(own)), wants.into()),
+                }
+            }
+            "after" => {
+                let before = self.after.as_deref().unwrap_or_default();
+                let wants = format!("`lith release {before}` it first, and let nobody mark it bad there");
+                facts
+                    .since
+                    .is_none()
+                    .then(|| shut(format!("`{before}` has not had it, or it is marked bad there"), wants))?
+            }
+            _ => {
+                let soak = seconds(self.soak.as_deref()?)?;
+                // That it isn't there at all is another gate's matter.
+                let left = (facts.since? + soak).checked_sub(now).filter(|left| *left > 0)?;
+                let before = self.after.as_deref().unwrap_or_default();
+                shut(
+                    format!("`{before}` has had it for {}", told(soak.saturating_sub(left))),
+                    format!("wait {}", told(left)),
+                )
+            }
+        }
+    }
+
+    fn listed(&self) -> String {
+        self.sources.iter().map(|source| format!("`{}`", shown(source))).collect::<Vec<_>>().join(" or ")
+    }
+}
+
+/// A commit's whole name, and nothing with it.
+fn is_commit(revision: &str) -> bool {
+    matches!(revision.len(), 40 | 64) && revision.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// How one repository's address is written: with or without `https://`, `git+` and `.git`.
+fn same_source(left: &str, right: &str) -> bool {
+    let bare = |text: &str| {
+        let text = text.trim().trim_end_matches('/');
+        let text = text.strip_prefix("git+").unwrap_or(text);
+        let text = text.split_once("://").map_or(text, |(_, rest)| rest);
+        text.strip_suffix(".git").unwrap_or(text).to_ascii_lowercase()
+    };
+    bare(left) == bare(right)
+}
+
+fn seconds(text: &str) -> Option<u64> {
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let unit = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 86_400,
+        _ => return None,
+    };
+    digits.parse::<u64>().ok()?.checked_mul(unit).filter(|seconds| *seconds < 1 << 40)
+}
+
+fn told(seconds: u64) -> String {
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7200 => format!("{} min", seconds / 60),
+        7200..172_800 => format!("{} h", seconds / 3600),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}

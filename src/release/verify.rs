@@ -1,0 +1,87 @@
+//! Whether a ledger is what it was.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::{Chain, Ledger, ReleaseError};
+
+/// Something that is not as it should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Problem {
+    /// An entry is missing, altered or not valid: the chain ends there.
+    Broken(String),
+    /// An entry that no later one names.
+    Fork { number: u64, digest: String },
+    /// A tag that stands for something else, or nothing.
+    Tag { tag: String, expected: String, found: Option<String> },
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Broken(what) => f.write_str(what),
+            Self::Fork { number, digest } => {
+                write!(f, "entry {number} `{digest}` is beside the chain: no later entry leads to it")
+            }
+            Self::Tag { tag, expected, found: Some(found) } => {
+                write!(f, "the tag `{tag}` stands for `{found}`; expected `{expected}`")
+            }
+            Self::Tag { tag, expected, found: None } => {
+                write!(f, "the tag `{tag}` is missing; expected `{expected}`")
+            }
+        }
+    }
+}
+
+impl Ledger<'_> {
+    /// The chain, and all that is wrong with it and its tags.
+    pub fn verify(&self) -> Result<(Chain, Vec<Problem>), ReleaseError> {
+        let chain = self.chain()?;
+        let slots = self.slots()?;
+        let mut problems: Vec<Problem> =
+            chain.broken.iter().map(|error| Problem::Broken(error.to_string())).collect();
+        let own: BTreeMap<u64, String> = chain
+            .links
+            .iter()
+            .map(|link| (link.entry.number, link.descriptor.digest().to_string()))
+            .collect();
+        for (number, digest) in &own {
+            problems.extend(self.tag(&self.environment.entry_tag(*number), digest)?);
+        }
+        for number in slots.taken().filter(|number| !own.contains_key(number)) {
+            let tag = self.environment.entry_tag(number);
+            match self.shelf.resolve(&tag)?.map(|found| (self.entry(&found), found)) {
+                // Beyond where the chain breaks off nothing can be said of what leads where.
+                Some((Ok(_), _)) if chain.broken.is_some() => {}
+                Some((Ok(_), found)) => {
+                    problems.push(Problem::Fork { number, digest: found.digest().to_string() });
+                }
+                Some((Err(error), _)) => problems.push(Problem::Broken(error.to_string())),
+                None => {
+                    let error = self.broken(&tag, "is missing: its tag stands for nothing");
+                    problems.push(Problem::Broken(error.to_string()));
+                }
+            }
+        }
+        if let (Some(head), Some(current)) = (chain.links.first(), chain.current()) {
+            let head = head.descriptor.digest().to_string();
+            problems.extend(self.tag(&self.environment.head_tag(), &head)?);
+            problems.extend(self.tag(self.environment.tag(), &current.entry.digest())?);
+        }
+        let mut seen = Vec::new();
+        problems.retain(|problem| {
+            let is_new = !seen.contains(problem);
+            seen.extend(is_new.then(|| problem.clone()));
+            is_new
+        });
+        Ok((chain, problems))
+    }
+
+    fn tag(&self, tag: &str, expected: &str) -> Result<Option<Problem>, ReleaseError> {
+        let found = self.shelf.resolve(tag)?.map(|found| found.digest().to_string());
+        let problem =
+            || Problem::Tag { tag: tag.to_owned(), expected: expected.to_owned(), found: found.clone() };
+        Ok((found.as_deref() != Some(expected)).then(problem))
+    }
+}
