@@ -24,6 +24,8 @@ pub mod image;
 
 pub mod plan;
 
+pub mod lock;
+
 pub mod buildfile;
 
 pub mod transport;

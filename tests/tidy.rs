@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use lith::buildfile::{self, LowerOptions, Source, check};
 
 /// The modules of the library, in the order of ARCHITECTURE.md: each may import those before it.
-const ORDER: [&str; 16] = [
+const ORDER: [&str; 17] = [
     "parallel",
     "text",
     "http",
@@ -16,6 +16,7 @@ const ORDER: [&str; 16] = [
     "layer",
     "image",
     "plan",
+    "lock",
     "buildfile",
     "transport",
     "context",

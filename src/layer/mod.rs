@@ -33,6 +33,9 @@ use crate::store::StoreError;
 use crate::tree::Changes;
 use crate::tree::{ContentError, ImagePath};
 
+/// The number of the image contract's format profile: docs/image-contract.md.
+pub const FORMAT_PROFILE: u32 = 1;
+
 /// The format profile's name, which is in the cache keys.
 const PROFILE: &str = "lith layer, profile 1";
 

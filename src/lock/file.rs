@@ -1,0 +1,64 @@
+//! The file of a lock: where it is, and how it is read and replaced.
+
+use std::ffi::OsString;
+use std::io::{self, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
+
+use super::{Lock, LockError};
+use crate::store::files::read_bounded;
+
+/// Longer files are no locks: one of ten thousand entries has some 3 MB.
+const LIMIT: u64 = 256 << 20;
+
+/// Why a lock's file can't be read or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LockFileError {
+    #[error("reading the lock file `{}`: {error}", .path.display())]
+    Read { path: PathBuf, error: io::Error },
+    #[error("the lock file `{}` can't be used: {error}", .path.display())]
+    Content { path: PathBuf, error: LockError },
+    #[error("writing the lock file `{}`: {error}", .path.display())]
+    Write { path: PathBuf, error: io::Error },
+}
+
+/// `Buildfile.lock` for `Buildfile`.
+pub fn path_beside(build_file: &Path) -> PathBuf {
+    let mut name = build_file.file_name().map_or_else(|| OsString::from("Buildfile"), OsString::from);
+    name.push(".lock");
+    build_file.with_file_name(name)
+}
+
+/// The lock in a file, if there is one.
+pub fn load(path: &Path) -> Result<Option<Lock>, LockFileError> {
+    let read = |error| LockFileError::Read { path: path.to_owned(), error };
+    let bytes = match read_bounded(path, LIMIT) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        bytes => bytes.map_err(read)?,
+    };
+    let text = String::from_utf8(bytes)
+        .map_err(|_| read(io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8")))?;
+    text.parse().map(Some).map_err(|error| LockFileError::Content { path: path.to_owned(), error })
+}
+
+/// Puts a lock in the place of what the file had: whoever reads it sees the old one or the new one, whole.
+pub fn save(path: &Path, lock: &Lock) -> Result<(), LockFileError> {
+    write(path, lock.to_text().as_bytes())
+        .map_err(|error| LockFileError::Write { path: path.to_owned(), error })
+}
+
+fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    // Where the file is a link, what it leads to is replaced.
+    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = NamedTempFile::new_in(folder)?;
+    let mode = path.metadata().map_or(0o644, |old| old.permissions().mode() & 0o777);
+    file.as_file().set_permissions(std::fs::Permissions::from_mode(mode))?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(&path)?;
+    std::fs::File::open(folder)?.sync_all()
+}
