@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use lith::buildfile::{self, LowerOptions, Source, check};
 
 /// The modules of the library, in the order of ARCHITECTURE.md: each may import those before it.
-const ORDER: [&str; 17] = [
+const ORDER: [&str; 18] = [
     "parallel",
     "text",
     "http",
@@ -20,6 +20,7 @@ const ORDER: [&str; 17] = [
     "buildfile",
     "transport",
     "context",
+    "proxy",
     "sandbox",
     "exec",
     "build",

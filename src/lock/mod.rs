@@ -9,13 +9,15 @@
 
 mod entries;
 mod file;
+mod network;
 mod read;
 mod unique;
 
 pub use entries::{
-    Commit, LockedConfig, LockedContext, LockedGit, LockedImage, LockedManifest, LockedResponse, LockedUrl,
+    Commit, LockedConfig, LockedContext, LockedGit, LockedImage, LockedManifest, LockedUrl,
 };
 pub use file::{LockFileError, load, path_beside, save};
+pub use network::{HeaderValue, LockedResponse};
 pub use read::LockError;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -57,7 +59,7 @@ pub struct Lock {
     /// Sources of ADD, by [`name_of_git`].
     #[serde(default, with = "unique", skip_serializing_if = "BTreeMap::is_empty")]
     pub git: BTreeMap<String, LockedGit>,
-    /// What steps with `--network=locked` were answered, by [`name_of_url`].
+    /// What steps with `--network=locked` were answered, by request: the URL of a GET, and more of others.
     #[serde(default, with = "unique", skip_serializing_if = "BTreeMap::is_empty")]
     pub network: BTreeMap<String, LockedResponse>,
 }

@@ -9,6 +9,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::cleaners::Cleaners;
 use crate::plan::Network;
+use crate::proxy::Session;
 use crate::sandbox::{self, Hidden, Limits};
 
 /// What steps that run programs get.
@@ -22,6 +23,8 @@ pub struct RunOptions {
     pub ssh: BTreeMap<String, PathBuf>,
     /// For steps that say nothing of it.
     pub network: Network,
+    /// What steps with `--network=locked` are answered. Without one, none can be run.
+    pub locked: Option<Arc<Session>>,
     pub allow: BTreeSet<Entitlement>,
     pub limits: Limits,
     pub cleaners: Cleaners,
@@ -34,6 +37,7 @@ impl Default for RunOptions {
             secrets: BTreeMap::new(),
             ssh: BTreeMap::new(),
             network: Network::None,
+            locked: None,
             allow: BTreeSet::new(),
             limits: Limits::default(),
             cleaners: Cleaners::default(),

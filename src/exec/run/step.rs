@@ -21,8 +21,9 @@ use super::workshop::{Lazy, Unpacked, Workshop};
 use crate::layer::{self, Layer};
 use crate::oci::Platform;
 use crate::plan::{Mkdir, Network, Owner, Run, Security};
+use crate::proxy::{self, Outcome, Proxy, Refusal, Session};
 use crate::sandbox::rootfs::{self, Settle};
-use crate::sandbox::{self, Exit, Mode, Step};
+use crate::sandbox::{self, Exit, Hidden, Mode, Step};
 use crate::store::Store;
 use crate::store::roots::Staged;
 use crate::tree::{Changes, ImagePath, Tree};
@@ -70,14 +71,22 @@ struct Known<'a> {
     who: Who,
     environment: Environment,
     mounts: Mounts<'a>,
-    network: bool,
+    network: Network,
+    /// Of all but what a locked network answers.
     key: String,
 }
 
 /// Whether a step has a network.
 pub(in crate::exec) fn has_network(run: &Run, unsaid: Network) -> bool {
-    let said = if run.network == Network::Unsaid { unsaid } else { run.network };
-    matches!(said, Network::Default | Network::Host)
+    is_open(network(run, unsaid))
+}
+
+fn network(run: &Run, unsaid: Network) -> Network {
+    if run.network == Network::Unsaid { unsaid } else { run.network }
+}
+
+fn is_open(network: Network) -> bool {
+    matches!(network, Network::Default | Network::Host)
 }
 
 impl<'a> Runner<'a> {
@@ -107,8 +116,8 @@ impl<'a> Runner<'a> {
         {
             return Ok(ran);
         }
-        let ran = self.execute(&known, &secrets, &workshop, unpacked)?;
-        cache::remember_run(self.store, kind, &known.key, ran.layer.as_ref())?;
+        let (ran, key) = self.execute(&known, &secrets, &workshop, unpacked)?;
+        cache::remember_run(self.store, kind, &key, ran.layer.as_ref())?;
         workshop.sweep();
         Ok(ran)
     }
@@ -141,7 +150,7 @@ impl<'a> Runner<'a> {
         let who = who(&run.user, ask.base)?;
         let environment = Environment::new(run, &who.home, options.layer.epoch);
         let mounts = Mounts::find(run, ask.sources)?;
-        let network = has_network(run, options.run.network);
+        let network = network(run, options.run.network);
         let args = command::args(&run.command);
         let script = command::file(&run.command);
         let key = Key {
@@ -154,13 +163,15 @@ impl<'a> Runner<'a> {
             env: environment.pairs().collect(),
             ids: (who.user.uid, who.user.gid, &who.user.groups),
             workdir: &run.workdir,
-            network,
+            network: is_open(network),
             insecure: run.security == Security::Insecure,
             mounts: mounts.keys()?,
             epoch: options.layer.epoch.seconds(),
             cleaners: options.run.cleaners.names(),
         };
         let key = key.hash();
+        // Without an answer, it is another step than one that has no network at all.
+        let key = if network == Network::Locked { format!("locked {key}") } else { key };
         Ok(Known { ask, who, environment, mounts, network, key })
     }
 
@@ -168,7 +179,14 @@ impl<'a> Runner<'a> {
         if !self.options.cache {
             return Ok(None);
         }
-        let Some(layer) = cache::recall_run(self.store, kind, &known.key) else { return Ok(None) };
+        let key = match self.session(known)? {
+            Some(session) => session.key(&known.key),
+            None => Some(known.key.clone()),
+        };
+        let Some(layer) = key.and_then(|key| cache::recall_run(self.store, kind, &key)) else { return Ok(None) };
+        if let Some(session) = self.session(known)? {
+            session.count(&known.key);
+        }
         let Some(layer) = layer else {
             let changes = Changes::default();
             return Ok(Some(Ran { changes, layer: None, how: How::Cached, folder: None }));
@@ -179,13 +197,22 @@ impl<'a> Runner<'a> {
         Ok(Some(Ran { changes, layer: Some(layer), how, folder: None }))
     }
 
+    /// What answers the step, if its network is locked.
+    fn session(&self, known: &Known<'_>) -> Result<Option<&Arc<Session>>, RunError> {
+        match (known.network, &self.options.run.locked) {
+            (Network::Locked, None) => Err(RunError::NoLock),
+            (Network::Locked, session) => Ok(session.as_ref()),
+            _ => Ok(None),
+        }
+    }
+
     fn execute(
         &self,
         known: &Known<'_>,
         secrets: &Secrets,
         workshop: &Workshop,
         unpacked: &mut Unpacked,
-    ) -> Result<Ran, ExecError> {
+    ) -> Result<(Ran, String), ExecError> {
         let ask = known.ask;
         let epoch = self.options.layer.epoch;
         unpacked.extend(workshop, ask.layers, ask.base, epoch)?;
@@ -195,10 +222,10 @@ impl<'a> Runner<'a> {
         let flat = !workshop.sandbox().has_overlay();
         let lowers = if flat { Vec::new() } else { unpacked.folders() };
         let step = Step { lowers, flat, ..self.step(known, secrets, &mut held, &staged) };
-        let (staged, exit) = self.start(known, secrets, &step, workshop, staged, held)?;
+        let (staged, exit, key) = self.start(known, secrets, step, workshop, staged, held)?;
         let (changes, settle, rewritten) = self.changes(known, workshop, &staged, &exit)?;
         if changes.is_empty() {
-            return Ok(Ran { changes, layer: None, how: How::Unchanged, folder: None });
+            return Ok((Ran { changes, layer: None, how: How::Unchanged, folder: None }, key));
         }
         let (layer, _) = cache::layer(self.store, &changes, "run", &ask.layer, self.options.cache)?;
         // Whether the store had it or not: the step was run.
@@ -208,7 +235,7 @@ impl<'a> Runner<'a> {
             true => None,
             false => workshop.adopt(staged, &settle, (&layer, &changes), ask.base, epoch)?,
         };
-        Ok(Ran { changes, layer: Some(layer), how, folder })
+        Ok((Ran { changes, layer: Some(layer), how, folder }, key))
     }
 
     /// The working folder, if an earlier step has removed it: it is the user's then.
@@ -230,11 +257,18 @@ impl<'a> Runner<'a> {
             upper: staged.fs(),
             scratch: staged.work(),
             args: command::args(&run.command),
-            env: known.environment.whole(&run.proxies, &secrets.variables),
+            env: match known.network {
+                Network::Locked => known.environment.locked().whole(&[], &secrets.variables),
+                _ => known.environment.whole(&run.proxies, &secrets.variables),
+            },
             cwd: run.workdir.clone().into_bytes(),
             user: known.who.user.clone(),
             hostname: HOSTNAME.into(),
-            network: if known.network { sandbox::Network::Host } else { sandbox::Network::None },
+            network: match known.network {
+                Network::Default | Network::Host => sandbox::Network::Host,
+                Network::None | Network::Unsaid => sandbox::Network::None,
+                Network::Locked => sandbox::Network::Served { port: proxy::PORT },
+            },
             insecure: run.security == Security::Insecure,
             mounts,
             limits: self.options.run.limits.clone(),
@@ -242,34 +276,74 @@ impl<'a> Runner<'a> {
         }
     }
 
-    /// Runs the program; gives the folder back that it wrote to, and how it ended, if it succeeded.
+    /// Runs the program; gives the folder back that it wrote to, how it ended, and its whole key, if it succeeded.
     fn start(
         &self,
         known: &Known<'_>,
         secrets: &Secrets,
-        step: &Step,
+        mut step: Step,
         workshop: &Workshop,
         staged: Staged,
         held: Held,
-    ) -> Result<(Staged, Exit), RunError> {
+    ) -> Result<(Staged, Exit, String), RunError> {
         let (file, path) = self.store.step_log(&known.key[..16])?;
         let masked = Masked::new(secrets.all.iter());
         let mut output = Output::new(self.report, known.ask.step, masked, file);
-        let exit = workshop.sandbox().run(step, &mut |stream, bytes| output.take(stream, bytes));
+        let session = self.session(known)?;
+        let mut proxy = session.map(Proxy::new).transpose()?;
+        step.mounts.extend(proxy.iter().flat_map(Proxy::files).map(readable));
+        let mut serve = |listener| {
+            if let Some(proxy) = &mut proxy {
+                proxy.serve(listener);
+            }
+        };
+        let mut take = |stream, bytes: &[u8]| output.take(stream, bytes);
+        let exit = workshop.sandbox().run_served(&step, &mut take, &mut serve);
+        let outcome = proxy.map(Proxy::finish);
         let (tail, logged) = output.finish();
         let exit = exit?;
+        let (key, refused) = self.answered(known, outcome)?;
         if let Some(text) = unapplied(&exit.unapplied) {
             self.report.report(Event::Warning { text: &text });
         }
         if exit.success() {
             logged.map_err(|error| RunError::Log { path, error })?;
-            return Ok((staged, exit));
+            for refusal in refused {
+                let text = format!("a request of the step that succeeded all the same: {refusal}");
+                self.report.report(Event::Warning { text: &text });
+            }
+            return Ok((staged, exit, key));
         }
-        let kept = debug::keep(self.store, workshop, step, secrets, [staged].into_iter().chain(held.folders));
+        let kept = debug::keep(self.store, workshop, &step, secrets, [staged].into_iter().chain(held.folders));
         if let Err(error) = &kept {
             log::warn!("keeping the state in which the step failed: {error}");
         }
-        Err(failure(known, exit, tail, path, kept.is_ok()).into())
+        let offline = known.network != Network::Locked && !is_open(known.network) && misses_network(&tail);
+        Err(Box::new(Failure {
+            command: command::text(&known.ask.run.command),
+            offline,
+            refused,
+            exit,
+            tail,
+            log: Some(path),
+            kept: kept.is_ok(),
+        })
+        .into())
+    }
+
+    /// What a step's requests came to: its whole key, and what was refused.
+    fn answered(
+        &self,
+        known: &Known<'_>,
+        outcome: Option<Outcome>,
+    ) -> Result<(String, Vec<Refusal>), RunError> {
+        let (Some(outcome), Some(session)) = (outcome, self.session(known)?) else {
+            return Ok((known.key.clone(), Vec::new()));
+        };
+        if let Some(error) = outcome.broken {
+            return Err(error.into());
+        }
+        Ok((session.remember(&known.key, &outcome.asked)?, outcome.refused))
     }
 
     fn changes(
@@ -291,13 +365,7 @@ impl<'a> Runner<'a> {
     }
 }
 
-fn failure(known: &Known<'_>, exit: Exit, tail: Vec<String>, log: PathBuf, kept: bool) -> Box<Failure> {
-    Box::new(Failure {
-        command: command::text(&known.ask.run.command),
-        offline: !known.network && misses_network(&tail),
-        exit,
-        tail,
-        log: Some(log),
-        kept,
-    })
+/// A file for everybody to read.
+fn readable((path, bytes): (String, Vec<u8>)) -> sandbox::Mount {
+    sandbox::Mount::File { target: path.into_bytes(), bytes: Hidden(bytes), owner: (0, 0), mode: 0o644 }
 }
