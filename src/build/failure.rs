@@ -11,6 +11,7 @@ use crate::exec::copy::{CopyError, Missing};
 use crate::exec::run::RunError;
 use crate::http::shown;
 use crate::plan::TreeRef;
+use crate::proxy::{ProxyError, Refusal, Why};
 use crate::sandbox::{Fault, SandboxError};
 use crate::text::escaped;
 
@@ -40,6 +41,7 @@ fn step(place: &Range<usize>, error: &ExecError, outside: &Outside) -> Diagnosti
 /// A step that could not be run, or whose program failed. The code says what would help.
 fn run(span: Span, error: &RunError) -> Diagnostic {
     let code = match error {
+        RunError::Failed(failure) if is_unlocked(&failure.refused) => "run-not-locked",
         RunError::Failed(failure) if failure.offline => "run-offline",
         RunError::Failed(failure) if failure.exit.out_of_memory => "run-memory",
         RunError::Failed(failure) if failure.exit.timed_out => "run-timeout",
@@ -48,6 +50,9 @@ fn run(span: Span, error: &RunError) -> Diagnostic {
         RunError::NoSecret { .. } => "run-secret",
         RunError::NoSsh { .. } | RunError::NotASocket { .. } => "run-ssh",
         RunError::NotAllowed(_) => "run-not-allowed",
+        RunError::NoLock => "run-no-lock",
+        RunError::Proxy(ProxyError::Changed { .. }) => "run-changed",
+        RunError::Proxy(_) => "run-bytes",
         RunError::Foreign { .. } => "run-platform",
         _ => "run",
     };
@@ -56,6 +61,9 @@ fn run(span: Span, error: &RunError) -> Diagnostic {
         RunError::Failed(failure) => {
             if !failure.tail.is_empty() {
                 diagnostic = diagnostic.note(format!("the end of its output:\n{}", failure.tail.join("\n")));
+            }
+            for refusal in &failure.refused {
+                diagnostic = diagnostic.note(refusal.to_string());
             }
             if let Some(log) = &failure.log {
                 diagnostic = diagnostic.note(format!("all of it is in `{}`", log.display()));
@@ -67,6 +75,10 @@ fn run(span: Span, error: &RunError) -> Diagnostic {
         _ => {}
     }
     diagnostic
+}
+
+fn is_unlocked(refused: &[Refusal]) -> bool {
+    refused.iter().any(|refusal| refusal.why == Why::NotLocked)
 }
 
 /// A source of a copy that isn't there.

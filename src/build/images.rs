@@ -30,7 +30,7 @@ pub(super) struct Found {
 
 /// Where it was found.
 #[derive(Debug, Clone)]
-enum Origin {
+pub(super) enum Origin {
     At(ImageFormat, String),
     Store(Descriptor),
     /// What the store has of it is taken from there.
@@ -45,33 +45,59 @@ impl Outside {
     ) -> Result<ResolvedImage, ResolveError> {
         let origin = match self.named(name) {
             Some(ContextSpec::ImageAt(format, text)) => Some(Origin::At(*format, text.clone())),
-            Some(ContextSpec::Image(reference)) => self.look_up(name, reference)?,
+            Some(ContextSpec::Image(reference)) => self.look_up(name, &self.by_policy(name, reference)?)?,
             Some(_) => None,
-            None => self.look_up(name, &name.parse()?)?,
+            None => self.look_up(name, &self.by_policy(name, &name.parse()?)?)?,
         };
-        let origin = origin.ok_or_else(|| ResolveError::NotFound { name: name.to_owned() })?;
+        let origin = origin.ok_or_else(|| self.not_found(name))?;
+        let found = self.read_image(name, platform, origin)?;
+        let pinned = Pinned { name: name.to_owned(), digest: found.image.manifest.digest() };
+        let config = found.image.config.value.clone();
+        lock(&self.images).insert(pinned.digest.clone(), found);
+        Ok(ResolvedImage { pinned, config })
+    }
+
+    pub(super) fn not_found(&self, name: &str) -> ResolveError {
+        let name = name.to_owned();
+        if self.contexts.offline { ResolveError::Offline { name } } else { ResolveError::NotFound { name } }
+    }
+
+    /// Brings the documents of an image here.
+    pub(super) fn read_image(
+        &self,
+        name: &str,
+        platform: &Platform,
+        origin: Origin,
+    ) -> Result<Found, ResolveError> {
         let read = || {
             let source = self.image_source(&origin)?;
             Ok::<_, OutsideError>(import_documents(&*source, &self.store, platform)?)
         };
-        let image = match read() {
+        match read() {
             Err(OutsideError::Transport(TransportError::Load(LoadError::NoPlatform {
                 wanted,
                 available,
             }))) => {
                 let found = available.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-                return Err(ResolveError::NoPlatform { name: name.to_owned(), wanted, found });
+                Err(ResolveError::NoPlatform { name: name.to_owned(), wanted, found })
             }
-            image => image.map_err(|error| other(name, error))?,
-        };
-        let pinned = Pinned { name: name.to_owned(), digest: image.manifest.digest() };
-        let config = image.config.value.clone();
-        lock(&self.images).insert(pinned.digest.clone(), Found { image: Arc::new(image), origin });
-        Ok(ResolvedImage { pinned, config })
+            image => Ok(Found { image: Arc::new(image.map_err(|error| other(name, error))?), origin }),
+        }
+    }
+
+    /// The index, or the manifest, that a name stands for.
+    pub(super) fn root_of(&self, name: &str, origin: &Origin) -> Result<Descriptor, ResolveError> {
+        match origin {
+            Origin::Store(root) | Origin::Registry(_, root) => Ok(root.clone()),
+            Origin::At(..) => {
+                let source = self.image_source(origin).map_err(|error| other(name, error))?;
+                Ok(source.root().clone())
+            }
+        }
     }
 
     /// The store and then the registry; for a tag the registry alone, if the newest is asked for.
-    fn look_up(&self, name: &str, reference: &Reference) -> Result<Option<Origin>, ResolveError> {
+    pub(super) fn look_up(&self, name: &str, reference: &Reference) -> Result<Option<Origin>, ResolveError> {
         let here = |root| Ok(Some(Origin::Store(root)));
         let other = |error: crate::store::StoreError| other(name, error.into());
         let Some(registries) = &self.contexts.registries else {
@@ -143,6 +169,9 @@ impl Outside {
 
     /// Says what registries have answered for tags: it may be another answer the next time.
     pub(super) fn tell_unpinned(&self, report: &dyn Report) {
+        if self.with_lock(|_| ()).is_some() {
+            return;
+        }
         let asked = lock(&self.asked);
         let names = asked.iter().filter_map(|(name, root)| Some((name.parse::<Reference>().ok()?, root)));
         for (name, root) in names.filter(|(name, _)| name.digest().is_none()) {
@@ -184,6 +213,10 @@ impl Outside {
         let missing = image.layers.iter().any(|layer| !self.store.has(&layer.digest()));
         if !missing {
             return Ok(());
+        }
+        if self.contexts.offline && !matches!(origin, Origin::At(..)) {
+            let what = format!("a layer of `{}@{}`", pinned.name, pinned.digest);
+            return Err(OutsideError::Offline(what));
         }
         let source = self.image_source(&origin)?;
         match &origin {

@@ -3,9 +3,12 @@
 
 mod check;
 mod failure;
+mod fetched;
 mod images;
+mod locking;
 mod opened;
 mod outside;
+mod recording;
 mod source;
 
 use std::collections::BTreeMap;
@@ -13,17 +16,22 @@ use std::sync::Arc;
 
 pub use check::check;
 pub use images::BuiltBlobs;
+pub use locking::LockUseError;
 pub use outside::{Contexts, Outside, OutsideError, git_environment};
+pub use recording::{record, vendor};
 pub use source::{BuildFileChoice, NAMES, SourceError};
 
 use crate::buildfile::{self, Buildfile, Diagnostic, LowerOptions, Source};
 use crate::context::Modes;
+use crate::exec::run::RunOptions;
 use crate::exec::{self, ExecError, Finished, Report};
 use crate::image::{self, Artifact, Image, Parts};
 use crate::layer;
+use crate::lock::{Memo, Policy};
 use crate::oci::canonical::CanonicalError;
-use crate::oci::{Epoch, Platform};
+use crate::oci::{Digest, Epoch, Platform};
 use crate::plan::Plan;
+use crate::proxy::Unknown;
 use crate::store::Store;
 use crate::transport::{Sink as _, StoreSink, TransportError};
 use crate::tree::Tree;
@@ -53,7 +61,7 @@ pub struct Request {
     /// Whether the image goes nowhere but into registries: its base's layers need not come here for that.
     pub pushed_only: bool,
     /// What steps that run programs get.
-    pub run: exec::run::RunOptions,
+    pub run: RunOptions,
 }
 
 /// What came of it. Every blob is in the store but, of what is only pushed, layers of the base:
@@ -81,6 +89,8 @@ pub enum BuildError {
     #[error(transparent)]
     Outside(#[from] OutsideError),
     #[error(transparent)]
+    Lock(#[from] LockUseError),
+    #[error(transparent)]
     Exec(#[from] ExecError),
     #[error(transparent)]
     Transport(#[from] TransportError),
@@ -99,21 +109,20 @@ pub fn build(
 ) -> Result<Built, BuildError> {
     let file = parse(source)?;
     outside.set_modes(&file, request.modes);
-    let mut plans = Vec::new();
-    for platform in platforms(request) {
-        plans.push(lower(&file, request, platform, outside, warn)?);
-    }
+    let plans = plan(&file, request, Stages::Needed, outside, warn)?;
     outside.warn_of_unused(report);
     outside.tell_unpinned(report);
+    outside.save_lock(report)?;
     for plan in &plans {
         outside.fetch(plan, request, source.name(), report)?;
     }
     let epoch = epoch(&file, request)?;
+    let run = RunOptions { locked: outside.session(request, Unknown::Refused), ..request.run.clone() };
     let mut images = Vec::new();
     let mut trees = Vec::new();
     let mut hermetic = true;
     for plan in &plans {
-        let (image, finished) = execute(plan, request, epoch, outside, store, (source.name(), report))?;
+        let (image, finished) = execute(plan, (request, &run), epoch, outside, store, (source.name(), report))?;
         let tree = finished.tree;
         hermetic &= finished.hermetic;
         trees.extend(tree.map(|tree| (image.config.value.platform.clone(), tree)));
@@ -121,6 +130,8 @@ pub fn build(
     }
     outside.warn(report);
     outside.save();
+    // Steps may have added to it.
+    outside.save_lock(report)?;
     let artifact = match <[Image; 1]>::try_from(images) {
         Ok([image]) if request.platforms.len() <= 1 => Artifact::Image(image),
         Ok([image]) => Artifact::index(vec![image], request.index_annotations.clone())?,
@@ -133,6 +144,59 @@ pub fn build(
         sink.put(&artifact, &**store)?;
     }
     Ok(Built { artifact, epoch, trees, hermetic })
+}
+
+/// Resolves all that the Buildfile names outside, in all its stages unless there is a target, by the lock that the
+/// outside was given, and has that forget what nothing asks for. Nothing is built, and the file is not written.
+pub fn resolve(
+    source: &Source,
+    request: &Request,
+    outside: &Outside,
+    report: &dyn Report,
+    warn: &dyn Fn(&[Diagnostic]),
+) -> Result<(), BuildError> {
+    let file = parse(source)?;
+    outside.set_modes(&file, request.modes);
+    outside.with_lock(|memo| match memo.policy() {
+        Policy::Add => memo.lock_mut().platforms.clear(),
+        Policy::Refuse | Policy::Look => {}
+    });
+    plan(&file, request, Stages::All, outside, warn)?;
+    outside.warn_of_unused(report);
+    outside.with_lock(Memo::forget_unasked);
+    Ok(())
+}
+
+/// What of the outside world a Buildfile names, as a lock knows it: the fingerprint, and the `# syntax=` directive.
+pub fn locked_origin(source: &Source) -> Result<(Digest, Option<String>), BuildError> {
+    Ok(locking::origin(&parse(source)?))
+}
+
+/// Which stages are planned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stages {
+    Needed,
+    /// Unless there is a target.
+    All,
+    /// The same, to be run.
+    Run,
+}
+
+/// The plans for all platforms, and what they ask of the outside in the lock.
+fn plan(
+    file: &Buildfile,
+    request: &Request,
+    stages: Stages,
+    outside: &Outside,
+    warn: &dyn Fn(&[Diagnostic]),
+) -> Result<Vec<Plan>, BuildError> {
+    outside.check_profile()?;
+    let mut plans = Vec::new();
+    for platform in platforms(request) {
+        plans.push(lower(file, request, stages, platform, outside, warn)?);
+    }
+    outside.settle_lock(file, &request.platforms)?;
+    Ok(plans)
 }
 
 fn parse(source: &Source) -> Result<Buildfile, BuildError> {
@@ -155,13 +219,18 @@ fn platforms(request: &Request) -> Vec<Option<Platform>> {
 fn lower(
     file: &Buildfile,
     request: &Request,
+    stages: Stages,
     platform: Option<Platform>,
     outside: &Outside,
     warn: &dyn Fn(&[Diagnostic]),
 ) -> Result<Plan, BuildError> {
-    let options = LowerOptions { platform, ..options(request) };
-    let (plan, warnings) =
-        buildfile::lower(file, &options, &mut outside.resolver()).map_err(BuildError::Buildfile)?;
+    let all_stages = stages != Stages::Needed;
+    let options = LowerOptions { platform, all_stages, ..options(request) };
+    let mut resolver = match stages {
+        Stages::Needed | Stages::Run => outside.resolver(),
+        Stages::All => outside.facts_resolver(),
+    };
+    let (plan, warnings) = buildfile::lower(file, &options, &mut resolver).map_err(BuildError::Buildfile)?;
     warn(&warnings);
     Ok(plan)
 }
@@ -170,6 +239,7 @@ fn options(request: &Request) -> LowerOptions<'static> {
     LowerOptions {
         build_args: request.build_args.clone(),
         target: request.target.clone(),
+        all_stages: false,
         platform: None,
         labels: request.labels.clone(),
         source_date_epoch: request.epoch,
@@ -186,7 +256,7 @@ fn epoch(file: &Buildfile, request: &Request) -> Result<Epoch, BuildError> {
 
 fn execute(
     plan: &Plan,
-    request: &Request,
+    (request, run): (&Request, &RunOptions),
     epoch: Epoch,
     outside: &Outside,
     store: &Arc<Store>,
@@ -194,7 +264,7 @@ fn execute(
 ) -> Result<(Image, Finished), BuildError> {
     let layer = layer::Options { compression: request.compression, epoch, threads: request.threads };
     let file = file.to_owned();
-    let (cache, tree, run) = (request.cache, request.trees, request.run.clone());
+    let (cache, tree, run) = (request.cache, request.trees, run.clone());
     let options = exec::Options { layer, cache, tree, file, run };
     let finished = exec::execute(plan, outside, store, &options, report)?;
     let image = image::assemble(Parts {

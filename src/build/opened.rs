@@ -11,6 +11,7 @@ use crate::context::git::{self, Checkout};
 use crate::context::{
     Context, ContextError, ContextSpec, Modes, Needed, Notes, Options, fingerprints, folder, ignore_file, url,
 };
+use crate::http::shown;
 use crate::plan::{ContextName, Git};
 use crate::store::stat_cache::{Moment, StatCache};
 use crate::tree::pattern::Ignore;
@@ -37,7 +38,13 @@ pub(super) struct Opened {
 
 impl Opened {
     pub(super) fn read(outside: &Outside, name: &ContextName) -> Result<Self, OutsideError> {
-        match outside.spec(name)? {
+        let spec = outside.spec(name)?;
+        if let ContextSpec::Git(Git { remote: place, .. }) | ContextSpec::Url(place) = spec
+            && outside.is_offline()
+        {
+            return Err(OutsideError::Offline(format!("the context `{}`", shown(place))));
+        }
+        match spec {
             ContextSpec::Folder(root) => folder(outside, name, root),
             ContextSpec::Git(address) => repository(outside, address),
             ContextSpec::Stdin => packed(outside, io::stdin().lock()),

@@ -4,26 +4,28 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::Request;
 use super::images::Found;
+use super::locking::Depth;
 use super::opened::Opened;
 use super::source::SourceError;
 use crate::buildfile::{Buildfile, directive};
 use crate::context::git::{self, Checkout, GitError};
-use crate::context::url::{self, UrlError};
-use crate::context::{ContextError, ContextSpec, Modes, Options, ignore_file};
+use crate::context::url::UrlError;
+use crate::context::{ContextError, ContextSpec, Modes, ignore_file};
 use crate::exec::{Event, InputError, Inputs, Report};
 use crate::http::{Http, shown};
 use crate::image::Image;
+use crate::lock::{Memo, SourcePolicy};
 use crate::oci::{Descriptor, Digest, Pinned, Platform, Reference};
 use crate::plan::{
-    Base, ContextName, CopySource, Git, Named, Op, Pin, Plan, Resolve, ResolveError, ResolvedImage, Stage,
-    Step, TreeRef, Url,
+    Base, ContextName, CopySource, Git, Named, Op, Plan, Resolve, ResolveError, ResolvedImage, Stage, Step,
+    TreeRef, Url,
 };
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, Vendor};
 use crate::transport::TransportError;
 use crate::transport::registry::Registries;
 use crate::tree::pattern::Ignore;
@@ -40,6 +42,10 @@ pub struct Contexts {
     pub registries: Option<Arc<Registries>>,
     /// Whether registries are asked what a tag stands for even if the store knows it: `--pull`.
     pub pull: bool,
+    /// Whether the network is refused: what is not in the store is an error. Registries are then not to be given.
+    pub offline: bool,
+    /// What is to be used in the place of which source.
+    pub policy: Option<SourcePolicy>,
     /// For URLs.
     pub http: Http,
     /// For git, and whatever it starts.
@@ -59,12 +65,16 @@ pub struct Outside {
     pub(super) images: Mutex<BTreeMap<Digest, Found>>,
     /// What registries have answered, by name.
     pub(super) asked: Mutex<BTreeMap<String, Descriptor>>,
+    /// The lock, if there is one.
+    pub(super) memo: Mutex<Option<Memo>>,
     /// The named contexts that the Buildfile speaks of.
     used: Mutex<BTreeSet<String>>,
+    /// Where recorded bytes may be that the store has not.
+    pub(super) vendor: OnceLock<Vendor>,
     /// What was fetched, each by what the plan says of it.
-    urls: Mutex<BTreeMap<Url, Arc<Tree>>>,
+    pub(super) urls: Mutex<BTreeMap<Url, Arc<Tree>>>,
     /// The files are there as long as their checkouts are.
-    repositories: Mutex<BTreeMap<Git, (Arc<Tree>, Checkout)>>,
+    pub(super) repositories: Mutex<BTreeMap<Git, (Arc<Tree>, Checkout)>>,
 }
 
 /// Why something outside can't be had.
@@ -90,6 +100,9 @@ pub enum OutsideError {
     Step { line: usize, place: Range<usize>, source: Box<Self> },
     #[error("`{0}` was not fetched")]
     NotFetched(String),
+    /// What would have to come from the network.
+    #[error("{0} is not in the store, and the network is refused")]
+    Offline(String),
 }
 
 impl Outside {
@@ -102,10 +115,17 @@ impl Outside {
             opened: Mutex::default(),
             images: Mutex::default(),
             asked: Mutex::default(),
+            memo: Mutex::default(),
             used: Mutex::default(),
+            vendor: OnceLock::new(),
             urls: Mutex::default(),
             repositories: Mutex::default(),
         }
+    }
+
+    /// Has bytes that were recorded, and that the store has not, looked for in a folder first.
+    pub fn set_vendor(&self, vendor: Vendor) {
+        self.vendor.get_or_init(|| vendor);
     }
 
     /// Settles how contexts are read, before the first is opened.
@@ -128,9 +148,23 @@ impl Outside {
         Ok(found.map(|(_, ignore)| ignore))
     }
 
+    /// Where the Buildfile is, if it is a file of this machine.
+    pub fn build_file(&self) -> Option<&Path> {
+        self.build_file.get().map(AsRef::as_ref)
+    }
+
+    pub(super) fn is_offline(&self) -> bool {
+        self.contexts.offline
+    }
+
     /// The door for planning.
     pub fn resolver(&self) -> Resolver<'_> {
-        Resolver(self)
+        Resolver { outside: self, depth: Depth::Documents }
+    }
+
+    /// The same for those who only look at a plan: what a lock knows of an image will do.
+    pub fn facts_resolver(&self) -> Resolver<'_> {
+        Resolver { outside: self, depth: Depth::Facts }
     }
 
     /// Brings what the plan names from elsewhere here: the last use of the network. Folders and archives of this
@@ -174,43 +208,6 @@ impl Outside {
                 OutsideError::Step { line: step.place.line, place, source: Box::new(error) }
             })?;
         }
-        Ok(())
-    }
-
-    fn fetch_url(&self, url: &Url, warn: &dyn Fn(String)) -> Result<(), OutsideError> {
-        if lock(&self.urls).contains_key(url) {
-            return Ok(());
-        }
-        let checksum = match &url.digest {
-            Pin::Pinned(digest) => Some(digest),
-            Pin::Unpinned => None,
-        };
-        let fetched =
-            url::fetch(&url.url, checksum, self.store.temp_file()?, url::LIMIT, &self.contexts.http)?;
-        if checksum.is_none() {
-            warn(format!(
-                "`{}` is not pinned: another build may get another file; add `--checksum={}`",
-                shown(&url.url),
-                fetched.digest
-            ));
-        }
-        lock(&self.urls).insert(url.clone(), Arc::new(fetched.tree()));
-        Ok(())
-    }
-
-    fn fetch_git(&self, git: &Git, warn: &dyn Fn(String)) -> Result<(), OutsideError> {
-        if lock(&self.repositories).contains_key(git) {
-            return Ok(());
-        }
-        let checkout = git::checkout(git, &self.git_environment())?;
-        if git.commit == Pin::Unpinned {
-            let (remote, commit) = (shown(&git.remote), checkout.commit());
-            warn(format!(
-                "`{remote}` is not pinned: another build may get another commit; this one got {commit}"
-            ));
-        }
-        let tree = checkout.read(Options { modes: self.modes(), ..Options::default() })?.tree;
-        lock(&self.repositories).insert(git.clone(), (Arc::new(tree), checkout));
         Ok(())
     }
 
@@ -303,26 +300,29 @@ fn contexts_of(stage: &Stage) -> impl Iterator<Item = &ContextName> {
     base.into_iter().chain(used)
 }
 
-/// The door for planning: it answers from the named contexts and the store.
+/// The door for planning: it answers from the lock, the named contexts, the store and the registries.
 #[derive(Debug)]
-pub struct Resolver<'a>(&'a Outside);
+pub struct Resolver<'a> {
+    outside: &'a Outside,
+    depth: Depth,
+}
 
 impl Resolve for Resolver<'_> {
     fn named(&self, name: &str) -> Option<Named> {
-        let spec = self.0.named(name)?;
+        let spec = self.outside.named(name)?;
         Some(if spec.is_image() { Named::Image } else { Named::Files })
     }
 
     fn image(&mut self, name: &str, platform: &Platform) -> Result<ResolvedImage, ResolveError> {
-        self.0.resolve_image(name, platform)
+        self.outside.image_by_lock(name, platform, self.depth)
     }
 
-    fn url(&mut self, _: &mut Url) -> Result<(), ResolveError> {
-        Ok(())
+    fn url(&mut self, url: &mut Url) -> Result<(), ResolveError> {
+        self.outside.url_by_lock(url)
     }
 
-    fn git(&mut self, _: &mut Git) -> Result<(), ResolveError> {
-        Ok(())
+    fn git(&mut self, git: &mut Git) -> Result<(), ResolveError> {
+        self.outside.git_by_lock(git)
     }
 }
 

@@ -1,6 +1,7 @@
 //! `lith build`: what can be typed, and what is done. What the arguments mean is in [`wanted`].
 
-mod steps;
+pub(super) mod locking;
+pub(super) mod steps;
 mod wanted;
 
 use std::path::{Path, PathBuf};
@@ -22,6 +23,7 @@ use super::format::print;
 use super::outputs::{Sending, Way};
 use super::progress::{Mode, Progress};
 use super::pushing::Pushing;
+use locking::Locking;
 use steps::Steps;
 use wanted::Wanted;
 
@@ -132,6 +134,9 @@ pub(crate) struct Args {
     pub(super) shape: Shape,
 
     #[command(flatten)]
+    pub(super) locking: Locking,
+
+    #[command(flatten)]
     pub(super) steps: Steps,
 
     #[command(flatten)]
@@ -195,6 +200,7 @@ fn build(args: &Args, world: &World, progress: &Progress) -> anyhow::Result<()> 
     wanted.request.run.sandbox = Some(world.sandbox(&store));
     let outside = Outside::new(&store, wanted.contexts);
     let source = outside.source(&wanted.file)?;
+    args.locking.give(&outside)?;
     let show = |diagnostics: &[Diagnostic]| progress.diagnostics(&source, diagnostics);
     let built = match build::build(&source, &wanted.request, &outside, &store, progress, &show) {
         Err(error) => {
@@ -230,6 +236,7 @@ fn build(args: &Args, world: &World, progress: &Progress) -> anyhow::Result<()> 
 /// Adds to an error of the Buildfile which option helps.
 pub(super) fn advise(diagnostic: &mut Diagnostic) {
     let help = match diagnostic.code {
+        "resolve" | "source" if let Some(help) = super::facts::of_lock(&diagnostic.message) => help,
         "resolve" if wants_login(&diagnostic.message) => super::facts::LOGIN,
         "resolve" if diagnostic.message.starts_with("no image ") => super::facts::NO_IMAGE,
         code => match super::facts::of_step(code) {

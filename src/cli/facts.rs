@@ -3,11 +3,12 @@
 use std::error::Error;
 use std::io;
 
-use lith::build::{BuildError, OutsideError, SourceError};
+use lith::build::{BuildError, LockUseError, OutsideError, SourceError};
 use lith::context::ContextError;
 use lith::exec::ExecError;
 use lith::image::LoadError;
 use lith::layer::{LayerError, ReadError};
+use lith::lock::{LockError, LockFileError};
 use lith::plan::ResolveError;
 use lith::store::StoreError;
 use lith::transport::TransportError;
@@ -28,6 +29,15 @@ pub(super) fn of_step(code: &str) -> Option<&'static str> {
             "steps have no network unless it is asked for: `RUN --network=default …` in the Buildfile, or `lith build \
              --network default` for all steps"
         }
+        "run-not-locked" => "`lith lock` records what a step asks for",
+        "run-no-lock" => "`lith lock` runs the step, records what it asks for, and writes the lock file",
+        "run-changed" => {
+            "the server has something else there now: `lith lock --update` records it; `lith lock --vendor DIR` keeps bytes \
+             with the source"
+        }
+        "run-bytes" => {
+            "`--vendor DIR` says where `lith lock --vendor DIR` has put them; `lith lock --update` records what is there now"
+        }
         "run-memory" => "`--memory SIZE` gives steps more",
         "run-timeout" => "`--timeout TIME` gives steps longer",
         "run-no-program" => "the shell form needs the image's `/bin/sh`; `RUN [\"PROGRAM\", …]` needs none",
@@ -41,6 +51,21 @@ pub(super) fn of_step(code: &str) -> Option<&'static str> {
         _ => return None,
     })
 }
+
+/// What helps with a lock that does not lead to an input: by its message, as it comes as a diagnostic.
+///
+/// The messages are those of [`ResolveError`] and [`OutsideError::Offline`].
+pub(super) fn of_lock(message: &str) -> Option<&'static str> {
+    if message.contains(" is not in the lock file") {
+        return Some("`lith lock` adds it; without `--locked`, `lith build` does");
+    }
+    if message.contains(" is locked to ") || message.contains("the lock file's config of ") {
+        return Some("`lith lock --update NAME` locks what is there now, if that is what you want");
+    }
+    message.contains("the network is refused").then_some(OFFLINE)
+}
+
+const OFFLINE: &str = "build once without `--offline` with this store, which then has it";
 
 /// For a registry that doesn't know who asks.
 pub(super) const LOGIN: &str = "is the name right? If it is, `lith login REGISTRY` keeps a credential";
@@ -82,6 +107,15 @@ fn advice(cause: &Cause) -> Option<&'static str> {
         };
     }
     if let Some(error) = cause.downcast_ref() {
+        return lock_advice(error);
+    }
+    if let Some(LockFileError::Content { error, .. }) = cause.downcast_ref() {
+        return Some(lock_text_advice(error));
+    }
+    if let Some(OutsideError::Offline(_)) = cause.downcast_ref() {
+        return Some(OFFLINE);
+    }
+    if let Some(error) = cause.downcast_ref() {
         return registry_advice(error);
     }
     if let Some(error) = cause.downcast_ref() {
@@ -91,6 +125,31 @@ fn advice(cause: &Cause) -> Option<&'static str> {
         (Some(ResolveError::NotFound { .. } | ResolveError::NotInRegistry { .. }), ..) => Some(NO_IMAGE),
         (_, Some(LoadError::NoPlatform { .. })) => Some("choose one that is there with `--platform`"),
         _ => None,
+    }
+}
+
+fn lock_advice(error: &LockUseError) -> Option<&'static str> {
+    match error {
+        LockUseError::Stale { .. } => {
+            Some("`lith lock` brings it up to date; without `--locked`, `lith build` does")
+        }
+        LockUseError::Profile { .. } => Some(
+            "remove it and run `lith lock`, which makes one for this profile; images then have other digests",
+        ),
+        LockUseError::File(LockFileError::Content { error, .. }) => Some(lock_text_advice(error)),
+        _ => None,
+    }
+}
+
+fn lock_text_advice(error: &LockError) -> &'static str {
+    match error {
+        LockError::Merge { .. } => {
+            "settle the conflict, with either side's entries or both, and run `lith lock`, which mends the rest"
+        }
+        LockError::Version { .. } => "use the lith that wrote it, or remove it and run `lith lock`",
+        _ => {
+            "take the file from version control again, or remove it and run `lith lock`, which asks anew for all"
+        }
     }
 }
 
@@ -134,6 +193,7 @@ fn build_inner(cause: &Cause) -> Option<&Cause> {
     if let Some(error) = cause.downcast_ref::<BuildError>() {
         return match error {
             BuildError::Outside(inner) => Some(inner),
+            BuildError::Lock(inner) => Some(inner),
             BuildError::Exec(inner) => Some(inner),
             BuildError::Transport(inner) => Some(inner),
             _ => None,

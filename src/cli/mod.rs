@@ -20,6 +20,7 @@ mod fsck;
 mod gc;
 mod images;
 mod inspect;
+mod lock;
 mod log;
 mod login;
 mod logout;
@@ -89,12 +90,14 @@ Exit codes:
   0  done
   1  it failed: the build, a check, or what was asked for is not there
   2  the command line is wrong
-  3  `lith fsck` found the store damaged";
+  3  `lith fsck` found the store damaged
+  4  `lith lock --check` found the lock file whole, and something in it moved";
 
 #[derive(Debug, Subcommand)]
 enum Command {
     Build(Box<build::Args>),
     Check(check::Args),
+    Lock(lock::Args),
     Inspect(inspect::Args),
     Ls(ls::Args),
     Images(images::Args),
@@ -128,6 +131,7 @@ pub(crate) fn run(cli: Cli, environment: Environment) -> anyhow::Result<ExitCode
     match cli.command {
         Command::Build(args) => build::run(&args, &world),
         Command::Check(args) => check::run(&args, &world),
+        Command::Lock(args) => lock::run(&args, &world),
         Command::Inspect(args) => inspect::run(&args, &world),
         Command::Ls(args) => ls::run(&args, &world),
         Command::Images(args) => images::run(&args, &world),

@@ -151,6 +151,11 @@ impl Sending {
         is_stdout(&self.output.kind)
     }
 
+    /// Whether a registry gets it.
+    pub(super) fn is_push(&self) -> bool {
+        is_push(&self.output.kind)
+    }
+
     /// Whether it is the root file system that goes there.
     pub(super) fn wants_tree(&self) -> bool {
         matches!(self.output.kind, OutputKind::Local(_) | OutputKind::Tar(_))

@@ -38,6 +38,8 @@ pub enum UrlError {
     TooLarge { url: String, limit: u64 },
     #[error("fetching `{url}`: expected {expected}, found {found}")]
     Checksum { url: String, expected: Digest, found: Digest },
+    #[error("what is in the store of `{url}` is damaged: expected {expected}, found {found}")]
+    Kept { url: String, expected: Digest, found: Digest },
     #[error("fetching `{url}`: nothing came for {} seconds", .patience.as_secs_f32())]
     Slow { url: String, patience: Duration },
     #[error("fetching `{url}`: {why}")]
@@ -87,13 +89,38 @@ pub fn fetch(
     if let Some(expected) = checksum.filter(|expected| **expected != found) {
         return Err(UrlError::Checksum { url: shown(url), expected: expected.clone(), found });
     }
-    let backing: Arc<dyn Backing> = Arc::new(Arc::new(spool));
-    let fingerprint = Fingerprint(*blake3.finalize().as_bytes());
-    let content = Content::with_fingerprint(size, Source::Slice { file: backing, offset: 0 }, fingerprint);
-    Ok(Fetched { name: file_name(url), content, digest: sha256.finish() })
+    Ok(Fetched::new(url, spool, size, &blake3, sha256.finish()))
+}
+
+/// What was fetched from `url` before and kept in `file`, if it is still that.
+pub fn stored(url: &str, file: File, expected: &Digest) -> Result<Fetched, UrlError> {
+    let (mut sum, mut blake3) = (Digester::new(expected.algorithm()), blake3::Hasher::new());
+    let (mut size, mut buffer, mut reader) = (0, vec![0; 128 << 10], &file);
+    loop {
+        let n = reader.read(&mut buffer).map_err(|error| UrlError::Spool { url: shown(url), error })?;
+        if n == 0 {
+            break;
+        }
+        size += n as u64;
+        sum.update(&buffer[..n]);
+        blake3.update(&buffer[..n]);
+    }
+    let found = sum.finish();
+    if found != *expected {
+        return Err(UrlError::Kept { url: shown(url), expected: expected.clone(), found });
+    }
+    Ok(Fetched::new(url, file, size, &blake3, found))
 }
 
 impl Fetched {
+    fn new(url: &str, file: File, size: u64, blake3: &blake3::Hasher, digest: Digest) -> Self {
+        let backing: Arc<dyn Backing> = Arc::new(Arc::new(file));
+        let fingerprint = Fingerprint(*blake3.finalize().as_bytes());
+        let content =
+            Content::with_fingerprint(size, Source::Slice { file: backing, offset: 0 }, fingerprint);
+        Self { name: file_name(url), content, digest }
+    }
+
     /// The file alone, as ADD sees it.
     pub fn tree(&self) -> Tree {
         let path = ImagePath::new(self.name.as_bytes()).expect("`file_name` gives the name of a file");

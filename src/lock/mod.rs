@@ -7,17 +7,25 @@
 //! of one entry is a change of its lines; what is read is of this version, whole, and has no field that is not
 //! known; and no password is in it, for its names are those that [`name_of_url`] gives.
 
+mod changes;
 mod entries;
 mod file;
+mod memo;
+mod names;
 mod network;
+mod policy;
 mod read;
 mod unique;
 
+pub use changes::{Change, Kind, changes};
 pub use entries::{
     Commit, LockedConfig, LockedContext, LockedGit, LockedImage, LockedManifest, LockedUrl,
 };
 pub use file::{LockFileError, load, path_beside, save};
+pub use memo::{Memo, Policy};
+pub use names::Entry;
 pub use network::{HeaderValue, LockedResponse};
+pub use policy::{Denied, PolicyError, SourcePolicy};
 pub use read::LockError;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,6 +35,7 @@ use serde::{Deserialize, Serialize};
 use crate::http::split;
 use crate::oci::{Digest, Platform};
 use crate::plan::Git;
+use crate::text::escaped;
 
 /// The version of the file's format, of which this is the only one.
 pub const VERSION: u32 = 1;
@@ -81,11 +90,20 @@ impl Lock {
         }
     }
 
-    /// The file's text. It is never longer than what is read again, but where a program recorded more than that.
+    /// The file's text.
     pub fn to_text(&self) -> String {
         // By way of a value, whose maps are sorted.
         let value = serde_json::to_value(self).expect("its keys are texts, and its numbers integers");
-        format!("{value:#}\n")
+        let mut text = String::new();
+        for c in format!("{value:#}\n").chars() {
+            // What a terminal or an editor would obey, in JSON's words: the file is made to be reviewed.
+            if c == '\n' || escaped(c.encode_utf8(&mut [0; 4])).chars().eq([c]) {
+                text.push(c);
+            } else {
+                text.push_str(&format!("\\u{:04x}", u32::from(c)));
+            }
+        }
+        text
     }
 }
 

@@ -51,6 +51,11 @@ impl LockedResponse {
         }
     }
 
+    /// What is most telling of it: the body's digest, or else the status.
+    pub fn summary(&self) -> String {
+        self.digest.as_ref().map_or_else(|| self.status.to_string(), ToString::to_string)
+    }
+
     /// The headers that it has, beside those that tell of the connection and of the body's length.
     pub fn headers(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let all = [

@@ -5,7 +5,7 @@ fn digest(of: &str) -> Digest {
     Digest::of(of.as_bytes())
 }
 
-fn example() -> Lock {
+pub(super) fn example() -> Lock {
     let mut config = ImageConfig::default();
     config.config.env.push("PATH=/bin".into());
     let manifest = LockedManifest {
@@ -44,6 +44,10 @@ fn what_is_written_is_read_again() {
     let text = lock.to_text();
     assert_eq!(text.parse::<Lock>().unwrap(), lock);
     assert_eq!(text.parse::<Lock>().unwrap().to_text(), text);
+    let mut lock = lock;
+    lock.syntax = Some("a\u{202e}b\u{9b}\n".into());
+    assert!(lock.to_text().contains("a\\u202eb\\u009b\\n"), "{}", lock.to_text());
+    assert_eq!(lock.to_text().parse::<Lock>().unwrap(), lock);
     let empty = Lock::new(1, digest(""));
     assert_eq!(empty.to_text().lines().count(), 5);
     assert_eq!(empty.to_text().parse::<Lock>().unwrap(), empty);

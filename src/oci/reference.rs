@@ -60,6 +60,12 @@ impl Reference {
         format!("{}/{}", self.registry, self.repository)
     }
 
+    /// The same name, for what has that digest.
+    #[must_use]
+    pub fn with_digest(&self, digest: &Digest) -> Self {
+        Self { digest: Some(digest.clone()), ..self.clone() }
+    }
+
     /// The short form that docker shows: without `docker.io/` and `library/`.
     pub fn familiar(&self) -> String {
         let full = self.to_string();

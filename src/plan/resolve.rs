@@ -1,6 +1,6 @@
 //! The only door to the outside while planning.
 
-use crate::oci::{ImageConfig, ParseReferenceError, Pinned, Platform};
+use crate::oci::{Digest, ImageConfig, ParseReferenceError, Pinned, Platform};
 
 use super::{Git, Url};
 
@@ -49,6 +49,19 @@ pub enum ResolveError {
     Registry { name: String, source: Box<dyn std::error::Error + Send + Sync> },
     #[error("`{name}` has no image for {wanted}; it has {found}")]
     NoPlatform { name: String, wanted: Platform, found: String },
+    /// The lock must not be changed, and has none for it.
+    #[error("`{name}` is not in the lock file{}", .platform.as_ref().map_or(String::new(), |p| format!(" for {p}")))]
+    NotLocked { name: String, platform: Option<Platform> },
+    /// What the lock says can't be had any more.
+    #[error("`{name}` is locked to {digest}, which can't be had from {place}: {source}")]
+    Gone { name: String, digest: Digest, place: String, source: Box<dyn std::error::Error + Send + Sync> },
+    #[error("`{name}` is locked to {locked}, and {place} has {found}")]
+    Moved { name: String, locked: Digest, place: String, found: Digest },
+    #[error("the lock file's config of `{name}` is not that of {digest}")]
+    OtherConfig { name: String, digest: Digest },
+    /// The network is refused.
+    #[error("`{name}` is not in the store, and the network is refused")]
+    Offline { name: String },
     #[error("resolving `{name}`: {source}")]
     Other { name: String, source: Box<dyn std::error::Error + Send + Sync> },
 }

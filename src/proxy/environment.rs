@@ -57,7 +57,9 @@ pub(super) fn files(authority: &Authority) -> Vec<(String, Vec<u8>)> {
 
 /// Sets the variables, whatever they were: without them the step has no network at all.
 pub(crate) fn set(environment: &mut BTreeMap<String, String>) {
-    let mut set = |name: &str, value: String| _ = environment.insert(name.into(), value);
+    let mut set = |name: &str, value: String| {
+        environment.insert(name.into(), value);
+    };
     for name in PROXIES {
         set(name, format!("http://127.0.0.1:{PORT}"));
     }

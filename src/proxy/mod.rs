@@ -27,7 +27,8 @@ mod session;
 mod tests;
 
 pub use error::{ProxyError, Refusal, Why};
-pub use session::{Options, Session, Unknown};
+pub use session::{Entries, Options, Session, Unknown};
 
 pub(crate) use environment::{PORT, set};
 pub(crate) use server::{Outcome, Proxy};
+pub(crate) use session::descriptor;

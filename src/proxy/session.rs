@@ -94,16 +94,7 @@ impl Session {
         used.collect()
     }
 
-    /// The blobs of these entries.
-    pub fn blobs(entries: &Entries) -> Vec<Descriptor> {
-        let blobs: BTreeMap<_, _> = entries
-            .values()
-            .filter_map(|response| Some((response.digest.as_ref()?, response.size?)))
-            .collect();
-        blobs.into_iter().map(|(digest, size)| descriptor(digest, size)).collect()
-    }
-
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -226,7 +217,7 @@ impl State {
 }
 
 /// A recorded body as the store knows blobs. Its media type is nobody's concern there.
-pub(super) fn descriptor(digest: &Digest, size: u64) -> Descriptor {
+pub(crate) fn descriptor(digest: &Digest, size: u64) -> Descriptor {
     let media_type = crate::oci::MediaType::Other("application/octet-stream".into());
     crate::image::descriptor(media_type, digest, size)
 }

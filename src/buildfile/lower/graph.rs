@@ -142,7 +142,8 @@ fn edges(world: &mut World<'_>) -> Vec<Vec<(usize, Span)>> {
 pub(super) fn needed(world: &mut World<'_>, target: usize) -> BTreeSet<usize> {
     let mut needed = BTreeSet::new();
     let mut waiting = vec![target];
-    if world.purpose == Purpose::Check && world.options.target.is_none() {
+    let all = world.purpose == Purpose::Check || world.options.all_stages;
+    if all && world.options.target.is_none() {
         waiting.extend(0..world.stages.len());
     }
     while let Some(index) = waiting.pop() {

@@ -33,7 +33,7 @@ use super::{
     diagnostic::Diagnostic,
     directive::CheckDirective,
     source::Span,
-    syntax::{Buildfile, Word},
+    syntax::{Buildfile, Statement, Word},
 };
 use crate::plan::{Base, Plan, Resolve, Stage, StageId};
 use world::World;
@@ -53,6 +53,11 @@ pub fn lower(
         Some(plan) if !diagnostics.iter().any(Diagnostic::is_error) => Ok((plan, diagnostics)),
         _ => Err(diagnostics),
     }
+}
+
+/// The words of a statement that say where it takes files from, other than the build context.
+pub(super) fn from_words(statement: &Statement) -> impl Iterator<Item = &Word> {
+    graph::origins(statement).into_iter().map(|origin| origin.word)
 }
 
 /// The value of `SOURCE_DATE_EPOCH` that the file or its build arguments give, as typed.

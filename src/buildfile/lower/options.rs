@@ -12,6 +12,8 @@ pub struct LowerOptions<'a> {
     pub build_args: BTreeMap<String, String>,
     /// `--target`: a stage's name. Without one it is the last stage.
     pub target: Option<String>,
+    /// Stages that the target doesn't need are lowered as well, where no target is given.
+    pub all_stages: bool,
     /// `--platform`, one of them. Without it the build is for the default platform, and an image made from a base
     /// keeps the base's.
     pub platform: Option<Platform>,
@@ -41,6 +43,7 @@ impl fmt::Debug for LowerOptions<'_> {
         f.debug_struct("LowerOptions")
             .field("build_args", &self.build_args)
             .field("target", &self.target)
+            .field("all_stages", &self.all_stages)
             .field("platform", &self.platform)
             .field("labels", &self.labels)
             .field("source_date_epoch", &self.source_date_epoch)

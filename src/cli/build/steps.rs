@@ -28,7 +28,7 @@ pub(crate) struct Steps {
     #[arg(long, value_name = "MODE")]
     network: Option<String>,
 
-    /// Allow what steps ask for: `network.host`, `security.insecure`
+    /// Allow what steps ask for: `network.host`, `network.loopback`, `security.insecure`
     #[arg(long, value_name = "ENTITLEMENT")]
     allow: Vec<String>,
 
@@ -52,7 +52,7 @@ pub(crate) struct Steps {
 
 impl Steps {
     /// All but the sandbox, which stands in the store.
-    pub(super) fn read(&self, world: &World) -> anyhow::Result<RunOptions> {
+    pub(in crate::cli) fn read(&self, world: &World) -> anyhow::Result<RunOptions> {
         let secrets = self.secret.iter().map(|text| secret(text, world)).collect::<Result<_, _>>()?;
         let ssh: BTreeMap<String, PathBuf> =
             self.ssh.iter().map(|text| agent(text, world)).collect::<Result<_, _>>()?;
@@ -62,6 +62,8 @@ impl Steps {
             timeout: self.timeout.as_deref().map(time).transpose()?,
         };
         Ok(RunOptions {
+            no_network: false,
+            locked: None,
             sandbox: None,
             secrets,
             ssh,

@@ -9,6 +9,7 @@ use lith::build::{BuildFileChoice, Contexts, Request, git_environment};
 use lith::compression::Compression;
 use lith::context::ContextSpec;
 use lith::context::git::commit_time;
+use lith::exec::run::RunOptions;
 use lith::oci::{Epoch, Platform, Reference};
 use lith::transport::registry::Registries;
 
@@ -51,14 +52,19 @@ impl Wanted {
             cache: !args.no_cache,
             trees: outputs.iter().any(Sending::wants_tree),
             pushed_only: !outputs.is_empty() && outputs.iter().all(Sending::is_pushed_only),
-            run: args.steps.read(world)?,
+            run: RunOptions { no_network: args.locking.offline, ..args.steps.read(world)? },
         };
+        if args.locking.offline && outputs.iter().any(Sending::is_push) {
+            return Err(Hinted::usage("`--offline` refuses the network, which a push needs").into());
+        }
         let registries = Arc::new(world.registries()?);
         let contexts = Contexts {
             main: Some(main),
             named: build_contexts(&args.build_context)?,
-            registries: Some(Arc::clone(&registries)),
+            registries: (!args.locking.offline).then(|| Arc::clone(&registries)),
             pull: args.pull,
+            offline: args.locking.offline,
+            policy: args.locking.policy()?,
             helpers: world.environment.for_helpers(),
             http: world.environment.http(),
         };

@@ -57,6 +57,8 @@ pub enum RunError {
     Proxy(#[from] ProxyError),
     #[error("the step asks for `{0}`, which this build does not allow")]
     NotAllowed(Entitlement),
+    #[error("the step wants a network, which this build refuses, and it is not in the cache")]
+    NoNetwork,
     #[error("this machine can't run programs for {wanted}")]
     Foreign { wanted: Platform },
     #[error("mounting `{}`: there is no such file or folder in {from}", shown(.path))]

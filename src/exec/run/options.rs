@@ -25,6 +25,8 @@ pub struct RunOptions {
     pub network: Network,
     /// What steps with `--network=locked` are answered. Without one, none can be run.
     pub locked: Option<Arc<Session>>,
+    /// Steps that want a network are not run: what is cached of them is used.
+    pub no_network: bool,
     pub allow: BTreeSet<Entitlement>,
     pub limits: Limits,
     pub cleaners: Cleaners,
@@ -38,6 +40,7 @@ impl Default for RunOptions {
             ssh: BTreeMap::new(),
             network: Network::None,
             locked: None,
+            no_network: false,
             allow: BTreeSet::new(),
             limits: Limits::default(),
             cleaners: Cleaners::default(),
@@ -49,13 +52,20 @@ impl Default for RunOptions {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Entitlement {
     NetworkHost,
+    /// Of steps whose network is recorded: what this machine itself serves.
+    NetworkLoopback,
     SecurityInsecure,
+}
+
+impl Entitlement {
+    const ALL: [Self; 3] = [Self::NetworkHost, Self::NetworkLoopback, Self::SecurityInsecure];
 }
 
 impl fmt::Display for Entitlement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NetworkHost => "network.host",
+            Self::NetworkLoopback => "network.loopback",
             Self::SecurityInsecure => "security.insecure",
         })
     }
@@ -65,10 +75,10 @@ impl std::str::FromStr for Entitlement {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        [Self::NetworkHost, Self::SecurityInsecure]
+        Self::ALL
             .into_iter()
             .find(|entitlement| entitlement.to_string() == text)
-            .ok_or_else(|| "expected `network.host` or `security.insecure`".into())
+            .ok_or_else(|| "expected `network.host`, `network.loopback` or `security.insecure`".into())
     }
 }
 

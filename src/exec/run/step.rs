@@ -116,6 +116,9 @@ impl<'a> Runner<'a> {
         {
             return Ok(ran);
         }
+        if is_open(known.network) && self.options.run.no_network {
+            return Err(RunError::NoNetwork.into());
+        }
         let (ran, key) = self.execute(&known, &secrets, &workshop, unpacked)?;
         cache::remember_run(self.store, kind, &key, ran.layer.as_ref())?;
         workshop.sweep();
