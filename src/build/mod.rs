@@ -122,7 +122,8 @@ pub fn build(
     let mut trees = Vec::new();
     let mut hermetic = true;
     for plan in &plans {
-        let (image, finished) = execute(plan, (request, &run), epoch, outside, store, (source.name(), report))?;
+        let (image, finished) =
+            execute(plan, (request, &run), epoch, outside, store, (source.name(), report))?;
         let tree = finished.tree;
         hermetic &= finished.hermetic;
         trees.extend(tree.map(|tree| (image.config.value.platform.clone(), tree)));

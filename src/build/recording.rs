@@ -70,7 +70,8 @@ pub fn record(
 
 /// The stages that have a locked step.
 fn locked_stages(plan: &Plan, request: &Request) -> Vec<StageId> {
-    let all = if request.target.is_some() { plan.needed() } else { (0..plan.stages.len()).map(StageId).collect() };
+    let all =
+        if request.target.is_some() { plan.needed() } else { (0..plan.stages.len()).map(StageId).collect() };
     let is_locked = |id: &StageId| {
         let mut steps = plan.stage(*id).steps.iter();
         steps.any(|step| matches!(&step.op, Some(Op::Run(run)) if run.network == Network::Locked))

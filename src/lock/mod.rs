@@ -18,9 +18,7 @@ mod read;
 mod unique;
 
 pub use changes::{Change, Kind, changes};
-pub use entries::{
-    Commit, LockedConfig, LockedContext, LockedGit, LockedImage, LockedManifest, LockedUrl,
-};
+pub use entries::{Commit, LockedConfig, LockedContext, LockedGit, LockedImage, LockedManifest, LockedUrl};
 pub use file::{LockFileError, load, path_beside, save};
 pub use memo::{Memo, Policy};
 pub use names::Entry;

@@ -96,7 +96,8 @@ impl TryFrom<String> for HeaderValue {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        Self::new(&text).ok_or_else(|| format!("expected the value of a header, found `{}`", crate::text::shown(&text)))
+        Self::new(&text)
+            .ok_or_else(|| format!("expected the value of a header, found `{}`", crate::text::shown(&text)))
     }
 }
 

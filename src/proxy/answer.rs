@@ -26,7 +26,8 @@ pub(super) fn part(response: &LockedResponse, head: &Head) -> Part {
     if is_known(response, head) {
         return Part::NotModified;
     }
-    let Some(range) = head.header("range").filter(|_| head.method == "GET" && may_be_cut(response, head)) else {
+    let Some(range) = head.header("range").filter(|_| head.method == "GET" && may_be_cut(response, head))
+    else {
         return Part::Whole;
     };
     match (response.size, response.digest.is_some()) {
@@ -39,7 +40,8 @@ fn is_known(response: &LockedResponse, head: &Head) -> bool {
     let strong = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
     if let Some(tags) = head.header("if-none-match") {
         let known = response.etag.as_ref().map(|tag| strong(tag.as_str()));
-        return tags.trim() == "*" || known.is_some_and(|known| tags.split(',').any(|tag| strong(tag) == known));
+        return tags.trim() == "*"
+            || known.is_some_and(|known| tags.split(',').any(|tag| strong(tag) == known));
     }
     let time = |text: &str| rfc2822::parse(text.trim()).ok().map(|time| time.timestamp());
     let since = head.header("if-modified-since").and_then(time);
@@ -57,7 +59,8 @@ fn may_be_cut(response: &LockedResponse, head: &Head) -> bool {
 }
 
 fn cut(range: &str, size: u64) -> Part {
-    let Some((first, last)) = range.trim().strip_prefix("bytes=").and_then(|range| range.split_once('-')) else {
+    let Some((first, last)) = range.trim().strip_prefix("bytes=").and_then(|range| range.split_once('-'))
+    else {
         return Part::Whole;
     };
     let number = |text: &str| {

@@ -15,14 +15,8 @@ pub(crate) const PORT: u16 = 61090;
 const FOLDER: &str = "/dev/lith";
 
 /// Variables whose value is the proxy's URL.
-const PROXIES: [&str; 6] = [
-    "http_proxy",
-    "https_proxy",
-    "all_proxy",
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "ALL_PROXY",
-];
+const PROXIES: [&str; 6] =
+    ["http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"];
 
 /// Variables whose value is the file of the authority's certificate.
 const AUTHORITIES: [&str; 12] = [
@@ -97,7 +91,10 @@ mod tests {
         set(&mut environment);
         assert_eq!(environment["http_proxy"], "http://127.0.0.1:61090");
         assert_eq!(environment["A"], "b");
-        assert!(environment["JAVA_TOOL_OPTIONS"].starts_with("-Xmx1g -Djavax.net.ssl.trustStore=/dev/lith/ca.jks "));
+        assert!(
+            environment["JAVA_TOOL_OPTIONS"]
+                .starts_with("-Xmx1g -Djavax.net.ssl.trustStore=/dev/lith/ca.jks ")
+        );
     }
 
     #[test]

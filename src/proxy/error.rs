@@ -71,7 +71,10 @@ impl fmt::Display for Why {
             Self::NotRecordable => write!(f, "can't be recorded: only GET, HEAD and fetches of git can"),
             Self::NotHttp => write!(f, "is neither HTTP nor TLS: nothing else can be recorded"),
             Self::Distrusted => {
-                write!(f, "was given up: the program does not look for certificate authorities where the step's is")
+                write!(
+                    f,
+                    "was given up: the program does not look for certificate authorities where the step's is"
+                )
             }
             Self::Address => write!(f, "is refused: it leads to this machine or its link"),
             Self::Malformed(why) => write!(f, "is not understood: {why}"),

@@ -86,7 +86,10 @@ impl Exchange<'_> {
             Err(Trouble::Passed(status, headers)) => {
                 self.step.refused(self.refusal(Why::Failed(format!("the server answered {status}"))));
                 let reply = Reply::new(status).closing(self.close).length(0);
-                headers.into_iter().fold(reply, |reply, (name, value)| reply.header(name, value)).send(self.out)
+                headers
+                    .into_iter()
+                    .fold(reply, |reply, (name, value)| reply.header(name, value))
+                    .send(self.out)
             }
             Err(Trouble::Broken(error)) => {
                 let text = error.to_string();
@@ -161,17 +164,18 @@ impl Exchange<'_> {
         let mut response = described(&answer);
         response.size = answer.length();
         let streams = self.streams(&response);
-        let Pulled { writer, held } = self.pull(&mut answer, &response, streams).map_err(|error| match error {
-            PullError::Store(error) if streams => Trouble::Cut(Some(error.into())),
-            PullError::Store(error) => error.into(),
-            PullError::Source(why) => {
-                if streams {
-                    self.step.refused(self.refusal(Why::Failed(why)));
-                    return Trouble::Cut(None);
+        let Pulled { writer, held } =
+            self.pull(&mut answer, &response, streams).map_err(|error| match error {
+                PullError::Store(error) if streams => Trouble::Cut(Some(error.into())),
+                PullError::Store(error) => error.into(),
+                PullError::Source(why) => {
+                    if streams {
+                        self.step.refused(self.refusal(Why::Failed(why)));
+                        return Trouble::Cut(None);
+                    }
+                    Why::Failed(why).into()
                 }
-                Why::Failed(why).into()
-            }
-        })?;
+            })?;
         let (digest, size) = writer.finish()?;
         (response.digest, response.size) = (Some(digest), Some(size));
         session.record(self.asked.name(answer.varies()), &response)?;
@@ -185,7 +189,9 @@ impl Exchange<'_> {
 
     /// Whether the body is passed on as it comes.
     fn streams(&self, response: &LockedResponse) -> bool {
-        response.size.is_some_and(|size| size >= STREAMED) && part(response, self.head) == Part::Whole && !self.is_cut()
+        response.size.is_some_and(|size| size >= STREAMED)
+            && part(response, self.head) == Part::Whole
+            && !self.is_cut()
     }
 
     fn is_cut(&self) -> bool {

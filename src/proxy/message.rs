@@ -58,9 +58,10 @@ impl Head {
     /// Whether the connection goes on after this.
     pub(super) fn keeps(&self) -> bool {
         let says = |word: &str| {
-            ["connection", "proxy-connection"].iter().filter_map(|name| self.header(name)).any(|value| {
-                value.split(',').any(|token| token.trim().eq_ignore_ascii_case(word))
-            })
+            ["connection", "proxy-connection"]
+                .iter()
+                .filter_map(|name| self.header(name))
+                .any(|value| value.split(',').any(|token| token.trim().eq_ignore_ascii_case(word)))
         };
         if self.modern { !says("close") } else { says("keep-alive") }
     }
@@ -110,7 +111,8 @@ impl<S: Read + Write> Connection<S> {
         if coded + sized > 1 {
             return Err(Wrong::Malformed("its length is said twice"));
         }
-        if coded + sized > 0 && head.header("expect").is_some_and(|e| e.eq_ignore_ascii_case("100-continue")) {
+        if coded + sized > 0 && head.header("expect").is_some_and(|e| e.eq_ignore_ascii_case("100-continue"))
+        {
             self.stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
             self.stream.flush()?;
         }
@@ -296,7 +298,10 @@ mod tests {
             HTTP/1.0\r\n\r\n";
         let mut connection = connection(text);
         let first = connection.head().unwrap().unwrap();
-        assert_eq!((first.method.as_str(), first.target.as_str(), first.keeps()), ("GET", "http://h/a", true));
+        assert_eq!(
+            (first.method.as_str(), first.target.as_str(), first.keeps()),
+            ("GET", "http://h/a", true)
+        );
         assert_eq!(first.header("host"), Some("h"));
         assert_eq!(connection.body(&first).unwrap(), b"");
         let second = connection.head().unwrap().unwrap();
@@ -325,7 +330,10 @@ mod tests {
         assert_eq!(wrong(&request("Content-Length: +3")), Some("its length"));
         assert_eq!(wrong(&request("Content-Length: 99999999999999999999")), Some("its length"));
         assert_eq!(wrong(&request("Content-Length: 9999999999")), Some("its body is too long"));
-        assert_eq!(wrong(&request("Transfer-Encoding: gzip, chunked")), Some("its transfer encoding is not known"));
+        assert_eq!(
+            wrong(&request("Transfer-Encoding: gzip, chunked")),
+            Some("its transfer encoding is not known")
+        );
         let chunked = |chunks: &str| format!("{}{chunks}", request("Transfer-Encoding: chunked"));
         assert_eq!(wrong(&chunked("fffffffff\r\n")), Some("its body is too long"));
         assert_eq!(wrong(&chunked("x\r\n")), Some("its chunks"));
@@ -339,6 +347,9 @@ mod tests {
         assert_eq!(wrong("GET / HTTP/1.1\r\nA: b"), Some("gone"));
         let many = "A: b\r\n".repeat(200);
         assert_eq!(wrong(&format!("GET / HTTP/1.1\r\n{many}\r\n")), Some("it has too many headers"));
-        assert_eq!(wrong(&format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(70_000))), Some("its head is too long"));
+        assert_eq!(
+            wrong(&format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(70_000))),
+            Some("its head is too long")
+        );
     }
 }

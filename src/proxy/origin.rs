@@ -4,11 +4,11 @@ use std::fmt;
 use std::io::Read;
 use std::sync::{Mutex, PoisonError};
 
+use ureq::Agent;
 use ureq::config::Config;
 use ureq::http::{HeaderMap, Method, Request, Uri};
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
-use ureq::Agent;
 
 use super::asked::{self, Asked};
 use super::error::Why;
@@ -232,7 +232,8 @@ mod tests {
         ] {
             let url = Url::parse(url).unwrap();
             let asked = Asked::new(asked::Method::Get, &url, None, None);
-            let error = Origin::new(Http::default(), loopback).ask(&asked, &url, &Passed::default()).unwrap_err();
+            let error =
+                Origin::new(Http::default(), loopback).ask(&asked, &url, &Passed::default()).unwrap_err();
             assert_eq!(error == Why::Address, expected, "{url}: {error}");
         }
     }

@@ -90,7 +90,8 @@ impl Session {
     /// What the steps of this build were answered, or would have been, had they not been known: what a lock is to have.
     pub fn used(&self) -> Entries {
         let state = self.state();
-        let used = state.used.iter().filter_map(|name| Some((name.clone(), state.entries.get(name)?.clone())));
+        let used =
+            state.used.iter().filter_map(|name| Some((name.clone(), state.entries.get(name)?.clone())));
         used.collect()
     }
 

@@ -3,6 +3,7 @@
 mod caching;
 mod failing;
 mod language;
+mod locked;
 mod mounts;
 mod order;
 

@@ -186,7 +186,9 @@ impl<'a> Runner<'a> {
             Some(session) => session.key(&known.key),
             None => Some(known.key.clone()),
         };
-        let Some(layer) = key.and_then(|key| cache::recall_run(self.store, kind, &key)) else { return Ok(None) };
+        let Some(layer) = key.and_then(|key| cache::recall_run(self.store, kind, &key)) else {
+            return Ok(None);
+        };
         if let Some(session) = self.session(known)? {
             session.count(&known.key);
         }
@@ -317,7 +319,8 @@ impl<'a> Runner<'a> {
             }
             return Ok((staged, exit, key));
         }
-        let kept = debug::keep(self.store, workshop, &step, secrets, [staged].into_iter().chain(held.folders));
+        let kept =
+            debug::keep(self.store, workshop, &step, secrets, [staged].into_iter().chain(held.folders));
         if let Err(error) = &kept {
             log::warn!("keeping the state in which the step failed: {error}");
         }
