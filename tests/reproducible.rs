@@ -14,9 +14,20 @@ fn digests(world: &World, copy: &Path, adapt: impl Fn(&mut Command)) -> BTreeMap
     let digest = |case: &PathBuf| {
         let name = case.file_name().expect("a name").to_string_lossy().into_owned();
         let here = copy.join(&name);
+        let base = here.join("base");
+        if base.is_dir() {
+            let to = format!("type=oci,dest={name}-base");
+            let mut command = world.command(["build", "-q", "-o", &to, &text(&base)]);
+            adapt(&mut command);
+            let run = Run::of(&mut command);
+            assert_eq!(run.code, Some(0), "the base of {name}: {}", run.stderr);
+        }
         let mut args = vec!["build".to_owned(), "-q".into(), "-f".into(), text(&here.join("Buildfile"))];
         let options = std::fs::read_to_string(case.join("options")).unwrap_or_default();
         args.extend(options.lines().map(Into::into));
+        if base.is_dir() {
+            args.push(format!("--build-context=base=oci-layout://{name}-base"));
+        }
         args.push(text(&here.join("context")));
         let mut command = world.command(&args);
         adapt(&mut command);

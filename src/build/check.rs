@@ -12,7 +12,7 @@ use crate::tree::ImagePath;
 /// All that is wrong or likely wrong with a file, as [`crate::buildfile::check()`] has it, and with its steps: sources
 /// of copies that are not in a context that is a folder.
 pub fn check(parsed: &Parsed, options: &LowerOptions<'_>, outside: &Outside) -> Vec<Diagnostic> {
-    let (plan, mut diagnostics) = check_planned(parsed, options, Some(&mut outside.resolver()));
+    let (plan, mut diagnostics) = check_planned(parsed, options, Some(&mut outside.facts_resolver()));
     outside.set_modes(&parsed.buildfile, None);
     for stage in plan.iter().flat_map(|plan| &plan.stages) {
         for step in &stage.steps {

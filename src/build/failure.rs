@@ -46,6 +46,7 @@ fn run(span: Span, error: &RunError) -> Diagnostic {
         RunError::Failed(failure) if failure.exit.out_of_memory => "run-memory",
         RunError::Failed(failure) if failure.exit.timed_out => "run-timeout",
         RunError::Failed(failure) if failure.kept => "run-failed",
+        RunError::Sandbox(SandboxError::Fault(Fault::Clock { .. })) => "run-clock",
         RunError::Sandbox(SandboxError::Fault(Fault::ProgramNotFound { .. })) => "run-no-program",
         RunError::NoSecret { .. } => "run-secret",
         RunError::NoSsh { .. } | RunError::NotASocket { .. } => "run-ssh",

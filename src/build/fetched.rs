@@ -1,16 +1,15 @@
-//! What ADD gets from the network: files and repositories. A file whose digest is known is a blob of the store.
+//! Files that ADD gets from the network. One whose digest is known is a blob of the store.
 
-use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::sync::Arc;
 
 use super::outside::{Outside, OutsideError, lock};
-use crate::context::url::{self, Fetched};
-use crate::context::{Options, git};
+use crate::context::url::{self, Fetched, UrlError};
 use crate::http::shown;
 use crate::oci::{Algorithm, Digest};
-use crate::plan::{Git, Pin, Url};
+use crate::plan::{Pin, Url};
 use crate::store::StoreError;
+use crate::store::files::open_regular;
 
 impl Outside {
     pub(super) fn fetch_url(&self, url: &Url, warn: &dyn Fn(String)) -> Result<(), OutsideError> {
@@ -47,11 +46,9 @@ impl Outside {
     /// From the store if it has it, or from its place, and then the store has it.
     fn pinned_url(&self, url: &str, digest: &Digest) -> Result<Fetched, OutsideError> {
         if digest.algorithm() == Algorithm::Sha256
-            && let Some(file) = self.blob_file(digest)?
+            && let Some(kept) = self.kept(url, digest)?
         {
-            let path = self.store.blob_path(digest);
-            let damaged = |error: url::UrlError| StoreError::Damaged { path, why: error.to_string() };
-            return Ok(url::stored(url, file, digest).map_err(damaged)?);
+            return Ok(kept);
         }
         let fetched = self.fetch_body(url, Some(digest))?;
         self.keep(&fetched)?;
@@ -66,13 +63,22 @@ impl Outside {
         Ok(url::fetch(url, checksum, self.store.temp_file()?, url::LIMIT, &self.contexts.http)?)
     }
 
-    fn blob_file(&self, digest: &Digest) -> Result<Option<File>, OutsideError> {
+    /// What the store has of that digest, verified.
+    pub(super) fn kept(&self, name: &str, digest: &Digest) -> Result<Option<Fetched>, OutsideError> {
         let path = self.store.blob_path(digest);
-        match crate::store::files::open_regular(&path) {
-            Ok(file) => Ok(Some(file)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(StoreError::Io { doing: "opening", path, error }.into()),
-        }
+        let file = match open_regular(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(StoreError::Io { doing: "opening", path, error }.into()),
+        };
+        let damaged = |error: UrlError| {
+            let why = match error {
+                UrlError::Kept { found, .. } => format!("its bytes are {found}"),
+                error => error.to_string(),
+            };
+            StoreError::Damaged { path, why }
+        };
+        Ok(Some(url::stored(name, file, digest).map_err(damaged)?))
     }
 
     fn keep(&self, fetched: &Fetched) -> Result<(), OutsideError> {
@@ -91,28 +97,11 @@ impl Outside {
             }
         }
         writer.finish()?;
-        // As part of the cache, `gc` may be told to keep it.
-        let needs = vec![fetched.digest.clone()];
-        self.store.remember_with("url", &fetched.digest.to_string(), &(), needs)?;
-        Ok(())
+        self.note_kept(&fetched.digest)
     }
 
-    pub(super) fn fetch_git(&self, git: &Git, warn: &dyn Fn(String)) -> Result<(), OutsideError> {
-        if lock(&self.repositories).contains_key(git) {
-            return Ok(());
-        }
-        if self.contexts.offline {
-            return Err(OutsideError::Offline(format!("the repository `{}`", shown(&git.remote))));
-        }
-        let checkout = git::checkout(git, &self.git_environment())?;
-        if git.commit == Pin::Unpinned {
-            let (remote, commit) = (shown(&git.remote), checkout.commit());
-            warn(format!(
-                "`{remote}` is not pinned: another build may get another commit; this one got {commit}"
-            ));
-        }
-        let tree = checkout.read(Options { modes: self.modes(), ..Options::default() })?.tree;
-        lock(&self.repositories).insert(git.clone(), (Arc::new(tree), checkout));
-        Ok(())
+    /// Makes a blob a part of the cache, which `gc` may be told to keep.
+    pub(super) fn note_kept(&self, digest: &Digest) -> Result<(), OutsideError> {
+        Ok(self.store.remember_with("outside", &digest.to_string(), &(), vec![digest.clone()])?)
     }
 }

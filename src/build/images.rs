@@ -169,17 +169,23 @@ impl Outside {
 
     /// Says what registries have answered for tags: it may be another answer the next time.
     pub(super) fn tell_unpinned(&self, report: &dyn Report) {
-        if self.with_lock(|_| ()).is_some() {
+        if self.with_lock(|memo| memo.path().is_some()) == Some(true) {
             return;
         }
         let asked = lock(&self.asked);
         let names = asked.iter().filter_map(|(name, root)| Some((name.parse::<Reference>().ok()?, root)));
-        for (name, root) in names.filter(|(name, _)| name.digest().is_none()) {
+        let tags: Vec<_> = names.filter(|(name, _)| name.digest().is_none()).collect();
+        for (name, root) in &tags {
             let (name, digest) = (name.familiar(), root.digest());
             let text = format!(
                 "note: `{name}` is not pinned: another build may get another image; this one got {digest}"
             );
             report.report(Event::Input { text: &text });
+        }
+        if !tags.is_empty() {
+            report.report(Event::Input {
+                text: "note: `lith lock` pins what tags stand for, for all builds after it",
+            });
         }
     }
 

@@ -14,8 +14,8 @@ use crate::context::{ContextSpec, git};
 use crate::exec::{Event, Report};
 use crate::layer::FORMAT_PROFILE;
 use crate::lock::{
-    LockFileError, LockedConfig, LockedGit, LockedImage, LockedManifest, LockedUrl, Memo, PlatformName,
-    Policy, changes, name_of_git, name_of_url,
+    Commit, LockFileError, LockedConfig, LockedGit, LockedImage, LockedManifest, LockedUrl, Memo,
+    PlatformName, Policy, changes, name_of_git, name_of_url,
 };
 use crate::oci::{Descriptor, Digest, Pinned, Platform, Reference, canonical};
 use crate::plan::{Git, Pin, ResolveError, ResolvedImage, Url};
@@ -322,24 +322,33 @@ impl Outside {
         let Some(policy) = self.policy() else { return Ok(()) };
         let known = self.with_lock(|memo| memo.git(&name).cloned()).flatten();
         let commit = match (known, policy) {
+            (Some(known), Policy::Add) if known.archive.is_none() && is_archived(git) => {
+                self.lock_git(name, git, known.commit)?
+            }
             (Some(known), _) => known.commit,
             (None, Policy::Refuse) => return Err(ResolveError::NotLocked { name, platform: None }),
             (None, Policy::Look) => return Ok(()),
+            (None, Policy::Add) if self.contexts.offline => return Err(ResolveError::Offline { name }),
             (None, Policy::Add) => {
-                if self.contexts.offline {
-                    return Err(ResolveError::Offline { name });
-                }
                 let commit =
                     git::resolve(git, &self.git_environment()).map_err(|error| other(&name, error))?;
-                let commit = crate::lock::Commit::try_from(commit).map_err(|why| other(&name, why))?;
-                self.with_lock(|memo| memo.add_git(name, LockedGit { commit: commit.clone() }));
-                commit
+                let commit = Commit::try_from(commit).map_err(|why| other(&name, why))?;
+                self.lock_git(name, git, commit)?
             }
         };
         // Wherever the reference leads by now.
         git.reference = None;
         git.commit = Pin::Pinned(commit.into());
         Ok(())
+    }
+
+    fn lock_git(&self, name: String, git: &Git, commit: Commit) -> Result<Commit, ResolveError> {
+        let archive = match is_archived(git) && !self.contexts.offline {
+            true => Some(self.new_archive(git, &commit).map_err(|error| other(&name, error))?),
+            false => None,
+        };
+        self.with_lock(|memo| memo.add_git(name, LockedGit { commit: commit.clone(), archive }));
+        Ok(commit)
     }
 }
 
@@ -365,7 +374,12 @@ fn against_policy(name: &str, locked: &Digest, found: Digest) -> ResolveError {
 }
 
 fn shown_path(memo: &Memo) -> String {
-    shown(&memo.path().display())
+    memo.path().map_or_else(|| "(in memory)".to_owned(), |path| shown(&path.display()))
+}
+
+/// Whether its files are all that is wanted of a commit.
+pub(super) fn is_archived(git: &Git) -> bool {
+    git.submodules && !git.keep_git_dir
 }
 
 fn other(name: &str, source: impl Into<Box<dyn Error + Send + Sync>>) -> ResolveError {

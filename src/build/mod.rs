@@ -9,6 +9,7 @@ mod locking;
 mod opened;
 mod outside;
 mod recording;
+mod repositories;
 mod source;
 
 use std::collections::BTreeMap;
@@ -30,7 +31,7 @@ use crate::layer;
 use crate::lock::{Memo, Policy};
 use crate::oci::canonical::CanonicalError;
 use crate::oci::{Digest, Epoch, Platform};
-use crate::plan::Plan;
+use crate::plan::{Clock, Plan};
 use crate::proxy::Unknown;
 use crate::store::Store;
 use crate::transport::{Sink as _, StoreSink, TransportError};
@@ -60,7 +61,7 @@ pub struct Request {
     pub trees: bool,
     /// Whether the image goes nowhere but into registries: its base's layers need not come here for that.
     pub pushed_only: bool,
-    /// What steps that run programs get.
+    /// What steps that run programs get; without a clock, that of the Buildfile's `# clock=`.
     pub run: RunOptions,
 }
 
@@ -73,6 +74,8 @@ pub struct Built {
     pub epoch: Epoch,
     /// The root file system for each platform, if they were asked for.
     pub trees: Vec<(Platform, Arc<Tree>)>,
+    /// The wall clock that steps saw.
+    pub clock: Clock,
     /// No step had a network: what came of it is a function of what is recorded.
     pub hermetic: bool,
 }
@@ -117,7 +120,9 @@ pub fn build(
         outside.fetch(plan, request, source.name(), report)?;
     }
     let epoch = epoch(&file, request)?;
-    let run = RunOptions { locked: outside.session(request, Unknown::Refused), ..request.run.clone() };
+    let clock = clock(&file, request);
+    let locked = outside.session(request, Unknown::Refused);
+    let run = RunOptions { clock: Some(clock), locked, ..request.run.clone() };
     let mut images = Vec::new();
     let mut trees = Vec::new();
     let mut hermetic = true;
@@ -144,7 +149,7 @@ pub fn build(
     } else {
         sink.put(&artifact, &**store)?;
     }
-    Ok(Built { artifact, epoch, trees, hermetic })
+    Ok(Built { artifact, epoch, trees, clock, hermetic })
 }
 
 /// Resolves all that the Buildfile names outside, in all its stages unless there is a target, by the lock that the
@@ -246,6 +251,11 @@ fn options(request: &Request) -> LowerOptions<'static> {
         source_date_epoch: request.epoch,
         ignored: None,
     }
+}
+
+fn clock(file: &Buildfile, request: &Request) -> Clock {
+    let said = file.directives.clock.map(|directive| directive.clock);
+    request.run.clock.or(said).unwrap_or_default()
 }
 
 fn epoch(file: &Buildfile, request: &Request) -> Result<Epoch, BuildError> {

@@ -73,8 +73,14 @@ pub struct Outside {
     pub(super) vendor: OnceLock<Vendor>,
     /// What was fetched, each by what the plan says of it.
     pub(super) urls: Mutex<BTreeMap<Url, Arc<Tree>>>,
-    /// The files are there as long as their checkouts are.
-    pub(super) repositories: Mutex<BTreeMap<Git, (Arc<Tree>, Checkout)>>,
+    pub(super) repositories: Mutex<BTreeMap<Git, Repository>>,
+}
+
+/// The files of a commit. They are there as long as their checkout is, if they are in one.
+#[derive(Debug)]
+pub(super) struct Repository {
+    pub(super) tree: Arc<Tree>,
+    pub(super) _checkout: Option<Checkout>,
 }
 
 /// Why something outside can't be had.
@@ -100,6 +106,9 @@ pub enum OutsideError {
     Step { line: usize, place: Range<usize>, source: Box<Self> },
     #[error("`{0}` was not fetched")]
     NotFetched(String),
+    /// The same commit with other files: another submodule, or another meaning of what git was told.
+    #[error("`{remote}` at {commit}: expected an archive of {expected}, found {found}")]
+    Archive { remote: String, commit: String, expected: Digest, found: Digest },
     /// What would have to come from the network.
     #[error("{0} is not in the store, and the network is refused")]
     Offline(String),
@@ -345,7 +354,7 @@ impl Inputs for Outside {
     }
 
     fn git(&self, git: &Git) -> Result<Arc<Tree>, InputError> {
-        let tree = lock(&self.repositories).get(git).map(|(tree, _)| Arc::clone(tree));
+        let tree = lock(&self.repositories).get(git).map(|found| Arc::clone(&found.tree));
         Ok(tree.ok_or_else(|| OutsideError::NotFetched(shown(&git.remote)))?)
     }
 }

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::outside::Outside;
-use super::{BuildError, Request, Stages, epoch, parse, plan};
+use super::{BuildError, Request, Stages, clock, epoch, parse, plan};
 use crate::buildfile::Source;
-use crate::exec::run::Entitlement;
+use crate::exec::run::{Entitlement, RunOptions};
 use crate::exec::{self, Report};
 use crate::layer;
 use crate::lock::Policy;
@@ -48,14 +48,15 @@ pub fn record(
     if plans.iter().any(|plan| !locked_stages(plan, request).is_empty()) {
         let plans = plan(&file, request, Stages::Run, outside, &|_| {})?;
         let session = outside.session(request, Unknown::Recorded).expect("there is a lock");
-        let epoch = epoch(&file, request)?;
+        let (epoch, clock) = (epoch(&file, request)?, clock(&file, request));
         for whole in &plans {
             for target in locked_stages(whole, request) {
                 let plan = Plan { target, ..whole.clone() };
                 outside.fetch(&plan, request, source.name(), report)?;
                 let layer =
                     layer::Options { compression: request.compression, epoch, threads: request.threads };
-                let run = exec::run::RunOptions { locked: Some(Arc::clone(&session)), ..request.run.clone() };
+                let locked = Some(Arc::clone(&session));
+                let run = RunOptions { clock: Some(clock), locked, ..request.run.clone() };
                 let file = source.name().to_owned();
                 let options = exec::Options { layer, cache: request.cache, tree: false, file, run };
                 exec::execute(&plan, outside, store, &options, report)?;

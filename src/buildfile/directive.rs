@@ -8,6 +8,7 @@ use super::{
     syntax::{Comment, Word},
     values,
 };
+use crate::plan::Clock;
 
 /// The parser directives of a build file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,11 +21,13 @@ pub struct Directives {
     pub check: Option<CheckDirective>,
     /// `# modes=`: how the context's modes are read, `git` or `keep`.
     pub modes: Option<ModesDirective>,
+    /// `# clock=`: the wall clock that RUN steps see, `epoch` or `real`.
+    pub clock: Option<ClockDirective>,
 }
 
 impl Default for Directives {
     fn default() -> Self {
-        Self { syntax: None, escape: '\\', check: None, modes: None }
+        Self { syntax: None, escape: '\\', check: None, modes: None, clock: None }
     }
 }
 
@@ -47,6 +50,13 @@ pub struct CheckDirective {
 pub struct ModesDirective {
     pub span: Span,
     pub modes: Modes,
+}
+
+/// `# clock=epoch` or `# clock=real`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClockDirective {
+    pub span: Span,
+    pub clock: Clock,
 }
 
 /// What of a context's modes reaches the image.
@@ -113,7 +123,7 @@ impl Reader<'_> {
     /// False if it is no directive but a comment.
     fn take(&mut self, name: &Word, value: Word, after_shebang: bool) -> bool {
         let key = name.text.to_ascii_lowercase();
-        if !["syntax", "escape", "check", "modes"].contains(&key.as_str()) {
+        if !["syntax", "escape", "check", "modes", "clock"].contains(&key.as_str()) {
             return false;
         }
         if !self.seen.insert(key.clone()) {
@@ -126,7 +136,8 @@ impl Reader<'_> {
             "escape" if after_shebang => self.ignored(name),
             "escape" => self.escape(&value),
             "check" => self.check(&value),
-            _ => self.modes(&value),
+            "modes" => self.modes(&value),
+            _ => self.clock(&value),
         }
         true
     }
@@ -159,6 +170,13 @@ impl Reader<'_> {
             _ => return self.invalid(value, "modes", "they are `git` or `keep`"),
         };
         self.directives.modes = Some(ModesDirective { span: value.span, modes });
+    }
+
+    fn clock(&mut self, value: &Word) {
+        match value.as_str().parse() {
+            Ok(clock) => self.directives.clock = Some(ClockDirective { span: value.span, clock }),
+            Err(_) => self.invalid(value, "clock", "it is `epoch` or `real`"),
+        }
     }
 
     fn invalid(&mut self, value: &Word, what: &str, help: &str) {
@@ -251,6 +269,7 @@ mod tests {
         assert_eq!(read_all("# check=error=maybe\n").1, ["invalid check option `error=maybe`"]);
         assert_eq!(read_all("# check=nothing\n").1, ["invalid check option `nothing`"]);
         assert_eq!(read_all("# modes=all\n").1, ["invalid modes `all`"]);
+        assert_eq!(read_all("# clock=Epoch\n").1, ["invalid clock `Epoch`"]);
     }
 
     #[test]

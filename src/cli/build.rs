@@ -258,12 +258,13 @@ fn write_file(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     std::fs::write(path, bytes).with_context(|| format!("writing `{}`", path.display()))
 }
 
-/// buildx's keys, and whether no step had a network.
+/// buildx's keys, and what steps had of the world outside: its clock, a network.
 fn metadata(built: &Built, tags: &[Reference]) -> String {
     let artifact = &built.artifact;
     let mut value = json!({
         "containerimage.digest": artifact.digest(),
         "containerimage.descriptor": artifact.descriptor(),
+        "lith.clock": built.clock.to_string(),
         "lith.hermetic": built.hermetic,
     });
     if let Artifact::Image(image) = artifact {

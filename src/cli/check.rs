@@ -7,9 +7,11 @@ use clap::ValueEnum;
 use lith::build::{Contexts, Outside};
 use lith::buildfile::{self, Diagnostic, LowerOptions, Source, check, render};
 use lith::context::ContextSpec;
+use lith::lock::{Memo, Policy};
 use serde_json::json;
 
 use super::World;
+use super::build::locking::lock_path;
 use super::build::{build_args, build_contexts, build_file, platforms};
 use super::format::{print, print_json, print_table};
 
@@ -94,6 +96,12 @@ pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
     let store = world.look_at_store()?;
     let outside = Outside::new(&store, contexts);
     let source = outside.source(&build_file(args.file.as_deref()))?;
+    // What the lock knows of an image is enough to check what stands on it.
+    if let Some(path) = lock_path(None, &outside)
+        && let Some(memo) = Memo::open(&path, Policy::Look)?
+    {
+        outside.set_lock(memo);
+    }
     let diagnostics = diagnose(&source, args, &outside, world)?;
     match args.format {
         // Where colours aren't wanted, printing takes them away.

@@ -40,6 +40,9 @@ pub(super) fn of_step(code: &str) -> Option<&'static str> {
         }
         "run-memory" => "`--memory SIZE` gives steps more",
         "run-timeout" => "`--timeout TIME` gives steps longer",
+        "run-clock" => {
+            "for `--clock epoch`, steps are traced (ptrace(2)), which a container may forbid; `--clock real` does without"
+        }
         "run-no-program" => "the shell form needs the image's `/bin/sh`; `RUN [\"PROGRAM\", …]` needs none",
         "run-secret" => "give it with `--secret id=ID,src=FILE` or `--secret id=ID,env=VARIABLE`",
         "run-ssh" => "give one with `--ssh default`, or `--ssh ID=SOCKET`",
@@ -205,6 +208,7 @@ fn build_inner(cause: &Cause) -> Option<&Cause> {
             OutsideError::Store(inner) => Some(inner),
             OutsideError::Transport(inner) => Some(inner),
             OutsideError::Source(inner) => Some(inner),
+            OutsideError::Step { source, .. } => Some(&**source),
             _ => None,
         };
     }

@@ -1,5 +1,6 @@
 //! `lith gc`
 
+use std::cell::OnceCell;
 use std::io;
 use std::path::Path;
 use std::process::ExitCode;
@@ -21,7 +22,7 @@ pub(crate) struct Args {
     #[arg(long)]
     dry_run: bool,
 
-    /// Keep the layers of the build cache
+    /// Keep the layers of the build cache, and what `lith debug` shows
     #[arg(long)]
     keep_cache: bool,
 
@@ -45,12 +46,13 @@ pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
         dry_run: args.dry_run,
     };
     // What steps wrote as an ordinary user belongs to the ids of a user namespace.
+    let sandbox = OnceCell::new();
     let helped = |path: &Path| match rootfs::remove(path) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             let options =
                 sandbox::Options { program: "/proc/self/exe".into(), temp: world.environment.temp() };
-            let sandbox = Sandbox::new(&options).map_err(|_| error)?;
-            sandbox.remove(path).map_err(io::Error::other)
+            let sandbox = sandbox.get_or_init(|| Sandbox::new(&options).ok()).as_ref().ok_or(error)?;
+            sandbox.remove(path).map_err(|error| io::Error::new(io::ErrorKind::PermissionDenied, error))
         }
         removed => removed,
     };
@@ -66,6 +68,12 @@ pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
     }
     for (digest, size) in &garbage.blobs {
         print(&format!("{digest}  {}\n", format::size(*size)))?;
+    }
+    if garbage.roots_left > 0 {
+        log::warn!(
+            "{} of steps stayed: who owns the files is none of this user's ids",
+            count(garbage.roots_left, "folder")
+        );
     }
     let verb = if args.dry_run { "would free" } else { "freed" };
     print(&format!(

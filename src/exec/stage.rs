@@ -11,7 +11,7 @@ use super::run::{Ask, Runner, Source, Unpacked, has_network};
 use super::schedule::{self, Results};
 use super::{ExecError, Inputs, Options, cache, mkdir, unpack};
 use crate::compression::Compression;
-use crate::layer::{self, Layer};
+use crate::layer::{self, Layer, LayerError};
 use crate::oci::{Digest, History, Pinned};
 use crate::plan::{self, Base, CopySource, Op, Plan, Stage, StageId, Step, TreeRef};
 use crate::store::Store;
@@ -40,6 +40,8 @@ pub(super) struct Run<'a> {
     pub(super) report: &'a dyn Report,
     /// The target and the stages that it stands on: the only ones whose layers go anywhere.
     exported: BTreeSet<StageId>,
+    /// Those that programs are run on or see: whole root file systems, on the disk.
+    ran: BTreeSet<StageId>,
     /// Those of whose changes layers are made: the exported ones, and those that programs are run on or see.
     layered: BTreeSet<StageId>,
     /// The stages whose tree is read, by their own steps or by others.
@@ -58,11 +60,12 @@ impl<'a> Run<'a> {
         report: &'a dyn Report,
     ) -> Self {
         let exported: BTreeSet<StageId> = plan.chain(plan.target).collect();
-        let layered = exported.iter().copied().chain(stages_run(plan)).collect();
+        let ran = stages_run(plan);
+        let layered = exported.iter().copied().chain(ran.iter().copied()).collect();
         let read = stages_read(plan, options.tree);
         let images = Mutex::default();
         let runner = Runner::new(store, options, report);
-        Self { plan, inputs, store, options, report, exported, layered, read, images, runner }
+        Self { plan, inputs, store, options, report, exported, ran, layered, read, images, runner }
     }
 
     /// Runs what the target needs, independent stages side by side.
@@ -122,7 +125,11 @@ impl<'a> Run<'a> {
             }
             Base::Image(pinned) => {
                 let image = self.inputs.image(pinned)?;
-                state.tree = if read { Some(Arc::new(self.image_tree(&image.layers)?)) } else { None };
+                state.tree = match (read, self.ran.contains(&id)) {
+                    (false, _) => None,
+                    (true, false) => Some(Arc::new(self.image_tree(&image.layers, layer::open)?)),
+                    (true, true) => Some(Arc::new(self.image_tree(&image.layers, layer::open_whole)?)),
+                };
                 state.layers.clone_from(&image.layers);
                 state.history.clone_from(&image.config.value.history);
             }
@@ -143,14 +150,18 @@ impl<'a> Run<'a> {
         if let Some(tree) = images().get(&pinned.digest) {
             return Ok(Arc::clone(tree));
         }
-        let tree = Arc::new(self.image_tree(&self.inputs.image(pinned)?.layers)?);
+        let tree = Arc::new(self.image_tree(&self.inputs.image(pinned)?.layers, layer::open)?);
         Ok(Arc::clone(images().entry(pinned.digest.clone()).or_insert(tree)))
     }
 
-    fn image_tree(&self, layers: &[Layer]) -> Result<Tree, ExecError> {
+    fn image_tree(
+        &self,
+        layers: &[Layer],
+        open: fn(&Arc<Store>, &Layer) -> Result<Changes, LayerError>,
+    ) -> Result<Tree, ExecError> {
         let mut tree = Tree::default();
         for layer in layers {
-            tree.apply(&layer::open(self.store, layer)?);
+            tree.apply(&open(self.store, layer)?);
         }
         Ok(tree)
     }

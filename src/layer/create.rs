@@ -1,7 +1,7 @@
 //! Changes → a layer in the store.
 
 use super::entries::entries;
-use super::open::remember;
+use super::open::{remember, remember_files};
 use super::{Layer, LayerError, Options, pipeline};
 use crate::oci::{Descriptor, DiffId};
 use crate::store::Store;
@@ -20,5 +20,6 @@ pub fn create(store: &Store, changes: &Changes, options: &Options) -> Result<Lay
     let descriptor = Descriptor::new(media_type, size, oci_spec::image::Digest::from(&digest));
     let layer = Layer { descriptor, diff_id };
     remember(store, &layer, &listing)?;
+    remember_files(store, &layer, changes)?;
     Ok(layer)
 }

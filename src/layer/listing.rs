@@ -72,6 +72,14 @@ impl Listing {
         self.items.is_empty()
     }
 
+    /// The body of the file of that name, if there is one.
+    pub(super) fn file(&self, name: &str) -> Option<Slice> {
+        match self.items.get(&ImagePath::new(name.as_bytes()).ok()?)?.what {
+            What::File(slice) => Some(slice),
+            _ => None,
+        }
+    }
+
     /// What a layer with this tar does. Names beginning with `.wh.` are whiteouts (image-spec, layer.md); those
     /// beginning with `.wh..wh.` that are not opaque markers belonged to an old storage driver, and are left out.
     pub fn changes(&self, backing: &Arc<dyn Backing>) -> Result<Changes, ListingError> {

@@ -23,7 +23,7 @@ pub use create::create;
 pub use key::key;
 pub use listing::{Listing, ListingError};
 pub(crate) use open::LISTINGS;
-pub use open::{listing, open};
+pub use open::{listing, open, open_whole};
 pub use read::ReadError;
 
 use crate::compression::Compression;

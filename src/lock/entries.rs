@@ -74,7 +74,7 @@ pub struct LockedContext {
     pub image: LockedImage,
 }
 
-/// What a URL gave.
+/// A file's content: what a URL gave.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct LockedUrl {
@@ -88,6 +88,10 @@ pub struct LockedUrl {
 pub struct LockedGit {
     /// The whole hash.
     pub commit: Commit,
+    /// Its files and those of its submodules, as a tar that is a blob of the store. Not for an ADD that keeps the
+    /// repository or leaves submodules out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub archive: Option<LockedUrl>,
 }
 
 /// A commit's whole hash, SHA-1 or SHA-256.

@@ -23,7 +23,8 @@ pub enum Policy {
 /// A lock, how it is used, and what has been asked of it.
 #[derive(Debug)]
 pub struct Memo {
-    path: PathBuf,
+    /// None for one that is never written.
+    path: Option<PathBuf>,
     policy: Policy,
     /// What the file has.
     written: Option<Lock>,
@@ -49,15 +50,20 @@ impl Memo {
 
     /// A lock that isn't what the file has, or will have.
     pub fn new(path: &Path, policy: Policy, written: Option<Lock>, lock: Lock) -> Self {
-        Self { path: path.to_owned(), policy, written, lock, asked: BTreeSet::new() }
+        Self { path: Some(path.to_owned()), policy, written, lock, asked: BTreeSet::new() }
+    }
+
+    /// A lock without a file, that only notes what is resolved: for a record of a build that has none.
+    pub fn in_memory(lock: Lock) -> Self {
+        Self { path: None, policy: Policy::Add, written: None, lock, asked: BTreeSet::new() }
     }
 
     pub fn policy(&self) -> Policy {
         self.policy
     }
 
-    pub fn path(&self) -> &Path {
-        &self.path
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
     }
 
     pub fn lock(&self) -> &Lock {
@@ -136,6 +142,14 @@ impl Memo {
         lock.git.retain(|name, _| asked.contains(&Ask::Git(name.clone())));
     }
 
+    /// What has been asked for, and what it was resolved to: the inputs of this one build.
+    pub fn used(&self) -> Lock {
+        let mut used =
+            Self { lock: self.lock.clone(), asked: self.asked.clone(), path: None, written: None, ..*self };
+        used.forget_unasked();
+        used.lock
+    }
+
     /// Notes what the lock is of.
     pub fn set_origin(&mut self, fingerprint: Digest, syntax: Option<String>) {
         self.lock.fingerprint = fingerprint;
@@ -144,10 +158,13 @@ impl Memo {
 
     /// Writes the file anew, if it would change; tells whether it did. Only where things may be added.
     pub fn save(&mut self) -> Result<bool, LockFileError> {
-        if self.policy != Policy::Add || self.written.as_ref() == Some(&self.lock) {
+        let Some(path) = self.path.as_deref().filter(|_| self.policy == Policy::Add) else {
+            return Ok(false);
+        };
+        if self.written.as_ref() == Some(&self.lock) {
             return Ok(false);
         }
-        save(&self.path, &self.lock)?;
+        save(path, &self.lock)?;
         self.written = Some(self.lock.clone());
         Ok(true)
     }
@@ -165,5 +182,66 @@ impl LockedImage {
         } else {
             *self = other;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lock::tests::example;
+    use crate::oci::Platform;
+
+    #[test]
+    fn what_nobody_asks_for_is_forgotten() {
+        let mut memo = Memo::in_memory(example());
+        let (amd64, arm64) =
+            ("linux/amd64".parse::<Platform>().unwrap(), "linux/arm64".parse::<Platform>().unwrap());
+        let (amd64, arm64) = (PlatformName::of(&amd64), PlatformName::of(&arm64));
+        assert!(memo.image("debian:12", &amd64).is_some());
+        assert!(memo.image("debian:13", &amd64).is_none());
+        assert!(memo.context("base", "docker-image://other:1", &arm64).is_none());
+        assert!(memo.url("https://a/b?c").is_some());
+        let used = memo.used();
+        assert_eq!(memo.lock(), &example(), "only a look");
+        assert_eq!(used.images.len(), 1);
+        assert!(used.contexts.is_empty(), "it was asked for another platform");
+        assert_eq!((used.urls.len(), used.git.len(), used.network.len()), (1, 0, 1));
+        assert!(!memo.save().unwrap());
+    }
+
+    #[test]
+    fn other_platforms_stay_with_their_index() {
+        let mut memo = Memo::in_memory(example());
+        let known = example().images["debian:12"].clone();
+        let arm64 = PlatformName::of(&"linux/arm64".parse().unwrap());
+        let manifest = known.platforms.values().next().unwrap().clone();
+        let more = |digest: &Digest| LockedImage {
+            digest: digest.clone(),
+            platforms: [(arm64.clone(), manifest.clone())].into(),
+            ..known.clone()
+        };
+        memo.add_image("debian:12", more(&known.digest));
+        assert_eq!(memo.lock().images["debian:12"].platforms.len(), 2);
+        memo.add_image("debian:12", more(&Digest::of(b"another index")));
+        assert_eq!(memo.lock().images["debian:12"].platforms.len(), 1);
+    }
+
+    #[test]
+    fn a_file_is_written_only_if_it_changes() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("Buildfile.lock");
+        assert!(Memo::open(&path, Policy::Add).unwrap().is_none());
+        assert!(Memo::new(&path, Policy::Add, None, example()).save().unwrap());
+        let mut memo = Memo::open(&path, Policy::Add).unwrap().unwrap();
+        assert!(!memo.save().unwrap());
+        memo.lock_mut().urls.clear();
+        assert!(memo.save().unwrap() && !memo.save().unwrap());
+        let mut memo = Memo::open(&path, Policy::Refuse).unwrap().unwrap();
+        memo.lock_mut().git.clear();
+        assert!(!memo.save().unwrap(), "one that must not change is not written");
+        let link = dir.path().join("link.lock");
+        std::os::unix::fs::symlink("Buildfile.lock", &link).unwrap();
+        assert!(Memo::new(&link, Policy::Add, None, example()).save().unwrap());
+        assert!(link.is_symlink() && Memo::open(&path, Policy::Look).unwrap().unwrap().lock() == &example());
     }
 }

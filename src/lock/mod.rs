@@ -1,7 +1,7 @@
 //! `Buildfile.lock`: what each outside input of a Buildfile was resolved to.
 //!
 //! Here are the file's types, and how it is read and written. Who asks the world, and answers from a lock instead,
-//! is [`crate::build`]'s.
+//! is the build's.
 //!
 //! Invariants: what is written is a function of the entries alone, sorted, a line for each value, so that a change
 //! of one entry is a change of its lines; what is read is of this version, whole, and has no field that is not

@@ -51,6 +51,9 @@ enum Action {
     Convert(Option<String>, Option<Digest>),
 }
 
+/// The other source, and the checksum that it has to have.
+type Conversion = (Option<String>, Option<Digest>);
+
 #[derive(Serialize, Deserialize)]
 struct Document {
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -167,7 +170,7 @@ impl SourcePolicy {
     }
 
     /// Of several rules that match, the last one says it.
-    fn apply(&self, source: &str) -> Result<Option<(Option<String>, Option<Digest>)>, Denied> {
+    fn apply(&self, source: &str) -> Result<Option<Conversion>, Denied> {
         match self.0.iter().rev().find(|rule| matches(&rule.selector, source)).map(|rule| &rule.action) {
             Some(Action::Deny) => Err(Denied(shown(source))),
             Some(Action::Convert(to, checksum)) => Ok(Some((to.clone(), checksum.clone()))),

@@ -27,7 +27,7 @@ pub(super) fn example() -> Lock {
     lock.contexts.insert("base".into(), LockedContext { source, image });
     lock.urls.insert("https://a/b?c".into(), LockedUrl { digest: digest("url"), size: 3 });
     let commit = "0123456789abcdef0123456789abcdef01234567".to_owned().try_into().unwrap();
-    lock.git.insert("https://a/b.git#main".into(), LockedGit { commit });
+    lock.git.insert("https://a/b.git#main".into(), LockedGit { commit, archive: None });
     let response = LockedResponse {
         digest: Some(digest("r")),
         size: Some(1),

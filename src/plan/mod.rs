@@ -5,10 +5,12 @@
 //! Every outside input that a plan names carries a digest, but for those of the build's own contexts and for
 //! what [`Pin::Unpinned`] marks.
 
+mod clock;
 mod git_address;
 mod mode;
 mod resolve;
 
+pub use clock::Clock;
 pub use git_address::{GitAddress, GitAddressError};
 pub use mode::{ModeChange, ParseModeError};
 pub use resolve::{Named, Resolve, ResolveError, ResolvedImage};

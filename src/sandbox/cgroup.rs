@@ -5,7 +5,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "which groups were left can be seen in any order")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -49,34 +49,22 @@ struct Hierarchy {
 
 impl Cgroup {
     pub(super) fn new(limits: &Limits) -> Self {
-        let mut new = Self::default();
         let wanted = [(Limit::Memory, limits.memory), (Limit::Pids, limits.pids)];
-        let wanted: Vec<(Limit, u64)> = wanted.into_iter().filter_map(|(l, v)| Some((l, v?))).collect();
-        if wanted.is_empty() {
-            return new;
-        }
-        let hierarchies = hierarchies();
-        for (limit, value) in wanted {
-            if !new.limit(&hierarchies, limit, value) {
-                new.unapplied.insert(limit);
-            }
-        }
-        new
+        let wanted: Wanted = wanted.into_iter().filter_map(|(limit, value)| Some((limit, value?))).collect();
+        if wanted.is_empty() { Self::default() } else { Self::among(&hierarchies(), wanted) }
     }
 
-    fn limit(&mut self, hierarchies: &[Hierarchy], limit: Limit, value: u64) -> bool {
-        let made = self.groups.iter().position(|group| group.version == Version::Two && group.has(limit));
-        let index = made.or_else(|| {
-            let group = hierarchies.iter().find_map(|hierarchy| hierarchy.make(limit))?;
-            self.groups.push(group);
-            Some(self.groups.len() - 1)
-        });
-        let Some(group) = index.and_then(|index| self.groups.get_mut(index)) else { return false };
-        let set = group.set(limit, value).is_ok();
-        if set {
-            group.limits.push(limit);
+    /// A process is in one group of each hierarchy: so one is made for all limits that can be had there.
+    fn among(hierarchies: &[Hierarchy], mut wanted: Wanted) -> Self {
+        let mut new = Self::default();
+        for hierarchy in hierarchies {
+            if let Some(group) = hierarchy.make(&wanted) {
+                wanted.retain(|limit, _| !group.limits.contains(limit));
+                new.groups.push(group);
+            }
         }
-        set
+        new.unapplied = wanted.into_keys().collect();
+        new
     }
 
     /// Puts a process into the groups.
@@ -118,13 +106,23 @@ impl Cgroup {
     }
 }
 
+/// Limits with their values.
+type Wanted = BTreeMap<Limit, u64>;
+
 impl Group {
-    fn has(&self, limit: Limit) -> bool {
-        let file = match limit {
-            Limit::Memory => "memory.max",
-            Limit::Pids => "pids.max",
-        };
-        self.path.join(file).exists()
+    /// A new one below `parent`, with those of the limits that can be set in it; `None` if that is none.
+    fn make(parent: &Path, version: Version, wanted: &Wanted, served: &[Limit]) -> Option<Self> {
+        let path = parent.join(format!("{PREFIX}{}", name()?));
+        fs::create_dir(&path).ok()?;
+        let mut group = Self { path, version, limits: Vec::new() };
+        let set = |limit: &&Limit| wanted.get(*limit).is_some_and(|value| group.set(**limit, *value).is_ok());
+        let limits: Vec<Limit> = served.iter().filter(set).copied().collect();
+        group.limits = limits;
+        if group.limits.is_empty() {
+            remove(&group.path);
+            return None;
+        }
+        Some(group)
     }
 
     fn set(&self, limit: Limit, value: u64) -> io::Result<()> {
@@ -158,35 +156,29 @@ impl Group {
 }
 
 impl Hierarchy {
-    /// A new group in which `limit` can be set.
-    fn make(&self, limit: Limit) -> Option<Group> {
-        let controller = match limit {
-            Limit::Memory => "memory",
-            Limit::Pids => "pids",
+    /// A new group for those of the limits that this hierarchy serves.
+    fn make(&self, wanted: &Wanted) -> Option<Group> {
+        let served = |controllers: &[String]| -> Vec<Limit> {
+            wanted
+                .keys()
+                .filter(|limit| controllers.iter().any(|c| c == controller(**limit)))
+                .copied()
+                .collect()
         };
-        let make = |parent: &Path| {
-            let path = parent.join(format!("{PREFIX}{}-{controller}", name()?));
-            fs::create_dir(&path).ok()?;
-            Some(Group { path, version: self.version, limits: Vec::new() })
-        };
-        match self.version {
-            Version::One => {
-                self.controllers.iter().any(|c| c == controller).then(|| make(&self.group())).flatten()
-            }
-            // A group with processes can't hand controllers down, but one above may have done so.
-            Version::Two => self.above().iter().find_map(|parent| {
-                let handed = fs::read_to_string(parent.join("cgroup.subtree_control")).ok()?;
-                let group =
-                    handed.split_whitespace().any(|c| c == controller).then(|| make(parent)).flatten()?;
-                // Processes can be moved where the common group above may be written to, too.
-                let movable = rustix::fs::access(parent.join("cgroup.procs"), rustix::fs::Access::WRITE_OK);
-                movable.is_ok().then_some(()).or_else(|| {
-                    remove(&group.path);
-                    None
-                })?;
-                Some(group)
-            }),
+        if self.version == Version::One {
+            return Group::make(&self.group(), self.version, wanted, &served(&self.controllers));
         }
+        // A group with processes can't hand controllers down, but those above may have done so: the nearest of those
+        // with the most. Processes can be moved where the group that both stand below may be written to.
+        let handed = |parent: PathBuf| {
+            let text = fs::read_to_string(parent.join("cgroup.subtree_control")).unwrap_or_default();
+            let controllers: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
+            (served(&controllers), parent)
+        };
+        let mut parents: Vec<(Vec<Limit>, PathBuf)> = self.above().into_iter().map(handed).collect();
+        parents.retain(|(served, parent)| !served.is_empty() && may_move(parent));
+        parents.sort_by_key(|(served, _)| std::cmp::Reverse(served.len()));
+        parents.iter().find_map(|(served, parent)| Group::make(parent, self.version, wanted, served))
     }
 
     fn group(&self) -> PathBuf {
@@ -199,10 +191,26 @@ impl Hierarchy {
     }
 }
 
-/// Which process it is: its number, and when it started, as numbers come again.
+fn controller(limit: Limit) -> &'static str {
+    match limit {
+        Limit::Memory => "memory",
+        Limit::Pids => "pids",
+    }
+}
+
+fn may_move(group: &Path) -> bool {
+    rustix::fs::access(group.join("cgroup.procs"), rustix::fs::Access::WRITE_OK).is_ok()
+}
+
+/// Which process it is: its number, when it started, as numbers come again, and which namespace counts so: containers
+/// may see each other's groups and not each other's processes.
 fn name() -> Option<String> {
     let pid = rustix::process::getpid().as_raw_pid();
-    Some(format!("{pid}-{}", started(pid)?))
+    Some(format!("{pid}-{}-{}", started(pid)?, namespace()?))
+}
+
+fn namespace() -> Option<u64> {
+    fs::metadata("/proc/self/ns/pid").ok().map(|seen| std::os::unix::fs::MetadataExt::ino(&seen))
 }
 
 fn started(pid: i32) -> Option<u64> {
@@ -213,6 +221,7 @@ fn started(pid: i32) -> Option<u64> {
 
 /// Removes what workers left that were killed.
 pub(super) fn sweep() {
+    let Some(here) = namespace() else { return };
     for hierarchy in hierarchies() {
         for parent in hierarchy.above() {
             for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
@@ -220,7 +229,7 @@ pub(super) fn sweep() {
                     .file_name()
                     .to_str()
                     .and_then(maker)
-                    .is_some_and(|(pid, start)| started(pid) != Some(start))
+                    .is_some_and(|(pid, start, namespace)| namespace == here && started(pid) != Some(start))
                 {
                     kill(&entry.path());
                     remove(&entry.path());
@@ -230,9 +239,9 @@ pub(super) fn sweep() {
     }
 }
 
-fn maker(name: &str) -> Option<(i32, u64)> {
+fn maker(name: &str) -> Option<(i32, u64, u64)> {
     let mut parts = name.strip_prefix(PREFIX)?.split('-');
-    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }
 
 /// Ends all processes of a group.
@@ -271,9 +280,12 @@ fn parse(cgroup: &str, mountinfo: &str) -> Vec<Hierarchy> {
         let (controllers, group) = rest.split_once(':')?;
         let version = if controllers.is_empty() { Version::Two } else { Version::One };
         let controllers: Vec<String> = controllers.split(',').map(str::to_owned).collect();
-        let (root, mounted) = mountinfo.lines().find_map(|line| mounted(line, version, &controllers))?;
-        let own = Path::new(group).strip_prefix(root).ok()?.to_owned();
-        Some(Hierarchy { version, controllers, mounted: mounted.into(), own })
+        // It may be mounted several times, not all of which show this process's group.
+        let (own, mounted) = mountinfo.lines().find_map(|line| {
+            let (root, mounted) = mounted(line, version, &controllers)?;
+            Some((Path::new(group).strip_prefix(root).ok()?.to_owned(), mounted.into()))
+        })?;
+        Some(Hierarchy { version, controllers, mounted, own })
     };
     cgroup.lines().filter_map(line).collect()
 }
@@ -321,10 +333,68 @@ mod tests {
 
     #[test]
     fn names_tell_who_made_them() {
-        let name = format!("{PREFIX}{}-memory", name().unwrap());
-        let (pid, start) = maker(&name).unwrap();
-        assert_eq!(started(pid), Some(start));
-        assert_eq!(maker("lith-x-1-memory"), None);
-        assert_eq!(maker("docker-1-2"), None);
+        let name = format!("{PREFIX}{}", name().unwrap());
+        let (pid, start, namespace) = maker(&name).unwrap();
+        assert_eq!((started(pid), super::namespace()), (Some(start), Some(namespace)));
+        assert_eq!(maker("lith-x-1-2"), None);
+        assert_eq!(maker("lith-1-2"), None);
+        assert_eq!(maker("docker-1-2-3"), None);
+    }
+
+    /// Folders like those of a hierarchy of version 2: `a` hands down what is said first, `a/b` what is said next,
+    /// and this process is in `a/b/c`.
+    fn version_2(handed: [&str; 2]) -> (tempfile::TempDir, Hierarchy) {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir_all(dir.path().join("a/b/c")).unwrap();
+        for (group, controllers) in [("", ""), ("a", handed[0]), ("a/b", handed[1]), ("a/b/c", "")] {
+            fs::write(dir.path().join(group).join("cgroup.subtree_control"), controllers).unwrap();
+            fs::write(dir.path().join(group).join("cgroup.procs"), "").unwrap();
+        }
+        let (mounted, own) = (dir.path().to_owned(), "a/b/c".into());
+        (dir, Hierarchy { version: Version::Two, controllers: Vec::new(), mounted, own })
+    }
+
+    #[test]
+    fn version_2_has_one_group_where_most_is_handed_down() {
+        let wanted: Wanted = [(Limit::Memory, 1 << 20), (Limit::Pids, 7)].into();
+        for (handed, parent, unapplied) in [
+            (["cpu memory pids", "memory pids"], Some("a/b"), &[][..]),
+            (["memory pids", "memory"], Some("a"), &[]),
+            (["memory", "pids"], Some("a/b"), &[Limit::Memory]),
+            (["pids io", ""], Some("a"), &[Limit::Memory]),
+            (["cpu", ""], None, &[Limit::Memory, Limit::Pids]),
+        ] {
+            let (dir, hierarchy) = version_2(handed);
+            let cgroup = Cgroup::among(&[hierarchy], wanted.clone());
+            let parents: Vec<_> = cgroup.groups.iter().map(|group| group.path.parent().unwrap()).collect();
+            assert_eq!(parents, parent.map(|name| dir.path().join(name)).iter().collect::<Vec<_>>());
+            assert_eq!(cgroup.unapplied(), unapplied, "{handed:?}");
+            let Some(group) = cgroup.groups.first() else { continue };
+            let text = |file: &str| fs::read_to_string(group.path.join(file)).unwrap_or_default();
+            assert_eq!(text("pids.max"), if unapplied.contains(&Limit::Pids) { "" } else { "7" });
+            assert_eq!(text("memory.max"), if unapplied.contains(&Limit::Memory) { "" } else { "1048576" });
+        }
+    }
+
+    #[test]
+    fn where_both_versions_are_each_limit_is_set_once() {
+        let wanted: Wanted = [(Limit::Memory, 1 << 20), (Limit::Pids, 7)].into();
+        let (dir, two) = version_2(["memory pids", "memory pids"]);
+        fs::create_dir(dir.path().join("v1")).unwrap();
+        let controllers = vec!["memory".to_owned()];
+        let (mounted, own) = (dir.path().join("v1"), PathBuf::new());
+        let cgroup =
+            Cgroup::among(&[Hierarchy { version: Version::One, controllers, mounted, own }, two], wanted);
+        let limits: Vec<_> = cgroup.groups.iter().map(|group| (group.version, &*group.limits)).collect();
+        assert_eq!(limits, [(Version::One, &[Limit::Memory][..]), (Version::Two, &[Limit::Pids])]);
+        assert!(cgroup.unapplied().is_empty());
+    }
+
+    #[test]
+    fn the_mount_that_shows_the_group_counts() {
+        let mountinfo = "30 25 0:26 /other /mnt rw - cgroup2 cgroup2 rw\n\
+                         31 25 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n";
+        let found = parse("0::/mine/a\n", mountinfo);
+        assert_eq!(found[0].group(), Path::new("/sys/fs/cgroup/mine/a"));
     }
 }

@@ -49,6 +49,9 @@ pub enum Fault {
     NoSource { path: String },
     #[error("nothing can be mounted at `{}`: {why}", shown(.path))]
     Target { path: String, why: String },
+    /// The machine does not let the step be traced, or the tracer was killed.
+    #[error("the step's clock can't be stopped: {why}")]
+    Clock { why: String },
     /// A folder could not be unpacked, collected or removed.
     #[error("{0}")]
     Files(String),

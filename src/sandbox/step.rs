@@ -37,6 +37,8 @@ pub struct Step {
     /// One over another's folder is mounted after it, whatever their order here.
     pub mounts: Vec<Mount>,
     pub limits: Limits,
+    /// The wall clock stands still at that many seconds since 1970.
+    pub clock: Option<u64>,
     /// The step has the terminal of the calling process: nothing is given to the callback.
     pub terminal: bool,
     /// `upper` is the whole root file system and there are no `lowers`: for where overlayfs is refused. The trees
@@ -199,6 +201,7 @@ impl Step {
             insecure: false,
             mounts: Vec::new(),
             limits: Limits::default(),
+            clock: None,
             terminal: false,
             flat,
         }

@@ -65,10 +65,10 @@ pub fn collect_with(
         return Ok(find(&store, options)?.garbage());
     }
     // Our own shared lock would keep us waiting for ever.
-    let Store { root, _lock } = store;
+    let Store { root, shared, _lock } = store;
     drop(_lock);
     let exclusive = Lock::exclusive(&root.join("lith/lock"))?;
-    let store = Store { root, _lock: Some(exclusive) };
+    let store = Store { root, shared, _lock: Some(exclusive) };
     let found = find(&store, options)?;
     let mut roots_left = 0;
     for path in &found.roots {
@@ -124,7 +124,7 @@ fn find(store: &Store, options: &Options) -> Result<Found, StoreError> {
     };
     let memos = memos.into_iter().filter(|(_, needs)| stale(needs)).map(|(path, _)| path).collect();
     let mut roots = roots::garbage(store, |blob| store.has(blob) && !goes.contains_key(blob))?;
-    roots.extend(steps::garbage(store, options.cache_mounts)?);
+    roots.extend(steps::garbage(store, options)?);
     Ok(Found { blobs: goes.into_iter().collect(), memos, leftovers: leftovers(store)?, roots })
 }
 

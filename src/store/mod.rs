@@ -19,9 +19,11 @@ pub mod steps;
 mod tags;
 mod vendor;
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 pub use blob::{BlobWriter, Verified, digest_of};
 pub use vendor::Vendor;
@@ -37,6 +39,8 @@ use lock::Lock;
 #[derive(Debug)]
 pub struct Store {
     root: PathBuf,
+    /// Temporary files that several readers share while one of them has it.
+    shared: Mutex<BTreeMap<String, Weak<File>>>,
     /// Held shared, so that garbage collection waits.
     _lock: Option<Lock>,
 }
@@ -77,7 +81,7 @@ impl Store {
     ///
     /// A store that may only be read is opened too, for reading. A folder with something else in it is refused.
     pub fn open(root: &Path) -> Result<Self, StoreError> {
-        let mut store = Self { root: root.to_owned(), _lock: None };
+        let mut store = Self { root: root.to_owned(), shared: Mutex::default(), _lock: None };
         store.refuse_other_folders()?;
         match store.prepare() {
             Ok(lock) => store._lock = Some(lock),
@@ -243,6 +247,18 @@ impl Store {
     pub fn temp_file(&self) -> Result<File, StoreError> {
         let folder = self.private("tmp");
         tempfile::tempfile_in(&folder).map_err(doing("making a temporary file in", &folder))
+    }
+
+    /// A temporary file that somebody shares under that name, and still has.
+    pub fn shared_temp(&self, name: &str) -> Option<Arc<File>> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner).get(name)?.upgrade()
+    }
+
+    /// Shares a temporary file under a name that tells what is in it.
+    pub fn share_temp(&self, name: &str, file: &Arc<File>) {
+        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.retain(|_, file| file.strong_count() > 0);
+        shared.insert(name.to_owned(), Arc::downgrade(file));
     }
 
     /// Where temporary files and folders go. What a killed process leaves there is swept away.

@@ -1,11 +1,12 @@
 //! Unpacked root file systems: one folder for each layer, kept as long as its blob.
 //!
-//! `lith/roots/MODE/NAME/fs` is a layer's folder, `lith/roots/MODE/NAME/record` says of which blob and in which boot it
-//! was written; `lith/roots/MODE/work/` has what is being made, `lith/roots/MODE/dead/` what nobody wants any more.
+//! `lith/roots/MODE/NAME/fs` is a layer's folder, `lith/roots/MODE/NAME/record` says of which blobs it is and in which
+//! boot it was written; `lith/roots/MODE/work/` has what is being made, `lith/roots/MODE/dead/` what nobody wants any more.
 //! MODE tells who owns the files, as what one user namespace wrote is of no use in another.
 //!
-//! Invariant: what has a name is whole. A folder gets its name by one rename when all is in it. It is not flushed:
-//! what was written in an earlier boot may have been lost with the power, and is made again.
+//! Invariant: what has a name is whole, and stays while the store is open, as steps may stand on it. A folder gets its
+//! name by one rename when all is in it. It is not flushed: what was written in an earlier boot may have been lost with
+//! the power, and is made again.
 //!
 //! Files in here may belong to others than who uses the store, and then not everybody can remove them: so whoever calls
 //! says how.
@@ -55,7 +56,7 @@ impl Mode {
 #[derive(Debug, Clone)]
 pub struct Key<'a> {
     pub diff_id: &'a DiffId,
-    /// The layer's blob, without which the folder goes at the next collection.
+    /// The layer's blob: one of those that keep the folder from the next collection.
     pub blob: &'a Digest,
     pub context: Option<&'a str>,
 }
@@ -70,7 +71,8 @@ impl Key<'_> {
 /// What is known of a folder.
 #[derive(Debug, Serialize, Deserialize)]
 struct Record {
-    blob: Digest,
+    /// One layer may be there in several compressions. The folder is that of all, as somebody may stand on it.
+    blobs: Vec<Digest>,
     boot: Vec<u8>,
 }
 
@@ -105,12 +107,17 @@ impl Roots<'_> {
     /// The folder of a layer, if it is there and whole.
     pub fn get(&self, key: &Key<'_>) -> Option<PathBuf> {
         let path = self.folder.join(key.name());
-        let record: Record = memo::read(&path.join("record"))?;
-        if record.blob != *key.blob || record.boot != boot() {
+        let mut record: Record = memo::read(&path.join("record"))?;
+        if record.boot != boot() {
             return None;
         }
-        // When it was last used. Where only reading is allowed, it isn't known.
-        let _unknown = touch(&path.join("record"));
+        // When it was last used, and by whom. Where only reading is allowed, it isn't known.
+        if record.blobs.contains(key.blob) {
+            let _unknown = touch(&path.join("record"));
+        } else {
+            record.blobs.push(key.blob.clone());
+            let _unknown = memo::write(&self.store.private("tmp"), &path.join("record"), &record);
+        }
         Some(path.join("fs")).filter(|folder| folder.is_dir())
     }
 
@@ -159,7 +166,7 @@ impl Roots<'_> {
     fn name(&self, mut staged: Staged, key: &Key<'_>) -> Result<PathBuf, StoreError> {
         let path = self.folder.join(key.name());
         let wrapper = staged.wrapper.clone().expect("it has no name yet");
-        let record = Record { blob: key.blob.clone(), boot: boot() };
+        let record = Record { blobs: vec![key.blob.clone()], boot: boot() };
         memo::write(&self.store.private("tmp"), &wrapper.join("record"), &record)?;
         if path.symlink_metadata().is_ok() {
             bury(&path, &self.folder.join("dead")).map_err(doing("putting aside", &path))?;
@@ -272,7 +279,7 @@ pub(super) fn garbage(store: &Store, stays: impl Fn(&Digest) -> bool) -> Result<
             }
             let record = path.join("record");
             let is_whole = memo::read::<Record>(&record)
-                .is_some_and(|record| stays(&record.blob) && record.boot == boot());
+                .is_some_and(|record| record.blobs.iter().any(&stays) && record.boot == boot());
             let used =
                 record.symlink_metadata().map_or(0, |seen| std::os::unix::fs::MetadataExt::mtime(&seen));
             if !is_whole || now - used > UNUSED {

@@ -154,14 +154,18 @@ impl Store {
     }
 }
 
-/// What a collection takes of it: with `caches`, cache mounts too. Logs and the failed state are small and of the
-/// last builds: they stay, but for what the failed state stands on, which is found missing then.
-pub(super) fn garbage(store: &Store, caches: bool) -> Result<Vec<PathBuf>, StoreError> {
-    if !caches {
-        return Ok(Vec::new());
+/// What a collection takes of it: with `caches`, cache mounts too. The failed state stands on layers, and goes with
+/// those of the build cache. Logs are small and of the last builds: they stay.
+pub(super) fn garbage(store: &Store, options: &super::gc::Options) -> Result<Vec<PathBuf>, StoreError> {
+    let debug = store.debug_folder();
+    // What says that there is a state goes first.
+    let mut found = vec![debug.join("state"), debug.join("kept")];
+    found.retain(|path| !options.keep_cache && path.symlink_metadata().is_ok());
+    if options.cache_mounts {
+        let folder = store.private("caches");
+        found.extend(own_entries(&folder).map_err(doing("reading", &folder))?);
     }
-    let folder = store.private("caches");
-    own_entries(&folder).map_err(doing("reading", &folder))
+    Ok(found)
 }
 
 #[cfg(test)]

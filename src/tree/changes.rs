@@ -95,6 +95,12 @@ impl Tree {
     /// target is not there, or is a folder, is left out, as there is nothing that it could be a name of. A path below something that is no
     /// folder makes a folder of it, as unpackers do.
     pub fn apply(&mut self, changes: &Changes) {
+        let _of_nothing = self.apply_and_tell(changes);
+    }
+
+    /// As [`Tree::apply`]; tells which hard links were left out.
+    pub fn apply_and_tell(&mut self, changes: &Changes) -> BTreeSet<ImagePath> {
+        let mut left_out = BTreeSet::new();
         for folder in &changes.opaques {
             self.remove_below(folder);
         }
@@ -115,9 +121,12 @@ impl Tree {
                     changed.insert(inode, meta);
                 }
                 self.put_with_parents(path, node);
+            } else {
+                left_out.insert(path.clone());
             }
         }
         self.set_meta(&changed);
+        left_out
     }
 
     /// Gives all names of these files the same attributes.

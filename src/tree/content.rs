@@ -4,7 +4,7 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Cursor, Read};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
@@ -47,6 +47,11 @@ pub enum Source {
 pub trait Backing: fmt::Debug + Send + Sync {
     /// The file; repeated calls give the same one.
     fn file(&self) -> io::Result<Arc<File>>;
+
+    /// The content with that fingerprint, if it can be had at less cost than the file.
+    fn at_hand(&self, _fingerprint: &Fingerprint) -> Option<Arc<[u8]>> {
+        None
+    }
 }
 
 impl Backing for Arc<File> {
@@ -179,12 +184,13 @@ impl Content {
         Ok(Some(bytes))
     }
 
-    fn reader(&self) -> Result<Reader<'_>, ContentError> {
+    fn reader(&self) -> Result<Reader, ContentError> {
         Ok(match &self.0.source {
-            Source::Bytes(bytes) => Reader::Bytes(bytes),
-            Source::Slice { file, offset } => {
-                Reader::Slice { file: file.file().map_err(|e| self.io(e))?, offset: *offset }
-            }
+            Source::Bytes(bytes) => Reader::Bytes(Cursor::new(Arc::clone(bytes))),
+            Source::Slice { file, offset } => match self.at_hand(&**file) {
+                Some(bytes) => Reader::Bytes(Cursor::new(bytes)),
+                None => Reader::Slice { file: file.file().map_err(|e| self.io(e))?, offset: *offset },
+            },
             Source::File { path, seen } => {
                 // What was a file during the walk may be a link or a FIFO by now: neither is followed nor waited for.
                 let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
@@ -207,6 +213,11 @@ impl Content {
         })
     }
 
+    fn at_hand(&self, file: &dyn Backing) -> Option<Arc<[u8]>> {
+        let bytes = file.at_hand(&self.known_fingerprint()?)?;
+        (bytes.len() as u64 == self.0.size).then_some(bytes)
+    }
+
     fn what(&self) -> String {
         match &self.0.source {
             Source::File { path, .. } => path.display().to_string(),
@@ -227,7 +238,7 @@ impl Content {
 /// A content being read. What came out of it counts only once [`Reading::finish`] has said so.
 pub struct Reading<'a> {
     content: &'a Content,
-    reader: Reader<'a>,
+    reader: Reader,
     hash: blake3::Hasher,
     left: u64,
 }
@@ -287,13 +298,13 @@ impl fmt::Debug for Reading<'_> {
     }
 }
 
-enum Reader<'a> {
-    Bytes(&'a [u8]),
+enum Reader {
+    Bytes(Cursor<Arc<[u8]>>),
     Slice { file: Arc<File>, offset: u64 },
     File { file: File, seen: Stat },
 }
 
-impl Reader<'_> {
+impl Reader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Bytes(bytes) => bytes.read(buffer),

@@ -3,6 +3,7 @@
 mod build;
 mod docker_registry;
 mod load;
+mod lock;
 mod login;
 mod registry;
 mod store;

@@ -31,6 +31,7 @@ fn what_counts_and_what_does_not() {
         &["--network", "default"],
         &["--source-date-epoch", "5"],
         &["--cleaners", "none"],
+        &["--clock", "epoch"],
     ] {
         assert!(!cached(&told(&world, base, args)), "{args:?}");
     }

@@ -1,11 +1,14 @@
 //! RUN, with a static busybox as the base: what steps see, what they change, what they are known by.
 
 mod caching;
+mod clock;
 mod failing;
+mod kills;
 mod language;
 mod locked;
 mod mounts;
 mod order;
+mod users;
 
 use std::collections::BTreeMap;
 
@@ -14,7 +17,7 @@ use crate::support::judge::{Entry, Image, Layout};
 use crate::support::programs::find;
 
 const APPLETS: &str = "awk cat chmod chown cp cut date dd echo env false find grep head hostname id ln ls mkdir \
-    mkfifo mv nc ping printf pwd readlink rm rmdir sed sh sleep sort stat sync tail test touch tr true umask wc wget";
+    mkfifo mknod mv nc ping printf pwd readlink rm rmdir sed sh sleep sort start-stop-daemon stat su sync tail test touch tr true umask wc wget";
 
 /// A world with the folder `bb` as a root file system; `None` after saying so where steps can't be run.
 pub(crate) fn world(what: &str) -> Option<World> {

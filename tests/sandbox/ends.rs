@@ -140,7 +140,7 @@ fn processes_have_a_bound(ground: &Ground) {
 }
 
 /// The control groups of this process's steps that are there.
-fn groups() -> Vec<String> {
+pub(crate) fn groups() -> Vec<String> {
     let find = programs::run(std::process::Command::new("find").args(["/sys/fs/cgroup", "-name", "lith-*"]));
     let alive = |line: &&str| {
         let pid = line.rsplit('/').next().unwrap().split('-').nth(1).unwrap();

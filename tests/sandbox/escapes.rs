@@ -8,7 +8,7 @@ use crate::support::{lith, programs};
 super::cases! {
     no_mounts_no_namespaces no_devices no_way_through_proc no_way_to_the_worker chroots_end_at_the_root
     kernel_doors_are_shut no_call_leads_out the_workers_program_is_out_of_reach whiteouts_can_not_be_made
-    setuid_gives_nothing
+    setuid_gives_nothing programs_of_32_bits
 }
 
 fn no_mounts_no_namespaces(ground: &Ground) {
@@ -142,17 +142,7 @@ int main(int argc, char **argv) {
 "#;
 
 fn no_call_leads_out(ground: &Ground) {
-    let Some(cc) = programs::find("cc", "system calls") else { return };
-    let source = ground.path("call.c");
-    std::fs::write(&source, CALL).unwrap();
-    let compiled = Command::new(cc)
-        .args(["-static", "-o"])
-        .arg(ground.root().join("call"))
-        .arg(&source)
-        .output()
-        .unwrap();
-    if !compiled.status.success() {
-        eprintln!("warning: no static C library: system calls were NOT tested");
+    if !compile(ground, "call", CALL, &["-static"]) {
         return;
     }
     let call = |number: i64, args: &str| -> i32 {
@@ -196,6 +186,82 @@ fn no_call_leads_out(ground: &Ground) {
     let outside = i64::from(std::process::id());
     assert_ne!(call(libc::SYS_ptrace, &format!("16 {outside}")), 0);
     assert_eq!(call(libc::SYS_kill, &format!("{outside} 0")), libc::ESRCH);
+}
+
+/// The same by the door of 32-bit programs, which those of 64 bits may use, too. It says -1 where there is none.
+#[cfg(target_arch = "x86_64")]
+const CALL_32: &str = r#"
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+static void none(int signal) { (void)signal; puts("-1"); fflush(stdout); _Exit(0); }
+int main(int argc, char **argv) {
+    long a[5] = {0}, r;
+    signal(SIGSEGV, none);
+    for (int i = 0; i < 5 && i + 1 < argc; i++) a[i] = strtol(argv[i + 1], 0, 0);
+    __asm__ volatile("int $0x80" : "=a"(r) : "a"(a[0]), "b"(a[1]), "c"(a[2]), "d"(a[3]), "S"(a[4]) : "memory");
+    printf("%d\n", (int)r < 0 ? -(int)r : 0);
+    return 0;
+}
+"#;
+
+/// A program of 32 bits, without any C library.
+#[cfg(target_arch = "x86_64")]
+const HELLO_32: &str = r#"
+static int call(int n, int a, const void *b, int c) {
+    int r;
+    __asm__ volatile("int $0x80" : "=a"(r) : "a"(n), "b"(a), "c"(b), "d"(c) : "memory");
+    return r;
+}
+void _start(void) {
+    call(4, 1, "32 bits\n", 8);
+    call(1, 0, 0, 0);
+}
+"#;
+
+#[cfg(not(target_arch = "x86_64"))]
+fn programs_of_32_bits(_: &Ground) {}
+
+#[cfg(target_arch = "x86_64")]
+fn programs_of_32_bits(ground: &Ground) {
+    if !compile(ground, "call32", CALL_32, &["-static"]) {
+        return;
+    }
+    let call = |number: i64, args: &str| -> i32 {
+        ground.sh(&format!("/call32 {number} {args}")).trim().parse().unwrap()
+    };
+    if call(20, "") == -1 {
+        eprintln!("warning: the kernel runs no programs of 32 bits: their system calls were NOT tested");
+        return;
+    }
+    let (permission, no_such) = (1, 38);
+    assert_eq!(call(20, ""), 0, "getpid");
+    // mount, umount, ptrace's kin, setns, unshare, keyctl, bpf, open_tree, open_by_handle_at, vm86, stime.
+    for number in [21, 22, 52, 346, 310, 288, 357, 428, 342, 166, 25, 336, 103, 217, 425] {
+        assert_eq!(call(number, "0 0 0 0"), permission, "{number}");
+    }
+    assert_eq!((call(435, "0 64"), call(1000, "")), (no_such, no_such), "clone3, and none");
+    assert_eq!(call(120, "0x10000000"), permission, "a user namespace");
+    assert_eq!((call(359, "40 1 0"), call(359, "1 1 0")), (permission, 0), "sockets");
+    assert_eq!((call(102, "1 0"), call(102, "2 0")), (permission, libc::EFAULT), "sockets by another call");
+    assert_eq!((call(136, "0x40000"), call(136, "0xffffffff")), (permission, 0), "personalities");
+    assert_eq!(call(54, "0 0x5412 0"), permission, "typing into a terminal");
+    if compile(ground, "hello32", HELLO_32, &["-m32", "-nostdlib", "-static", "-fno-pie", "-no-pie"]) {
+        assert_eq!(ground.sh("/hello32"), "32 bits\n");
+    }
+}
+
+/// Makes a program of the root file system's; `false` after saying so where that can't be done.
+fn compile(ground: &Ground, name: &str, source: &str, args: &[&str]) -> bool {
+    let Some(cc) = programs::find("cc", "system calls") else { return false };
+    let file = ground.path("source.c");
+    std::fs::write(&file, source).unwrap();
+    let output =
+        Command::new(cc).args(args).arg("-o").arg(ground.root().join(name)).arg(&file).output().unwrap();
+    if !output.status.success() {
+        eprintln!("warning: `{name}` can't be compiled here: system calls were NOT tested");
+    }
+    output.status.success()
 }
 
 fn the_workers_program_is_out_of_reach(ground: &Ground) {

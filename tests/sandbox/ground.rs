@@ -90,6 +90,7 @@ impl Ground {
             insecure: false,
             mounts: Vec::new(),
             limits: Limits { timeout: Some(Duration::from_secs(60)), ..Limits::default() },
+            clock: None,
             terminal: false,
             flat: false,
         }

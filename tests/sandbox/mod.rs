@@ -1,6 +1,7 @@
 //! Steps in the sandbox: what they see, how they end, and what they can't do. Each case runs as whom the tests run;
 //! if that is root, all of them run once more as an ordinary user.
 
+mod clock;
 mod ends;
 mod escapes;
 mod files;
@@ -9,6 +10,7 @@ mod mounts;
 mod users;
 mod world;
 
+pub(crate) use ends::groups;
 use ground::Ground;
 
 /// Makes a test of each function, and a list of them all for [`users`].

@@ -1,19 +1,20 @@
 //! The cases once more as other users, without a change to the machine.
 
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use lith::sandbox::Mode;
 
 use super::ground::{Ground, told};
-use super::{ends, escapes, files, mounts, world};
-use crate::support::{World, lith, programs};
+use super::{clock, ends, escapes, files, mounts, world};
+use crate::support::{lith, programs, users};
 
 /// Which mode a run of the cases is to find itself in.
 const EXPECTED: &str = "LITH_SANDBOX_MODE";
 
 fn all() -> impl Iterator<Item = (&'static str, fn(&Ground))> {
-    [world::CASES, ends::CASES, mounts::CASES, escapes::CASES, files::CASES].concat().into_iter()
+    [world::CASES, ends::CASES, mounts::CASES, escapes::CASES, files::CASES, clock::CASES]
+        .concat()
+        .into_iter()
 }
 
 #[test]
@@ -36,71 +37,14 @@ fn cases_as_another() {
     assert_eq!(failed, Vec::<&str>::new());
 }
 
-/// Runs the cases as uid 1234, with what `/etc` says changed for them alone.
-fn as_a_user(mode: &str, etc: &[(&str, &str)]) {
-    let what = format!("an ordinary user ({mode})");
-    let Some((unshare, setpriv)) = programs::find("unshare", &what).zip(programs::find("setpriv", &what))
-    else {
-        return;
-    };
-    if !rustix::process::geteuid().is_root() {
-        eprintln!("warning: not root: {what} was NOT tested");
-        return;
-    }
-    let world = World::new();
-    world.chmod("", 0o755);
-    // Where the user may read it.
-    let copy = |from: &Path, name: &str| -> PathBuf {
-        let to = world.path(name);
-        std::fs::copy(from, &to).unwrap();
-        world.chmod(name, 0o755);
-        to
-    };
-    let (program, tests) = (copy(&lith(), "lith"), copy(&std::env::current_exe().unwrap(), "tests"));
-    let temp = world.path("temp");
-    std::fs::create_dir(&temp).unwrap();
-    std::os::unix::fs::chown(&temp, Some(1234), Some(1234)).unwrap();
-    let mut script = String::from("set -e\n");
-    for (file, text) in etc {
-        world.write(file, text).chmod(file, 0o644);
-        script.push_str(&format!(
-            "[ -e /etc/{file} ] || exit 77\nmount --bind {} /etc/{file}\n",
-            world.path(file).display()
-        ));
-    }
-    script.push_str("exec \"$@\"\n");
-    let mut command = Command::new(unshare);
-    command.args(["--mount", "--propagation", "private", "sh", "-c", &script, "sh"]);
-    command.arg(setpriv).args(["--reuid=1234", "--regid=1234", "--clear-groups", "--inh-caps=-all"]);
-    command.arg(tests).args(["--exact", "sandbox::users::cases_as_another", "--ignored", "--nocapture"]);
-    command.current_dir("/").env("LITH", program).env("TMPDIR", temp).env(EXPECTED, mode);
-    let output = command.output().unwrap();
-    if output.status.code() == Some(77) {
-        eprintln!("warning: the machine lacks a file of `/etc`: {what} was NOT tested");
-        return;
-    }
-    assert!(
-        output.status.success(),
-        "{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
-}
-
 #[test]
 fn as_a_user_with_subordinate_ids() {
-    if programs::find("newuidmap", "subordinate ids").is_some() {
-        let ranges = "1234:1000000:65536\n";
-        let passwd = std::fs::read("/etc/passwd").unwrap();
-        let mut passwd = String::from_utf8_lossy(&passwd).into_owned();
-        passwd.push_str("lith-test:x:1234:1234::/:/bin/sh\n");
-        as_a_user("subordinate", &[("subuid", ranges), ("subgid", ranges), ("passwd", &passwd)]);
-    }
+    users::run("sandbox::users::cases_as_another", users::Ids::Subordinate, &[(EXPECTED, "subordinate")]);
 }
 
 #[test]
 fn as_a_user_without() {
-    as_a_user("single", &[("subuid", ""), ("subgid", "")]);
+    users::run("sandbox::users::cases_as_another", users::Ids::Single, &[(EXPECTED, "single")]);
 }
 
 #[test]

@@ -5,7 +5,9 @@ pub(crate) mod judge;
 pub(crate) mod programs;
 pub(crate) mod proxy;
 pub(crate) mod registry;
+pub(crate) mod schema;
 mod token_server;
+pub(crate) mod users;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};

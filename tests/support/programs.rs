@@ -30,3 +30,54 @@ pub(crate) fn run(command: &mut Command) -> String {
     );
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
+
+/// A folder's files over http on loopback, under any path that ends in theirs.
+pub(crate) struct Files {
+    address: std::net::SocketAddr,
+    root: std::sync::Arc<std::sync::Mutex<Option<PathBuf>>>,
+}
+
+impl Files {
+    pub(crate) fn serve(root: &std::path::Path) -> Self {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let root = std::sync::Arc::new(std::sync::Mutex::new(Some(root.to_owned())));
+        let shared = std::sync::Arc::clone(&root);
+        std::thread::spawn(move || {
+            for socket in listener.incoming() {
+                let Some(root) = shared.lock().unwrap().clone() else { return };
+                let Ok(socket) = socket else { continue };
+                std::thread::spawn(move || answer(socket, &root));
+            }
+        });
+        Self { address, root }
+    }
+
+    pub(crate) fn host(&self) -> String {
+        self.address.to_string()
+    }
+}
+
+impl Drop for Files {
+    fn drop(&mut self) {
+        *self.root.lock().unwrap() = None;
+        std::net::TcpStream::connect(self.address).ok();
+    }
+}
+
+/// One request; the first part of its path names the folder.
+fn answer(mut socket: std::net::TcpStream, root: &std::path::Path) -> std::io::Result<()> {
+    use std::io::{BufRead as _, Write as _};
+    let mut lines = std::io::BufReader::new(socket.try_clone()?).lines();
+    let request = lines.next().transpose()?.unwrap_or_default();
+    while lines.next().transpose()?.is_some_and(|line| !line.is_empty()) {}
+    let path = request.split(' ').nth(1).unwrap_or_default().split('?').next().unwrap_or_default();
+    let name = path.trim_start_matches('/').split_once('/').map_or("", |(_, name)| name);
+    let (status, body) = match std::fs::read(root.join(name)) {
+        Ok(body) => ("200 OK", body),
+        Err(_) => ("404 Not Found", Vec::new()),
+    };
+    let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+    socket.write_all(head.as_bytes())?;
+    socket.write_all(&body)
+}

@@ -32,6 +32,11 @@ pub(crate) struct Steps {
     #[arg(long, value_name = "ENTITLEMENT")]
     allow: Vec<String>,
 
+    /// The wall clock of steps: `real`, or `epoch` for one that stands still at the image's SOURCE_DATE_EPOCH
+    /// (docs/run.md) [default: `# clock=` in the Buildfile, or real]
+    #[arg(long, value_name = "CLOCK")]
+    clock: Option<String>,
+
     /// The most memory that a step may use, as in `512m` or `2g`
     #[arg(short, long, value_name = "BYTES")]
     memory: Option<String>,
@@ -61,6 +66,8 @@ impl Steps {
             pids: self.pids_limit,
             timeout: self.timeout.as_deref().map(time).transpose()?,
         };
+        let clock =
+            |text: &String| text.parse().map_err(|why| Hinted::usage(format!("`--clock {text}`: {why}")));
         Ok(RunOptions {
             no_network: false,
             locked: None,
@@ -68,6 +75,7 @@ impl Steps {
             secrets,
             ssh,
             network: self.network.as_deref().map_or(Ok(Network::None), network)?,
+            clock: self.clock.as_ref().map(clock).transpose()?,
             allow: self.allow()?,
             limits,
             cleaners: match &self.cleaners {

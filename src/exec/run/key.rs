@@ -25,6 +25,7 @@ pub(super) struct Key<'a> {
     pub(super) insecure: bool,
     pub(super) mounts: Vec<Mounted<'a>>,
     pub(super) epoch: u64,
+    pub(super) clock: Option<u64>,
     pub(super) cleaners: Vec<&'static str>,
 }
 

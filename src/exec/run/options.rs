@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use super::cleaners::Cleaners;
-use crate::plan::Network;
+use crate::plan::{Clock, Network};
 use crate::proxy::Session;
 use crate::sandbox::{self, Hidden, Limits};
 
@@ -25,6 +25,8 @@ pub struct RunOptions {
     pub network: Network,
     /// What steps with `--network=locked` are answered. Without one, none can be run.
     pub locked: Option<Arc<Session>>,
+    /// The one that steps see; without one, the machine's.
+    pub clock: Option<Clock>,
     /// Steps that want a network are not run: what is cached of them is used.
     pub no_network: bool,
     pub allow: BTreeSet<Entitlement>,
@@ -40,6 +42,7 @@ impl Default for RunOptions {
             ssh: BTreeMap::new(),
             network: Network::None,
             locked: None,
+            clock: None,
             no_network: false,
             allow: BTreeSet::new(),
             limits: Limits::default(),

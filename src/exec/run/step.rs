@@ -20,7 +20,7 @@ use super::user::{Who, who};
 use super::workshop::{Lazy, Unpacked, Workshop};
 use crate::layer::{self, Layer};
 use crate::oci::Platform;
-use crate::plan::{Mkdir, Network, Owner, Run, Security};
+use crate::plan::{Clock, Mkdir, Network, Owner, Run, Security};
 use crate::proxy::{self, Outcome, Proxy, Refusal, Session};
 use crate::sandbox::rootfs::{self, Settle};
 use crate::sandbox::{self, Exit, Hidden, Mode, Step};
@@ -72,6 +72,8 @@ struct Known<'a> {
     environment: Environment,
     mounts: Mounts<'a>,
     network: Network,
+    /// Where the clock stands, if it does.
+    clock: Option<u64>,
     /// Of all but what a locked network answers.
     key: String,
 }
@@ -154,6 +156,10 @@ impl<'a> Runner<'a> {
         let environment = Environment::new(run, &who.home, options.layer.epoch);
         let mounts = Mounts::find(run, ask.sources)?;
         let network = network(run, options.run.network);
+        let clock = match options.run.clock {
+            None | Some(Clock::Real) => None,
+            Some(Clock::Epoch) => Some(options.layer.epoch.seconds()),
+        };
         let args = command::args(&run.command);
         let script = command::file(&run.command);
         let key = Key {
@@ -170,12 +176,13 @@ impl<'a> Runner<'a> {
             insecure: run.security == Security::Insecure,
             mounts: mounts.keys()?,
             epoch: options.layer.epoch.seconds(),
+            clock,
             cleaners: options.run.cleaners.names(),
         };
         let key = key.hash();
         // Without an answer, it is another step than one that has no network at all.
         let key = if network == Network::Locked { format!("locked {key}") } else { key };
-        Ok(Known { ask, who, environment, mounts, network, key })
+        Ok(Known { ask, who, environment, mounts, network, clock, key })
     }
 
     fn recall(&self, known: &Known<'_>, kind: &str) -> Result<Option<Ran>, ExecError> {
@@ -277,6 +284,7 @@ impl<'a> Runner<'a> {
             insecure: run.security == Security::Insecure,
             mounts,
             limits: self.options.run.limits.clone(),
+            clock: known.clock,
             terminal: false,
         }
     }

@@ -4,6 +4,7 @@
 //! folders that a layer only implies get the attributes that they have below; hard links to what a lower layer
 //! holds become files, with all names of them; and what hides nothing is left out, as it would make folders.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use crate::oci::Epoch;
@@ -22,8 +23,8 @@ pub struct Completed {
 pub fn complete(changes: &Changes, below: &Tree, epoch: Epoch) -> Result<Completed, ContentError> {
     let mut work =
         Completion { below, context: Context(None), out: Changes::default(), fresh: BTreeSet::new() };
-    work.puts(changes)?;
-    work.hide(changes);
+    let sound = work.puts(changes)?;
+    work.hide(&sound);
     work.imply(i64::try_from(epoch.seconds()).expect("an epoch is before the year 10000"));
     Ok(Completed { changes: work.out, context: work.context.finish() })
 }
@@ -37,22 +38,31 @@ struct Completion<'a> {
 }
 
 impl Completion<'_> {
-    fn puts(&mut self, changes: &Changes) -> Result<(), ContentError> {
+    /// Gives the changes without the links that lead to nothing: these put nothing, and so hide nothing.
+    fn puts<'a>(&mut self, changes: &'a Changes) -> Result<Cow<'a, Changes>, ContentError> {
         if !changes.puts.values().any(|node| matches!(node.kind, Kind::Hardlink(_))) {
             self.out.puts.clone_from(&changes.puts);
-            return Ok(());
+            return Ok(Cow::Borrowed(changes));
         }
         let mut after = self.below.clone();
-        after.apply(changes);
+        let left_out = after.apply_and_tell(changes);
+        let mut changes = Cow::Borrowed(changes);
+        for path in &left_out {
+            self.context.mark(b'n', path);
+            changes.to_mut().puts.remove(path);
+        }
         let mut linked: BTreeSet<Inode> = BTreeSet::new();
         // Links and devices that have another name by now, and so perhaps other attributes.
         let mut others = Vec::new();
         for (path, node) in &changes.puts {
-            // A link to what isn't there is none.
+            // A link may have been displaced by another.
             let Some(found) = after.get(path) else { continue };
             match (&node.kind, &found.kind) {
                 (Kind::Hardlink(_), Kind::File { inode, .. }) => linked.extend(*inode),
-                (Kind::Hardlink(target), _) => others.extend(after.get(target).map(|node| (target, node))),
+                (Kind::Hardlink(target), _) => {
+                    self.context.other(path, found);
+                    others.extend(after.get(target).map(|node| (target, node)));
+                }
                 _ => {}
             }
             let mut found = found.clone();
@@ -62,7 +72,7 @@ impl Completion<'_> {
             self.out.puts.insert(path.clone(), found);
         }
         for (path, node) in others {
-            self.context.add(b'l', path, &node.meta, node.mtime);
+            self.context.other(path, node);
             self.out.puts.entry(path.clone()).or_insert_with(|| node.clone());
         }
         for (path, node) in after.iter() {
@@ -73,7 +83,7 @@ impl Completion<'_> {
                 self.out.puts.entry(path.clone()).or_insert_with(|| node.clone());
             }
         }
-        Ok(())
+        Ok(changes)
     }
 
     fn hide(&mut self, changes: &Changes) {
@@ -195,6 +205,15 @@ impl Context {
         for (name, value) in &meta.xattrs {
             self.bytes(name);
             self.bytes(value);
+        }
+    }
+
+    /// Something that is linked to, and is no file.
+    fn other(&mut self, path: &ImagePath, node: &Node) {
+        self.add(b'l', path, &node.meta, node.mtime);
+        match &node.kind {
+            Kind::Symlink(target) => self.bytes(target),
+            kind => self.bytes(format!("{kind:?}").as_bytes()),
         }
     }
 

@@ -91,6 +91,9 @@ pub(super) fn become_step(step: &Step, given: &Given) -> Result<(), Fault> {
     rustix::process::chdir(&step.cwd[..]).map_err(workdir)?;
     sys::close_on_exec_from_3().map_err(Fault::doing("closing descriptors"))?;
     sys::default_personality();
+    if let Some(filter) = &given.clock_filter {
+        seccomp::add(filter)?;
+    }
     privileges::limits(given)?;
     rustix::process::umask(Mode::from_raw_mode(0o022));
     if !step.insecure {

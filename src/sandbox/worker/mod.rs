@@ -3,6 +3,8 @@
 //! It has one thread and no environment, takes its job from the socket that is its standard input, and answers there.
 //! When lith ends, the socket closes, and the worker ends with all that it started.
 
+mod clock;
+mod deadline;
 mod exec;
 mod layers;
 mod mounts;

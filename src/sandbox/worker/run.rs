@@ -13,6 +13,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use rustix::thread::UnshareFlags;
 
+use super::clock::{self, Keeper};
 use super::sys::{self, Fork};
 use super::{exec, seccomp, world};
 use crate::sandbox::cgroup::Cgroup;
@@ -30,6 +31,8 @@ pub(super) struct Given {
     /// Whether a user namespace with one id is all there is.
     pub(super) single: bool,
     pub(super) filters: [seccompiler::BpfProgram; 2],
+    /// For a step whose clock stands still.
+    pub(super) clock_filter: Option<seccompiler::BpfProgram>,
     /// Limits that each process has to itself.
     pub(super) own_limits: Vec<(Limit, u64)>,
     /// The way to lith, for a step whose network lith serves. Nobody else speaks there before the step has begun.
@@ -41,7 +44,7 @@ pub(super) type Told = Result<Vec<Vec<u8>>, Fault>;
 
 /// Does everything but the step.
 pub(super) fn probe(step: &Step, hello: &Hello) -> Result<(), Fault> {
-    let given = given(hello, None, [None, None])?;
+    let given = given(step, hello, None, [None, None])?;
     let mut child = Child::start(step, given, true)?;
     drop(child.go.take());
     child.told.read().map_err(Fault::doing("starting a process"))??;
@@ -59,8 +62,12 @@ pub(super) fn run(step: &Step, hello: &Hello, socket: &UnixStream) -> io::Result
         Network::Served { .. } => Some(socket.try_clone()?),
         Network::None | Network::Host => None,
     };
-    let result = started(step, hello, (stdin, lith), &mut cgroup)
-        .map(|running| supervise(step, running, socket, &cgroup));
+    let result = started(step, hello, (stdin, lith), &mut cgroup).and_then(|mut running| {
+        let keeper = running.keeper.take();
+        let ended = supervise(step, running, socket, &cgroup);
+        keeper.map_or(Ok(()), Keeper::end)?;
+        Ok(ended)
+    });
     let out_of_memory = cgroup.remove();
     Ok(match result {
         Err(fault) => Err(fault),
@@ -75,6 +82,7 @@ struct Running {
     pid: Pid,
     streams: Vec<(Stream, OwnedFd)>,
     mount_points: Vec<Vec<u8>>,
+    keeper: Option<Keeper>,
 }
 
 fn started(
@@ -83,6 +91,7 @@ fn started(
     (stdin, lith): (Option<OwnedFd>, Option<UnixStream>),
     cgroup: &mut Cgroup,
 ) -> Result<Running, Fault> {
+    let keeper = step.clock.map(Keeper::start).transpose()?;
     let mut streams = Vec::new();
     let mut ends = [None, None];
     if !step.terminal {
@@ -93,11 +102,14 @@ fn started(
             *end = Some(write);
         }
     }
-    let mut given = given(hello, stdin, ends)?;
+    let mut given = given(step, hello, stdin, ends)?;
     given.lith = lith;
     given.own_limits = cgroup.own_limits(&step.limits, hello.user_namespace);
-    let mut child = Child::start(step, given, false)?;
-    if let Err(fault) = cgroup.add(child.pid) {
+    let start = || Child::start(step, given, false);
+    let mut child = if keeper.is_some() { clock::traceable(start) } else { start() }?;
+    let bound = cgroup.add(child.pid);
+    let traced = bound.and_then(|()| keeper.as_ref().map_or(Ok(()), |keeper| keeper.trace(child.pid)));
+    if let Err(fault) = traced {
         // It waits still, and is not to run without its bounds.
         rustix::process::kill_process(child.pid, Signal::KILL).map_err(Fault::doing("ending a process"))?;
         return Err(fault);
@@ -105,7 +117,7 @@ fn started(
     drop(child.go.take());
     let told = child.told.read().map_err(Fault::doing("starting a process"))?;
     match told {
-        Ok(mount_points) => Ok(Running { pid: child.pid, streams, mount_points }),
+        Ok(mount_points) => Ok(Running { pid: child.pid, streams, mount_points, keeper }),
         Err(fault) => {
             // It says why, and ends.
             sys::wait(child.pid).map_err(Fault::doing("waiting for a process"))?;
@@ -114,7 +126,12 @@ fn started(
     }
 }
 
-fn given(hello: &Hello, stdin: Option<OwnedFd>, ends: [Option<OwnedFd>; 2]) -> Result<Given, Fault> {
+fn given(
+    step: &Step,
+    hello: &Hello,
+    stdin: Option<OwnedFd>,
+    ends: [Option<OwnedFd>; 2],
+) -> Result<Given, Fault> {
     let [stdout, stderr] = ends;
     Ok(Given {
         stdin,
@@ -122,7 +139,8 @@ fn given(hello: &Hello, stdin: Option<OwnedFd>, ends: [Option<OwnedFd>; 2]) -> R
         stderr,
         user_marks: hello.user_marks,
         single: hello.own_map.is_some(),
-        filters: seccomp::filters()?,
+        filters: seccomp::filters(step.network)?,
+        clock_filter: step.clock.map(|_| seccomp::clock_filter()).transpose()?,
         own_limits: Vec::new(),
         lith: None,
     })

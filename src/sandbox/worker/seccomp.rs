@@ -2,7 +2,11 @@
 //!
 //! Two filters. The first lets the calls of a list through and answers all others, those of kernels to come among
 //! them, as a kernel does that has not heard of them: programs then fall back to what they did before. The second
-//! refuses, as not permitted, what is known and would lead out of the sandbox.
+//! refuses, as not permitted, what is known and would lead out of the sandbox. Each has a part for the 32-bit programs
+//! of the same processor where lith knows their calls; other architectures' calls end a process.
+
+#[cfg(target_arch = "x86_64")]
+mod i386;
 
 use std::collections::BTreeMap;
 
@@ -11,15 +15,18 @@ use seccompiler::{
     TargetArch,
 };
 
-use crate::sandbox::Fault;
+use crate::sandbox::{Fault, Network};
+
+/// A call's name and number.
+type Call = (&'static str, libc::c_long);
 
 /// A name of a list for each number, with what the architecture alone has.
 macro_rules! numbers {
-    ($($name:ident)*) => { &[$(libc::$name),*] };
+    ($($name:ident)*) => { &[$((stringify!($name).split_at(4).1, libc::$name)),*] };
 }
 
 #[rustfmt::skip]
-const ALLOWED: &[libc::c_long] = numbers!(
+const ALLOWED: &[Call] = numbers!(
     SYS_accept SYS_accept4 SYS_adjtimex SYS_bind SYS_brk SYS_capget SYS_capset SYS_chdir SYS_chroot
     SYS_clock_adjtime SYS_clock_getres SYS_clock_gettime SYS_clock_nanosleep SYS_clone SYS_close SYS_close_range
     SYS_connect SYS_copy_file_range SYS_dup SYS_dup3 SYS_epoll_create1 SYS_epoll_ctl SYS_epoll_pwait
@@ -61,7 +68,7 @@ const ALLOWED: &[libc::c_long] = numbers!(
 /// The calls that newer architectures have left out.
 #[cfg(target_arch = "x86_64")]
 #[rustfmt::skip]
-const ALLOWED_HERE: &[libc::c_long] = numbers!(
+const ALLOWED_HERE: &[Call] = numbers!(
     SYS_access SYS_alarm SYS_arch_prctl SYS_chmod SYS_chown SYS_creat SYS_dup2 SYS_epoll_create SYS_epoll_ctl_old
     SYS_epoll_wait SYS_epoll_wait_old SYS_eventfd SYS_fork SYS_futimesat SYS_getdents SYS_getpgrp SYS_getrlimit SYS_renameat SYS_setrlimit SYS_sync_file_range
     SYS_get_thread_area SYS_inotify_init SYS_lchown SYS_link SYS_lstat SYS_mkdir SYS_mknod SYS_modify_ldt
@@ -70,19 +77,31 @@ const ALLOWED_HERE: &[libc::c_long] = numbers!(
 );
 /// `renameat`, `sync_file_range`, `getrlimit` and `setrlimit`, which libc does not name there.
 #[cfg(not(target_arch = "x86_64"))]
-const ALLOWED_HERE: &[libc::c_long] = &[38, 84, 163, 164];
+const ALLOWED_HERE: &[Call] =
+    &[("renameat", 38), ("sync_file_range", 84), ("getrlimit", 163), ("setrlimit", 164)];
 
 /// `io_pgetevents`, which libc does not name.
 const IO_PGETEVENTS: libc::c_long = if cfg!(target_arch = "x86_64") { 333 } else { 292 };
 
-/// Since 5.14 calls have one number on all architectures; libc does not name them all: `cachestat`, `fchmodat2`,
-/// `map_shadow_stack`, `futex_wake`, `futex_wait`, `futex_requeue`, `statmount`, `listmount`, and the four of
-/// extended attributes at a folder.
-const ALLOWED_BY_NUMBER: &[libc::c_long] =
-    &[IO_PGETEVENTS, 451, 452, 453, 454, 455, 456, 457, 458, 463, 464, 465, 466];
+/// Those that libc does not name for all architectures, with numbers that all have in common.
+const ALLOWED_BY_NUMBER: &[Call] = &[
+    ("io_pgetevents", IO_PGETEVENTS),
+    ("cachestat", 451),
+    ("fchmodat2", 452),
+    ("map_shadow_stack", 453),
+    ("futex_wake", 454),
+    ("futex_wait", 455),
+    ("futex_requeue", 456),
+    ("statmount", 457),
+    ("listmount", 458),
+    ("setxattrat", 463),
+    ("getxattrat", 464),
+    ("listxattrat", 465),
+    ("removexattrat", 466),
+];
 
 #[rustfmt::skip]
-const REFUSED: &[libc::c_long] = numbers!(
+const REFUSED: &[Call] = numbers!(
     SYS_acct SYS_add_key SYS_bpf SYS_clock_settime SYS_delete_module SYS_fanotify_init SYS_finit_module
     SYS_fsconfig SYS_fsmount SYS_fsopen SYS_fspick SYS_get_mempolicy SYS_init_module SYS_io_uring_enter
     SYS_io_uring_register SYS_io_uring_setup SYS_kcmp SYS_kexec_load SYS_keyctl
@@ -95,16 +114,16 @@ const REFUSED: &[libc::c_long] = numbers!(
 
 #[cfg(target_arch = "x86_64")]
 #[rustfmt::skip]
-const REFUSED_HERE: &[libc::c_long] = numbers!(
+const REFUSED_HERE: &[Call] = numbers!(
     SYS_ioperm SYS_iopl SYS_kexec_file_load SYS__sysctl SYS_sysfs SYS_uselib
     SYS_ustat
 );
 #[cfg(not(target_arch = "x86_64"))]
-const REFUSED_HERE: &[libc::c_long] = &[];
+const REFUSED_HERE: &[Call] = &[];
 
 /// A call that is refused by what it is given.
 struct Unless {
-    call: libc::c_long,
+    call: Call,
     /// The index of the argument, of which 32 bits count.
     argument: u8,
     conditions: Vec<(SeccompCmpOp, u64)>,
@@ -130,15 +149,16 @@ fn refused_by_argument() -> Vec<Unless> {
     // Linux, Linux32, both with the release number of old kernels, and the question.
     let personalities = [0, 8, 0x2_0000, 0x2_0008, 0xffff_ffff];
     let is = |value: u64| vec![(SeccompCmpOp::Eq, value)];
-    let ioctl = |request: u64| Unless { call: libc::SYS_ioctl, argument: 1, conditions: is(request) };
+    let ioctl =
+        |request: u64| Unless { call: ("ioctl", libc::SYS_ioctl), argument: 1, conditions: is(request) };
     let mut refused = vec![
         Unless {
-            call: libc::SYS_personality,
+            call: ("personality", libc::SYS_personality),
             argument: 0,
             conditions: personalities.map(|allowed| (SeccompCmpOp::Ne, allowed)).to_vec(),
         },
         // The host of a virtual machine.
-        Unless { call: libc::SYS_socket, argument: 0, conditions: is(AF_VSOCK) },
+        Unless { call: ("socket", libc::SYS_socket), argument: 0, conditions: is(AF_VSOCK) },
         // Typing into the terminal that lith was called from.
         ioctl(TIOCSTI),
         ioctl(TIOCLINUX),
@@ -146,27 +166,113 @@ fn refused_by_argument() -> Vec<Unless> {
     refused.extend(NAMESPACES.map(|bit| {
         let bit = u64::from(bit.cast_unsigned());
         let conditions = vec![(SeccompCmpOp::MaskedEq(bit), bit)];
-        Unless { call: libc::SYS_clone, argument: 0, conditions }
+        Unless { call: ("clone", libc::SYS_clone), argument: 0, conditions }
     }));
     refused
 }
 
 /// The filters, to be applied in this order: where both refuse, the last one's answer counts.
-pub(super) fn filters() -> Result<[BpfProgram; 2], Fault> {
-    let whole = |call: &libc::c_long| (*call, Vec::new());
-    let allowed = [ALLOWED, ALLOWED_HERE, ALLOWED_BY_NUMBER].concat().iter().map(whole).collect();
-    let mut refused: Rules = [REFUSED, REFUSED_HERE].concat().iter().map(whole).collect();
+pub(super) fn filters(network: Network) -> Result<[BpfProgram; 2], Fault> {
+    let allowed = [ALLOWED, ALLOWED_HERE, ALLOWED_BY_NUMBER].concat();
+    let refused = [REFUSED, REFUSED_HERE].concat();
+    let whole = |calls: &[Call]| calls.iter().map(|(_, number)| (i64::from(*number), Vec::new())).collect();
+    let filters = [
+        compile_allowed(whole(&allowed))?,
+        compile_refused(with_arguments(whole(&refused), |c| Some(c.1.into()))?)?,
+    ];
+    with_32_bits(filters, &allowed, &refused, network)
+}
+
+fn with_arguments(mut rules: Rules, number: impl Fn(Call) -> Option<i64>) -> Result<Rules, Fault> {
     for unless in refused_by_argument() {
-        refused.entry(unless.call).or_default().push(rule(&unless).map_err(fault)?);
+        if let Some(number) = number(unless.call) {
+            rules.entry(number).or_default().push(rule(&unless).map_err(fault)?);
+        }
     }
-    let errno = |errno: i32| SeccompAction::Errno(errno.unsigned_abs());
-    Ok([
-        compile(allowed, errno(libc::ENOSYS), SeccompAction::Allow)?,
-        compile(refused, SeccompAction::Allow, errno(libc::EPERM))?,
-    ])
+    Ok(rules)
+}
+
+#[cfg(target_arch = "x86_64")]
+fn with_32_bits(
+    [first, second]: [BpfProgram; 2],
+    allowed: &[Call],
+    refused: &[Call],
+    network: Network,
+) -> Result<[BpfProgram; 2], Fault> {
+    let whole = |number: i64| (number, Vec::new());
+    let allowed: Rules = i386::allowed(allowed).into_iter().map(whole).collect();
+    let refused: Rules = i386::refused(refused).into_iter().map(whole).collect();
+    let mut refused = with_arguments(refused, |(name, _)| i386::number(name))?;
+    if network == Network::None {
+        // What family a socket is of can't be seen there, and one of them leads to the host of a virtual machine.
+        let conditions = vec![(SeccompCmpOp::Eq, i386::SOCKETCALL_SOCKET)];
+        let unless = Unless { call: ("socketcall", 0), argument: 0, conditions };
+        refused.insert(i386::SOCKETCALL, vec![rule(&unless).map_err(fault)?]);
+    }
+    Ok([i386::beside(first, compile_allowed(allowed)?)?, i386::beside(second, compile_refused(refused)?)?])
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+#[expect(clippy::unnecessary_wraps, reason = "as where there are 32 bits")]
+fn with_32_bits(
+    filters: [BpfProgram; 2],
+    _: &[Call],
+    _: &[Call],
+    _: Network,
+) -> Result<[BpfProgram; 2], Fault> {
+    Ok(filters)
+}
+
+/// Lets those calls through.
+fn compile_allowed(rules: Rules) -> Result<BpfProgram, Fault> {
+    compile(rules, SeccompAction::Errno(libc::ENOSYS.unsigned_abs()), SeccompAction::Allow)
+}
+
+/// Refuses those calls.
+fn compile_refused(rules: Rules) -> Result<BpfProgram, Fault> {
+    compile(rules, SeccompAction::Allow, SeccompAction::Errno(libc::EPERM.unsigned_abs()))
+}
+
+/// The clocks that tell the time of day; the last one may differ from the others by leap seconds.
+const WALL_CLOCKS: [i32; 4] =
+    [libc::CLOCK_REALTIME, libc::CLOCK_REALTIME_COARSE, libc::CLOCK_REALTIME_ALARM, libc::CLOCK_TAI];
+
+/// The calls whose answer is the time of day, or has it in it.
+const CLOCK_CALLS: [libc::c_long; 3] = [libc::SYS_gettimeofday, libc::SYS_adjtimex, libc::SYS_clock_adjtime];
+
+/// Stops a thread for its tracer before it is told the time of day, or waits for one.
+pub(super) fn clock_filter() -> Result<BpfProgram, Fault> {
+    let mut traced: Rules = CLOCK_CALLS.map(|call| (call, Vec::new())).into_iter().collect();
+    #[cfg(target_arch = "x86_64")]
+    traced.insert(libc::SYS_time, Vec::new());
+    let condition = |argument, operator, value: i32| {
+        SeccompCondition::new(argument, SeccompCmpArgLen::Dword, operator, value.cast_unsigned().into())
+    };
+    let has =
+        |argument, bit: i32| condition(argument, SeccompCmpOp::MaskedEq(bit.cast_unsigned().into()), bit);
+    for clock in WALL_CLOCKS {
+        let told = [condition(0, SeccompCmpOp::Eq, clock)];
+        let sleeps = [condition(0, SeccompCmpOp::Eq, clock), has(1, libc::TIMER_ABSTIME)];
+        add_rule(&mut traced, libc::SYS_clock_gettime, told)?;
+        add_rule(&mut traced, libc::SYS_clock_nanosleep, sleeps)?;
+    }
+    // Many waits have no deadline.
+    let deadline = SeccompCondition::new(3, SeccompCmpArgLen::Qword, SeccompCmpOp::Ne, 0);
+    add_rule(&mut traced, libc::SYS_futex, [has(1, libc::FUTEX_CLOCK_REALTIME), deadline])?;
+    compile(traced, SeccompAction::Allow, SeccompAction::Trace(0))
 }
 
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
+
+fn add_rule<const N: usize>(
+    rules: &mut Rules,
+    call: libc::c_long,
+    conditions: [Result<SeccompCondition, seccompiler::BackendError>; N],
+) -> Result<(), Fault> {
+    let conditions = conditions.into_iter().collect::<Result<_, _>>().map_err(fault)?;
+    rules.entry(call).or_default().push(SeccompRule::new(conditions).map_err(fault)?);
+    Ok(())
+}
 
 fn rule(unless: &Unless) -> Result<SeccompRule, seccompiler::BackendError> {
     let condition = |(operator, value): &(SeccompCmpOp, u64)| {
@@ -184,6 +290,11 @@ fn compile(rules: Rules, otherwise: SeccompAction, matching: SeccompAction) -> R
 #[expect(clippy::needless_pass_by_value, reason = "as `map_err` gives it")]
 fn fault(error: seccompiler::BackendError) -> Fault {
     Fault::System { doing: format!("making the system call filter: {error}"), errno: libc::EINVAL }
+}
+
+/// Adds a filter while the process may, and so without giving up new privileges.
+pub(super) fn add(filter: &BpfProgram) -> Result<(), Fault> {
+    super::sys::add_filter(filter).map_err(Fault::doing("applying the filter of the clock"))
 }
 
 pub(super) fn apply(filters: &[BpfProgram; 2]) -> Result<(), Fault> {
@@ -204,15 +315,32 @@ mod tests {
     fn no_call_is_both_allowed_and_refused() {
         let allowed = [ALLOWED, ALLOWED_HERE, ALLOWED_BY_NUMBER].concat();
         for call in [REFUSED, REFUSED_HERE].concat() {
-            assert!(!allowed.contains(&call), "{call}");
+            assert!(allowed.iter().all(|other| other.1 != call.1), "{call:?}");
         }
-        assert!(!allowed.contains(&libc::SYS_clone3), "its flags can't be looked at");
+        assert!(allowed.iter().all(|call| call.1 != libc::SYS_clone3), "its flags can't be looked at");
     }
 
     #[test]
     fn the_filters_fit_the_kernels_bound() {
-        for filter in filters().unwrap() {
+        for filter in filters(Network::None).unwrap() {
             assert!((100..4096).contains(&filter.len()), "{}", filter.len());
         }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn programs_of_32_bits_have_the_same_calls() {
+        let allowed = i386::allowed(&[ALLOWED, ALLOWED_HERE, ALLOWED_BY_NUMBER].concat());
+        let refused = i386::refused(&[REFUSED, REFUSED_HERE].concat());
+        assert_eq!(allowed.intersection(&refused).count(), 0);
+        // `exit`, `openat`, `clone`, `setgroups32`, `cachestat`; and `mount`, `unshare`, `setns`, `open_tree`.
+        assert!([1, 295, 120, 206, 451].iter().all(|call| allowed.contains(call)));
+        assert!([21, 310, 346, 428].iter().all(|call| refused.contains(call)));
+        // `clone3`, and `vserver`, which no kernel has.
+        assert!([435, 273].iter().all(|call| !allowed.contains(call) && !refused.contains(call)));
+        for unless in refused_by_argument() {
+            assert!(allowed.contains(&i386::number(unless.call.0).unwrap()), "{:?}", unless.call);
+        }
+        assert!(allowed.contains(&i386::SOCKETCALL));
     }
 }

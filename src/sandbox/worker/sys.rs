@@ -106,6 +106,236 @@ pub(super) fn execve(program: &CStr, args: &[CString], env: &[CString]) -> io::E
     io::Error::last_os_error()
 }
 
+/// Closes every descriptor but one, in a process that will end without giving any back.
+pub(super) fn close_all_but(kept: BorrowedFd<'_>) -> io::Result<()> {
+    let kept = kept.as_raw_fd().cast_unsigned();
+    for (first, last) in [(0, kept.wrapping_sub(1)), (kept + 1, libc::c_uint::MAX)] {
+        if first <= last && (kept, first) != (0, 0) {
+            // SAFETY: the caller uses none of them any more, and ends without closing one.
+            checked(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) })?;
+        }
+    }
+    Ok(())
+}
+
+/// Adds a filter of system calls, without giving up new privileges: for that, one has to be root.
+pub(super) fn add_filter(filter: &[seccompiler::sock_filter]) -> io::Result<()> {
+    let length = libc::c_ushort::try_from(filter.len()).map_err(io::Error::other)?;
+    let program =
+        libc::sock_fprog { len: length, filter: filter.as_ptr().cast::<libc::sock_filter>().cast_mut() };
+    // SAFETY: both types of an instruction are the kernel's, which reads as many of them as are said.
+    checked(unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const program) })
+}
+
+/// Why a thread stopped for its tracer.
+pub(super) struct Stop {
+    pub(super) thread: Pid,
+    pub(super) signal: i32,
+    /// One of `PTRACE_EVENT_*`; 0 if the signal is about to be delivered.
+    pub(super) event: i32,
+}
+
+/// Begins to trace a process, and with it whatever it starts; all of them end when the caller does.
+pub(super) fn seize(process: Pid) -> io::Result<()> {
+    let options = libc::PTRACE_O_TRACEFORK
+        | libc::PTRACE_O_TRACEVFORK
+        | libc::PTRACE_O_TRACECLONE
+        | libc::PTRACE_O_TRACEEXEC
+        | libc::PTRACE_O_TRACESECCOMP
+        | libc::PTRACE_O_TRACESYSGOOD
+        | libc::PTRACE_O_EXITKILL;
+    // SAFETY: nothing of this process's memory is read or written.
+    unsafe { ptrace(libc::PTRACE_SEIZE.into(), process, 0, options.into()) }
+}
+
+/// Waits for a traced thread to stop; nothing, when all of them have ended.
+pub(super) fn next_stop() -> io::Result<Option<Stop>> {
+    loop {
+        let mut status = 0;
+        // SAFETY: the status is an integer that lives until the call returns.
+        match unsafe { libc::waitpid(-1, &raw mut status, libc::__WALL) } {
+            -1 => match io::Error::last_os_error() {
+                error if error.kind() == io::ErrorKind::Interrupted => {}
+                error if error.raw_os_error() == Some(libc::ECHILD) => return Ok(None),
+                error => return Err(error),
+            },
+            thread if libc::WIFSTOPPED(status) => {
+                let thread = Pid::from_raw(thread).ok_or(io::ErrorKind::InvalidData)?;
+                return Ok(Some(Stop { thread, signal: libc::WSTOPSIG(status), event: status >> 16 }));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Lets a stopped thread go on, and delivers a signal to it, if there is one.
+pub(super) fn go_on(thread: Pid, signal: i32) -> io::Result<()> {
+    // SAFETY: nothing of this process's memory is read or written.
+    unsafe { ptrace(libc::PTRACE_CONT.into(), thread, 0, signal.into()) }
+}
+
+/// Lets a thread that is about to make a call go on until that returns: it stops again, with [`RETURNED`].
+pub(super) fn go_on_until_return(thread: Pid) -> io::Result<()> {
+    // SAFETY: nothing of this process's memory is read or written.
+    unsafe { ptrace(libc::PTRACE_SYSCALL.into(), thread, 0, 0) }
+}
+
+/// The signal of a stop, without an event, where a call returns.
+pub(super) const RETURNED: i32 = libc::SIGTRAP | 0x80;
+
+/// Leaves a thread stopped, as its process is, until that is continued.
+pub(super) fn stay_stopped(thread: Pid) -> io::Result<()> {
+    // SAFETY: nothing of this process's memory is read or written.
+    unsafe { ptrace(libc::PTRACE_LISTEN.into(), thread, 0, 0) }
+}
+
+/// What a stopped thread has in its registers.
+pub(super) struct Registers(libc::user_regs_struct);
+
+impl Registers {
+    pub(super) fn of(thread: Pid) -> io::Result<Self> {
+        // SAFETY: registers are integers.
+        let mut registers: libc::user_regs_struct = unsafe { std::mem::zeroed() };
+        // SAFETY: the structure is the kernel's, and as large as is said.
+        unsafe {
+            register_set(libc::PTRACE_GETREGSET.into(), thread, libc::NT_PRSTATUS, &raw mut registers)
+        }?;
+        Ok(Self(registers))
+    }
+
+    pub(super) fn set(&mut self, thread: Pid) -> io::Result<()> {
+        // SAFETY: as above; nothing is written to it.
+        unsafe { register_set(libc::PTRACE_SETREGSET.into(), thread, libc::NT_PRSTATUS, &raw mut self.0) }
+    }
+
+    /// Makes the thread, which is about to make a call, go on as if that had been made and answered.
+    pub(super) fn answer(mut self, thread: Pid, answer: i64) -> io::Result<()> {
+        self.set_answer(answer);
+        self.set(thread)?;
+        Self::skip(thread)
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Registers {
+    pub(super) fn stack(&self) -> u64 {
+        self.0.rsp
+    }
+
+    /// The system call that is about to be made.
+    pub(super) fn call(&self) -> i64 {
+        self.0.orig_rax.cast_signed()
+    }
+
+    pub(super) fn arguments(&self) -> [u64; 4] {
+        [self.0.rdi, self.0.rsi, self.0.rdx, self.0.r10]
+    }
+
+    pub(super) fn set_arguments(&mut self, arguments: [u64; 4]) {
+        [self.0.rdi, self.0.rsi, self.0.rdx, self.0.r10] = arguments;
+    }
+
+    /// As it was, where a call has returned: the kernel gives all registers back but the answer's.
+    pub(super) fn restore_arguments(&mut self, arguments: [u64; 4]) {
+        self.set_arguments(arguments);
+    }
+
+    fn set_answer(&mut self, answer: i64) {
+        self.0.orig_rax = u64::MAX;
+        self.0.rax = answer.cast_unsigned();
+    }
+
+    /// The number of the call is among the registers.
+    #[expect(clippy::unnecessary_wraps, reason = "as elsewhere")]
+    fn skip(_: Pid) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(target_arch = "aarch64")]
+impl Registers {
+    pub(super) fn stack(&self) -> u64 {
+        self.0.sp
+    }
+
+    /// The system call that is about to be made.
+    pub(super) fn call(&self) -> i64 {
+        self.0.regs[8].cast_signed()
+    }
+
+    pub(super) fn arguments(&self) -> [u64; 4] {
+        [self.0.regs[0], self.0.regs[1], self.0.regs[2], self.0.regs[3]]
+    }
+
+    pub(super) fn set_arguments(&mut self, arguments: [u64; 4]) {
+        self.0.regs[..4].copy_from_slice(&arguments);
+    }
+
+    /// As it was, where a call has returned: the kernel gives all registers back but the answer's, which is the first.
+    pub(super) fn restore_arguments(&mut self, arguments: [u64; 4]) {
+        self.0.regs[1..4].copy_from_slice(&arguments[1..]);
+    }
+
+    fn set_answer(&mut self, answer: i64) {
+        self.0.regs[0] = answer.cast_unsigned();
+    }
+
+    /// The number of the call has a set of its own.
+    fn skip(thread: Pid) -> io::Result<()> {
+        const NT_ARM_SYSTEM_CALL: libc::c_int = 0x404;
+        let mut none: libc::c_int = -1;
+        // SAFETY: the set is an integer; nothing is written to it.
+        unsafe { register_set(libc::PTRACE_SETREGSET.into(), thread, NT_ARM_SYSTEM_CALL, &raw mut none) }
+    }
+}
+
+/// # Safety
+/// As the request has it, `set` must be readable, or may be written to.
+unsafe fn register_set<T>(request: i64, thread: Pid, kind: libc::c_int, set: *mut T) -> io::Result<()> {
+    let mut vector = libc::iovec { iov_base: set.cast(), iov_len: size_of::<T>() };
+    // SAFETY: the vector says how large the set is, and lives until the call returns.
+    unsafe {
+        ptrace(request, thread, kind.into(), (&raw mut vector).expose_provenance().cast_signed() as i64)
+    }
+}
+
+/// # Safety
+/// As the request has it, `data` must be the address of something of its kind.
+unsafe fn ptrace(request: i64, thread: Pid, address: i64, data: i64) -> io::Result<()> {
+    let thread = i64::from(thread.as_raw_pid());
+    // SAFETY: the caller's.
+    checked(unsafe { libc::syscall(libc::SYS_ptrace, request, thread, address, data) })
+}
+
+/// Reads the memory of a traced thread, as far as there is some.
+pub(super) fn read_memory(thread: Pid, from: u64, into: &mut [u8]) -> io::Result<usize> {
+    let here = libc::iovec { iov_base: into.as_mut_ptr().cast(), iov_len: into.len() };
+    let there = libc::iovec { iov_base: there(from), iov_len: into.len() };
+    // SAFETY: only `into` is written to, and it is as long as is said.
+    let read =
+        unsafe { libc::process_vm_readv(thread.as_raw_pid(), &raw const here, 1, &raw const there, 1, 0) };
+    usize::try_from(read).map_err(|_| io::Error::last_os_error())
+}
+
+/// Writes to the memory of a traced thread where it could itself.
+pub(super) fn write_memory(thread: Pid, to: u64, bytes: &[u8]) -> io::Result<()> {
+    let here = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
+    let there = libc::iovec { iov_base: there(to), iov_len: bytes.len() };
+    // SAFETY: `bytes` are read only, and are as long as is said.
+    let wrote =
+        unsafe { libc::process_vm_writev(thread.as_raw_pid(), &raw const here, 1, &raw const there, 1, 0) };
+    match usize::try_from(wrote) {
+        Ok(wrote) if wrote == bytes.len() => Ok(()),
+        Ok(_) => Err(io::Error::from_raw_os_error(libc::EFAULT)),
+        Err(_) => Err(io::Error::last_os_error()),
+    }
+}
+
+/// An address in another process.
+fn there(address: u64) -> *mut libc::c_void {
+    std::ptr::without_provenance_mut(usize::try_from(address).unwrap_or(usize::MAX))
+}
+
 /// Ends this process at once, without running what others registered.
 pub(super) fn exit(code: i32) -> ! {
     // SAFETY: nothing that the process holds needs to be given back.

@@ -107,10 +107,10 @@ fn what_is_not_whole_or_of_another_boot_is_made_again() {
     }
     #[derive(serde::Serialize)]
     struct Record {
-        blob: Digest,
+        blobs: Vec<Digest>,
         boot: Vec<u8>,
     }
-    let record = Record { blob: fixture.blob.clone(), boot: b"another".to_vec() };
+    let record = Record { blobs: vec![fixture.blob.clone()], boot: b"another".to_vec() };
     let temporaries = fixture.store.temp_folder();
     crate::store::memo::write(&temporaries, &path.with_file_name("record"), &record).unwrap();
     assert!(roots.get(&fixture.key()).is_none());
@@ -173,5 +173,25 @@ fn long_unused_goes() {
     record.set_modified(long_ago).unwrap();
     drop(fixture.store);
     gc::collect(&root, &gc::Options { keep_cache: true, ..Default::default() }).unwrap();
+    assert!(!path.exists());
+}
+
+#[test]
+fn a_layer_in_two_compressions_has_one_folder() {
+    let fixture = Fixture::new();
+    let root = fixture.store.root().to_owned();
+    let roots = fixture.store.unpacked(&Mode::real()).unwrap();
+    let path = roots.get_or_make(&fixture.key(), fill).unwrap();
+    let smaller = fixture.store.put(b"layer, smaller").unwrap();
+    let other = Key { blob: &smaller, ..fixture.key() };
+    // A step may have it mounted: it is not to be replaced.
+    assert_eq!(roots.get_or_make(&other, unwanted).unwrap(), path);
+    assert_eq!(roots.get_or_make(&fixture.key(), unwanted).unwrap(), path);
+    // It stays with either.
+    fixture.store.remember_with("layer", "key", &(), vec![smaller.clone()]).unwrap();
+    drop(fixture.store);
+    gc::collect(&root, &gc::Options { keep_cache: true, ..Default::default() }).unwrap();
+    assert!(path.join("f").exists());
+    gc::collect(&root, &gc::Options::default()).unwrap();
     assert!(!path.exists());
 }

@@ -130,13 +130,10 @@ fn explicit(mut layers: Vec<Changes>) -> Vec<Changes> {
     layers
 }
 
+/// A fifth of the usual number, as each mounts; `PROPTEST_CASES` makes it more.
 fn cases() -> ProptestConfig {
-    ProptestConfig {
-        cases: 48,
-        max_shrink_iters: 200,
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    }
+    let usual = ProptestConfig::default();
+    ProptestConfig { cases: usual.cases / 5, max_shrink_iters: 200, failure_persistence: None, ..usual }
 }
 
 proptest! {

@@ -151,3 +151,30 @@ fn devices_that_could_not_be_made_are_still_there() {
     };
     assert_eq!((whiteouts(false), whiteouts(true)), (0, 1));
 }
+
+#[test]
+fn a_link_to_nothing_hides_nothing_and_shows_nothing() {
+    let to = |target: &str| node(0o644, Kind::Hardlink(path(target)));
+    let over = |layer: &Changes, below: &Changes| complete(layer, &tree(below), Epoch::ZERO).unwrap();
+    // What is below its name is hidden by the whiteout alone.
+    let layer = Changes { whiteouts: [path("d/e/y")].into(), ..puts([("d/e", to("nowhere"))]) };
+    let done = over(&layer, &puts([("d/e/y", file("0"))]));
+    assert!(done.changes.whiteouts.contains(&path("d/e/y")), "{done:?}");
+    assert!(done.changes.puts[&path("d/e")].is_dir(), "{done:?}");
+    // What stands at its name is no part of the layer, so that the folder serves wherever it is the same.
+    let layer = puts([("a", to("nowhere")), ("b", file("b"))]);
+    let done = over(&layer, &puts([("a", file("below"))]));
+    assert!(!done.changes.puts.contains_key(&path("a")), "{done:?}");
+    assert_eq!(done.context, over(&layer, &puts([("a", symlink("x"))])).context);
+}
+
+#[test]
+fn a_link_to_what_differs_below_is_another_folder() {
+    let layer = puts([("l", node(0o644, Kind::Hardlink(path("a"))))]);
+    let context = |below: Node| complete(&layer, &tree(&puts([("a", below)])), Epoch::ZERO).unwrap().context;
+    let device = |minor| node(0o644, Kind::CharDevice { major: 1, minor });
+    let all =
+        [file("x"), file("y"), symlink("x"), symlink("y"), device(3), device(5), node(0o644, Kind::Fifo)];
+    let all: std::collections::BTreeSet<_> = all.into_iter().map(context).collect();
+    assert_eq!((all.len(), all.contains(&None)), (7, false));
+}
