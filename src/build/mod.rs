@@ -11,6 +11,7 @@ mod outside;
 mod recording;
 mod repositories;
 mod source;
+mod vendored;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,8 +20,9 @@ pub use check::check;
 pub use images::BuiltBlobs;
 pub use locking::LockUseError;
 pub use outside::{Contexts, Outside, OutsideError, git_environment};
-pub use recording::{record, vendor};
+pub use recording::record;
 pub use source::{BuildFileChoice, NAMES, SourceError};
+pub use vendored::vendor;
 
 use crate::buildfile::{self, Buildfile, Diagnostic, LowerOptions, Source};
 use crate::context::Modes;
@@ -197,6 +199,7 @@ fn plan(
     warn: &dyn Fn(&[Diagnostic]),
 ) -> Result<Vec<Plan>, BuildError> {
     outside.check_profile()?;
+    outside.bring_vendored()?;
     let mut plans = Vec::new();
     for platform in platforms(request) {
         plans.push(lower(file, request, stages, platform, outside, warn)?);

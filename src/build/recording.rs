@@ -11,7 +11,7 @@ use crate::layer;
 use crate::lock::Policy;
 use crate::plan::{Network, Op, Plan, StageId};
 use crate::proxy::{Options, ProxyError, Session, Unknown};
-use crate::store::{Store, Vendor};
+use crate::store::Store;
 
 impl Outside {
     /// Who answers the locked steps of a build; nobody, without a lock.
@@ -78,21 +78,6 @@ fn locked_stages(plan: &Plan, request: &Request) -> Vec<StageId> {
         steps.any(|step| matches!(&step.op, Some(Op::Run(run)) if run.network == Network::Locked))
     };
     all.into_iter().filter(is_locked).collect()
-}
-
-/// Puts the blobs of the lock's answers and files into a folder; gives how many were not there yet.
-pub fn vendor(outside: &Outside, store: &Store, folder: &Vendor) -> Result<usize, BuildError> {
-    let blobs = outside.with_lock(|memo| {
-        let lock = memo.lock();
-        let files = lock.urls.values().map(|url| (&url.digest, url.size));
-        let answers = lock.network.values().filter_map(|a| Some((a.digest.as_ref()?, a.size?)));
-        files.chain(answers).map(|(digest, size)| crate::proxy::descriptor(digest, size)).collect::<Vec<_>>()
-    });
-    let mut new = 0;
-    for blob in blobs.unwrap_or_default() {
-        new += usize::from(folder.put(store, &blob).map_err(ProxyError::from)?);
-    }
-    Ok(new)
 }
 
 impl From<ProxyError> for BuildError {

@@ -77,7 +77,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME=VALUE")]
     build_context: Vec<String>,
 
-    /// Copy the bytes that the lock file stands for (of URLs, and of the network of locked steps) into a folder
+    /// Copy the blobs that the lock file names into a folder: images, files, repositories, the network of locked steps
     ///
     /// `lith build` takes them from there: from the folder that `--vendor` names, or `FILE.vendor` beside the Buildfile.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["check", "export"])]
@@ -244,7 +244,10 @@ impl<'a> Session<'a> {
         };
         let recorded = build::record(&self.source, &request, &outside, &self.store, self.progress);
         let recorded = recorded.and_then(|()| match &self.args.vendor {
-            Some(folder) => build::vendor(&outside, &self.store, &Vendor::new(folder.clone())).map(Some),
+            Some(folder) => {
+                let folder = Vendor::new(folder.clone());
+                build::vendor(&self.source, &request, &outside, &self.store, self.progress, &folder).map(Some)
+            }
             None => Ok(None),
         });
         match recorded {
