@@ -19,7 +19,8 @@ impl Outside {
     /// Brings what the lock names, the store has not and the folder has: all but the answers to steps, which come when
     /// they are asked for.
     pub(super) fn bring_vendored(&self) -> Result<(), OutsideError> {
-        let (Some(folder), Some(lock)) = (self.vendor.get(), self.with_lock(|memo| memo.lock().clone())) else {
+        let (Some(folder), Some(lock)) = (self.vendor.get(), self.with_lock(|memo| memo.lock().clone()))
+        else {
             return Ok(());
         };
         let bring = |blob: &Descriptor| -> Result<bool, OutsideError> {

@@ -330,7 +330,12 @@ fn unknown(lock: &Lock, name: &str, context: &str) -> Hinted {
     if context == "." && Path::new(name).is_dir() {
         return error.hint(format!("the context stands before the option: `lith lock {name} --update …`"));
     }
-    let known: Vec<String> = lock.names().map(|(name, _)| format!("`{}`", shown(name))).collect();
+    let known: Vec<String> = lock
+        .names()
+        // Of what steps ask for, there is mostly too much to be told.
+        .filter(|(_, entry)| entry.kind != lith::lock::Kind::Network)
+        .map(|(name, _)| format!("`{}`", shown(name)))
+        .collect();
     match known.as_slice() {
         [] => error.hint("it has nothing that could be updated; `lith lock` completes it"),
         known => error.hint(format!("there is {}", known.join(", "))),

@@ -181,7 +181,10 @@ impl<'a> Runner<'a> {
         };
         let key = key.hash();
         // Without an answer, it is another step than one that has no network at all.
-        let key = if network == Network::Locked { format!("locked {key}") } else { key };
+        let key = match network {
+            Network::Locked => blake3::hash(format!("locked {key}").as_bytes()).to_hex().to_string(),
+            _ => key,
+        };
         Ok(Known { ask, who, environment, mounts, network, clock, key })
     }
 
