@@ -97,7 +97,7 @@ Exit codes:
 enum Command {
     Build(Box<build::Args>),
     Check(check::Args),
-    Lock(lock::Args),
+    Lock(Box<lock::Args>),
     Inspect(inspect::Args),
     Ls(ls::Args),
     Images(images::Args),

@@ -204,7 +204,7 @@ fn a_vendored_lock_needs_no_registry_and_no_network() {
     let mut blobs: Vec<_> = walkdir::WalkDir::new(world.path("elsewhere/Buildfile.vendor"))
         .into_iter()
         .map(|entry| entry.unwrap())
-        .filter(|entry| entry.file_type().is_file())
+        .filter(|entry| !entry.file_type().is_dir())
         .collect();
     blobs.sort_by_key(|entry| entry.metadata().unwrap().len());
     let smallest = blobs[0].path();

@@ -37,7 +37,7 @@ pub(crate) fn check(root: &Value, schema: &Value, value: &Value, place: &str) {
                 }
             }
             "pattern" => {
-                assert!(matches(rule.as_str().expect("a text"), value), "{place}: {value} is not {rule}")
+                assert!(matches(rule.as_str().expect("a text"), value), "{place}: {value} is not {rule}");
             }
             "properties" => {
                 for (name, inner) in value.as_object().expect(place) {
