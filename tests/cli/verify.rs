@@ -13,7 +13,7 @@ COPY src /app/
 WORKDIR /app
 ";
 
-fn git(world: &World, folder: &str, args: &[&str]) {
+pub(super) fn git(world: &World, folder: &str, args: &[&str]) {
     let config = ["-c", "user.name=n", "-c", "user.email=e@x", "-c", "init.defaultBranch=main"];
     let status = Command::new("git")
         .args(config)
