@@ -160,7 +160,9 @@ fn changes(shelf: &dyn Shelf, way: &Way<'_>) -> Vec<(&'static str, String, Strin
         };
         let (before, after) = (layers(&left), layers(&way.image));
         let common = before.intersection(&after).count();
-        add("layers", format!("{} ({common} in both)", before.len()), format!("{}", after.len()));
+        if before != after {
+            add("layers", format!("{} ({common} in both)", before.len()), format!("{}", after.len()));
+        }
     }
     rows
 }

@@ -96,3 +96,53 @@ fn is_on_one_of(verdict: &Summary, statements: &[Testimony]) -> Result<(), Evide
     let named = inputs.map(|(algorithm, hex)| crate::text::shown(&format!("{algorithm}:{hex}")));
     Err(EvidenceError::OtherRecord { verdict: named.collect::<Vec<_>>().join(", ") })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attest::Statement;
+    use crate::oci::canonical;
+
+    fn verdict(edit: impl FnOnce(&mut Statement<Summary>)) -> Testimony {
+        let mut said = summary::summary("app", &Digest::of(b"image"), &Digest::of(b"record"), &[]);
+        edit(&mut said);
+        Testimony::parse(&canonical::to_vec(&said).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_verdict_has_to_say_it_in_each_way() {
+        let passed = |one: Testimony| Evidence::of(&[one]).unwrap().verified;
+        assert_eq!(passed(verdict(|_| ())), Some(true));
+        assert_eq!(passed(verdict(|said| said.predicate.verification_result = "FAILED".into())), Some(false));
+        assert_eq!(passed(verdict(|said| said.predicate.verified_levels.clear())), Some(false));
+        assert_eq!(passed(verdict(|said| said.predicate.lith_reasons.push("a reason".into()))), Some(false));
+        let both = [verdict(|_| ()), verdict(|said| said.predicate.lith_reasons.push("no".into()))];
+        let evidence = Evidence::of(&both).unwrap();
+        assert_eq!((evidence.verified, evidence.reason.as_deref()), (Some(false), Some("no")));
+        assert_eq!(Evidence::of(&[]).unwrap(), Evidence::default());
+    }
+
+    #[test]
+    fn a_statement_about_several_images_is_about_none() {
+        let image = Digest::of(b"image");
+        assert!(verdict(|_| ()).is_of(&image));
+        assert!(
+            !verdict(|said| said.subject.push(Resource::new("other", &Digest::of(b"other")))).is_of(&image)
+        );
+        assert!(!verdict(|said| said.subject.clear()).is_of(&image));
+        assert!(!verdict(|said| said.subject[0].digest.clear()).is_of(&image));
+    }
+
+    #[test]
+    fn what_is_no_statement_is_an_error() {
+        let kind = summary::PREDICATE;
+        for text in
+            ["", "[]", "null", "{}", "{\"predicateType\":7}", &format!("{{\"predicateType\":\"{kind}\"}}")]
+        {
+            assert!(Testimony::parse(text.as_bytes()).is_err(), "{text}");
+        }
+        let mut said = summary::summary("app", &Digest::of(b"image"), &Digest::of(b"record"), &[]);
+        said.predicate.verification_result = "PERHAPS".into();
+        assert!(Testimony::parse(&canonical::to_vec(&said).unwrap()).is_err());
+    }
+}
