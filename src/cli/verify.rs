@@ -96,7 +96,7 @@ Exit codes:
   1  there is no verdict: the record misses something, or the build failed
   2  the command line is wrong
   3  the store is damaged
-  5  it has not that digest, or an input is not the recorded one: the verdict says which";
+  5  it has not, or an input is not the recorded one: the verdict says which";
 
 pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
     let text = read(&args.record)?;
