@@ -68,11 +68,13 @@ pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
     let changes = changes(&*shelf, &way);
     let entry = if args.dry_run { None } else { Some(go(&ledger, &chain, &way, author)?) };
     // Only then: going back must not wait for it, nor fail with it.
-    let digests = (way.from.entry.digest(), way.to.entry.digest());
-    let differences = between(&*shelf, (&digests.0, &digests.1), &reach).unwrap_or_else(|error| {
-        tell(&format!("warning: the images can't be compared: {}", escaped(&told(&error).0)));
-        Vec::new()
-    });
+    let differences = || {
+        let digests = (way.from.entry.digest(), way.to.entry.digest());
+        between(&*shelf, (&digests.0, &digests.1), &reach).unwrap_or_else(|error| {
+            tell(&format!("warning: the images can't be compared: {}", escaped(&told(&error).0)));
+            Vec::new()
+        })
+    };
     show(args, &*shelf, &way, (&changes, &differences), entry.as_ref())?;
     Ok(ExitCode::SUCCESS)
 }
@@ -171,7 +173,7 @@ fn show(
     args: &Args,
     shelf: &dyn Shelf,
     way: &Way<'_>,
-    (changes, differences): (&[(&'static str, String, String)], &[Difference]),
+    (changes, differences): (&[(&'static str, String, String)], &dyn Fn() -> Vec<Difference>),
     entry: Option<&Entry>,
 ) -> anyhow::Result<()> {
     let name = pinned(shelf, &args.environment, &way.to.entry);
@@ -180,15 +182,16 @@ fn show(
             changes.iter().map(|(what, from, to)| json!({"what": what, "from": from, "to": to})).collect();
         return print_json(&json!({
             "name": name, "from": way.from.entry.number, "to": way.to.entry.number, "changes": rows,
-            "images": differences, "number": entry.map(|entry| entry.number),
+            "images": differences(), "number": entry.map(|entry| entry.number),
         }));
     }
     for (what, from, to) in changes {
         tell(&format!("{what:<9} {} -> {}", escaped(from), escaped(to)));
     }
-    difference::words(differences).iter().for_each(|line| tell(line));
     if entry.is_none() {
         tell("nothing has been changed: it is a dry run");
     }
-    print(&format!("{name}\n"))
+    print(&format!("{name}\n"))?;
+    difference::words(&differences()).iter().for_each(|line| tell(line));
+    Ok(())
 }
