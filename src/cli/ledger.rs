@@ -114,7 +114,7 @@ impl AuthorArgs {
 
 /// Seconds since 1970: a release is an event, and no part of an image.
 #[expect(clippy::disallowed_methods, reason = "when something was released is what a ledger is for")]
-fn now() -> u64 {
+pub(super) fn now() -> u64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     since.map_or(0, |since| since.as_secs())
 }

@@ -185,7 +185,8 @@ fn same_source(left: &str, right: &str) -> bool {
     bare(left) == bare(right)
 }
 
-fn seconds(text: &str) -> Option<u64> {
+/// The seconds of a time like `90s`, `30m`, `24h`, `7d`.
+pub fn seconds(text: &str) -> Option<u64> {
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     let unit = match unit {
         "s" => 1,

@@ -9,6 +9,7 @@ mod login;
 mod pin;
 mod registry;
 mod releases;
+mod retention;
 mod store;
 mod verify;
 mod why;
