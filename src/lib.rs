@@ -46,6 +46,8 @@ pub mod attest;
 
 pub mod release;
 
+pub mod audit;
+
 pub mod build;
 
 pub mod verify;

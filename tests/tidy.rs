@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use lith::buildfile::{self, LowerOptions, Source, check};
 
 /// The modules of the library, in the order of ARCHITECTURE.md: each may import those before it.
-const ORDER: [&str; 23] = [
+const ORDER: [&str; 24] = [
     "parallel",
     "text",
     "http",
@@ -27,6 +27,7 @@ const ORDER: [&str; 23] = [
     "why",
     "attest",
     "release",
+    "audit",
     "build",
     "verify",
 ];

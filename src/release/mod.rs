@@ -28,7 +28,7 @@ pub use entry::{ARTIFACT_TYPE, Entry, Kind, Verdict};
 pub use environment::{Environment, ParseEnvironmentError};
 pub use error::ReleaseError;
 pub use facts::{Evidence, Facts};
-pub use policy::{Policy, PolicyError, Refusal, Rules, seconds};
+pub use policy::{Policy, PolicyError, Refusal, Rules, duration, seconds};
 pub use retention::{Keep, Waste, Why};
 pub use rollback::Candidates;
 pub use shelf::{LayoutShelf, RegistryShelf, Shelf};

@@ -157,8 +157,8 @@ impl Rules {
                 let left = (facts.since? + soak).checked_sub(now).filter(|left| *left > 0)?;
                 let before = self.after.as_deref().unwrap_or_default();
                 shut(
-                    format!("`{before}` has had it for {}", told(soak.saturating_sub(left))),
-                    format!("wait {}", told(left)),
+                    format!("`{before}` has had it for {}", duration(soak.saturating_sub(left))),
+                    format!("wait {}", duration(left)),
                 )
             }
         }
@@ -198,7 +198,8 @@ pub fn seconds(text: &str) -> Option<u64> {
     digits.parse::<u64>().ok()?.checked_mul(unit).filter(|seconds| *seconds < 1 << 40)
 }
 
-fn told(seconds: u64) -> String {
+/// A time in words that are short.
+pub fn duration(seconds: u64) -> String {
     match seconds {
         0..120 => format!("{seconds} s"),
         120..7200 => format!("{} min", seconds / 60),

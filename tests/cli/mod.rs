@@ -1,5 +1,6 @@
 //! The subcommands, one file each as in `src/cli`.
 
+mod audit;
 mod build;
 mod diff;
 mod docker_registry;
