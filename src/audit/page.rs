@@ -41,13 +41,18 @@ fn table(heading: &[&str], rows: &[String]) -> String {
 }
 
 /// A row of cells that are HTML already.
-fn cells(class: &str, cells: &[String]) -> String {
+fn cells(cells: &[String]) -> String {
     let cells: String = cells.iter().map(|cell| format!("<td>{cell}</td>")).collect();
-    format!("<tr class=\"{class}\">{cells}</tr>\n")
+    format!("<tr>{cells}</tr>\n")
 }
 
 fn tag(class: &str, text: &str) -> String {
     format!("<span class=\"tag {class}\">{}</span>", html(text))
+}
+
+/// Text that is to stay on one line.
+fn short(text: &str) -> String {
+    format!("<span class=\"short\">{}</span>", html(text))
 }
 
 fn references(rows: &[Row], now: u64) -> String {
@@ -59,31 +64,32 @@ fn references(rows: &[Row], now: u64) -> String {
 
 fn reference(row: &Row, now: u64) -> String {
     let mut state = tag(row.state.word(), row.state.word());
-    let digest = row.digest.as_ref().map(|digest| html(&digest.to_string())).unwrap_or_default();
     if let State::Left(why) = &row.state {
         state.push_str(&format!("<br><span class=\"note\">{}</span>", html(why)));
     }
+    let mut image = format!("<code>{}</code>", html(&row.text));
+    let digest = row.digest.as_ref().map(ToString::to_string);
+    if let Some(digest) = digest.filter(|digest| !row.text.contains(digest)) {
+        image.push_str(&format!("<br><code class=\"note\">{}</code>", html(&digest)));
+    }
     if let Some(problem) = &row.problem {
-        state.push_str(&format!("<br><span class=\"wrong\">{}</span>", html(problem)));
+        image.push_str(&format!("<br><span class=\"wrong\">{}</span>", html(problem)));
     }
     let each =
         |cell: &dyn Fn(&Standing) -> String| row.standings.iter().map(cell).collect::<Vec<_>>().join("<br>");
-    cells(
-        row.state.word(),
-        &[
-            format!("<code>{}:{}</code>", html(&row.file), row.line),
-            format!("<code>{}</code><br><code class=\"note\">{digest}</code>", html(&row.text)),
-            state,
-            each(&|standing| html(&format!("{} {}", standing.entry.environment, standing.entry.number))),
-            each(&|standing| match (standing.verdict, standing.is_current) {
-                (Some(Verdict::Bad), _) => tag("no", "marked bad"),
-                (_, true) => tag("yes", "yes"),
-                (_, false) => tag("no", "no"),
-            }),
-            each(&|standing| duration(now.saturating_sub(standing.entry.time))),
-            each(&|standing| revision(standing.entry.source.as_deref(), standing.entry.revision.as_deref())),
-        ],
-    )
+    cells(&[
+        format!("<code>{}:{}</code>", html(&row.file), row.line),
+        image,
+        state,
+        each(&|standing| short(&format!("{} {}", standing.entry.environment, standing.entry.number))),
+        each(&|standing| match (standing.verdict, standing.is_current) {
+            (Some(Verdict::Bad), _) => tag("no", "marked bad"),
+            (_, true) => tag("yes", "yes"),
+            (_, false) => tag("no", "no"),
+        }),
+        each(&|standing| short(&duration(now.saturating_sub(standing.entry.time)))),
+        each(&|standing| revision(standing.entry.source.as_deref(), standing.entry.revision.as_deref())),
+    ])
 }
 
 fn revision(source: Option<&str>, revision: Option<&str>) -> String {
@@ -120,16 +126,13 @@ fn entry(chain: &Chain, link: &Link) -> String {
         "bad" if entry.moves() => format!(" {}", tag("no", "bad")),
         _ => String::new(),
     };
-    cells(
-        "",
-        &[
-            entry.number.to_string(),
-            date(entry.time),
-            what + &state,
-            format!("<code>{}</code> {}", html(&entry.digest()), html(&entry.tags.join(" "))),
-            revision(entry.source.as_deref(), entry.revision.as_deref()),
-            html(&entry.actor),
-            html(&entry.reason),
-        ],
-    )
+    cells(&[
+        entry.number.to_string(),
+        date(entry.time),
+        what + &state,
+        format!("<code>{}</code> {}", html(&entry.digest()), html(&entry.tags.join(" "))),
+        revision(entry.source.as_deref(), entry.revision.as_deref()),
+        html(&entry.actor),
+        html(&entry.reason),
+    ])
 }
