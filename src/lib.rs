@@ -36,6 +36,8 @@ pub mod transport;
 
 pub mod context;
 
+pub mod proxy;
+
 pub mod sandbox;
 
 pub mod exec;

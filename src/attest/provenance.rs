@@ -226,7 +226,8 @@ fn of_lock(lock: &Lock) -> Vec<Resource> {
         ..Resource::default()
     };
     found.extend(lock.urls.iter().map(|(name, known)| url((name, &known.digest))));
-    found.extend(lock.network.iter().map(|(name, known)| url((name, &known.digest))));
+    // Answers without a body are in the lock alone.
+    found.extend(lock.network.iter().filter_map(|(name, known)| Some(url((name, known.digest.as_ref()?)))));
     found.extend(lock.git.iter().map(|(name, known)| Resource {
         uri: Some(format!("git+{name}")),
         digest: [("gitCommit".to_owned(), known.commit.as_str().to_owned())].into(),

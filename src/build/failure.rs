@@ -11,6 +11,7 @@ use crate::exec::copy::{CopyError, Missing};
 use crate::exec::run::RunError;
 use crate::http::shown;
 use crate::plan::TreeRef;
+use crate::proxy::{ProxyError, Refusal, Why};
 use crate::sandbox::{Fault, SandboxError};
 use crate::text::escaped;
 
@@ -45,6 +46,7 @@ const BY_FILTER: &str = "the sandbox ends programs that make system calls of an 
 /// A step that could not be run, or whose program failed. The code says what would help.
 fn run(span: Span, error: &RunError) -> Diagnostic {
     let code = match error {
+        RunError::Failed(failure) if is_unlocked(&failure.refused) => "run-not-locked",
         RunError::Failed(failure) if failure.offline => "run-offline",
         RunError::Failed(failure) if failure.one_id => "run-ids",
         RunError::Failed(failure) if failure.exit.out_of_memory => "run-memory",
@@ -55,6 +57,9 @@ fn run(span: Span, error: &RunError) -> Diagnostic {
         RunError::NoSecret { .. } => "run-secret",
         RunError::NoSsh { .. } | RunError::NotASocket { .. } => "run-ssh",
         RunError::NotAllowed(_) => "run-not-allowed",
+        RunError::NoLock => "run-no-lock",
+        RunError::Proxy(ProxyError::Changed { .. }) => "run-changed",
+        RunError::Proxy(_) => "run-bytes",
         RunError::Foreign { .. } => "run-platform",
         _ => "run",
     };
@@ -67,6 +72,9 @@ fn run(span: Span, error: &RunError) -> Diagnostic {
             if !failure.tail.is_empty() {
                 diagnostic = diagnostic.note(format!("the end of its output:\n{}", failure.tail.join("\n")));
             }
+            for refusal in &failure.refused {
+                diagnostic = diagnostic.note(refusal.to_string());
+            }
             if let Some(log) = &failure.log {
                 diagnostic = diagnostic.note(format!("all of it is in `{}`", log.display()));
             }
@@ -77,6 +85,10 @@ fn run(span: Span, error: &RunError) -> Diagnostic {
         _ => {}
     }
     diagnostic
+}
+
+fn is_unlocked(refused: &[Refusal]) -> bool {
+    refused.iter().any(|refusal| refusal.why == Why::NotLocked)
 }
 
 /// A source of a copy that isn't there.

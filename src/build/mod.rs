@@ -10,8 +10,10 @@ mod locking;
 mod opened;
 mod outside;
 mod record;
+mod recording;
 mod repositories;
 mod source;
+mod vendored;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,7 +23,9 @@ pub use images::BuiltBlobs;
 pub use locking::LockUseError;
 pub use outside::{Contexts, Outside, OutsideError, git_environment};
 pub use record::{RecordAsk, RecordFailure, record};
+pub use recording::record_network;
 pub use source::{BuildFileChoice, NAMES, SourceError};
+pub use vendored::vendor;
 
 use crate::buildfile::{self, Buildfile, Diagnostic, LowerOptions, Source};
 use crate::context::Modes;
@@ -33,6 +37,7 @@ use crate::lock::{Memo, Policy};
 use crate::oci::canonical::CanonicalError;
 use crate::oci::{Digest, Epoch, Platform};
 use crate::plan::{Clock, Plan};
+use crate::proxy::Unknown;
 use crate::store::Store;
 use crate::transport::{Sink as _, StoreSink, TransportError};
 use crate::tree::Tree;
@@ -129,8 +134,9 @@ pub fn build(
         outside.fetch(plan, request, source.name(), report)?;
     }
     let epoch = epoch(&file, request)?;
-    let said = file.directives.clock.map(|directive| directive.clock);
-    let clock = request.run.clock.or(said).unwrap_or_default();
+    let clock = clock(&file, request);
+    let locked = outside.session(request, Unknown::Refused);
+    let run = RunOptions { clock: Some(clock), locked, ..request.run.clone() };
     let mut images = Vec::new();
     let mut trees = Vec::new();
     let (mut hermetic, mut differing) = (true, 0);
@@ -138,7 +144,7 @@ pub fn build(
     for plan in &plans {
         let ledger = ledger::open((plan, request, epoch), outside, source, report);
         let (image, finished) =
-            execute(plan, request, (epoch, clock), outside, store, (source.name(), &ledger))?;
+            execute(plan, (request, &run), epoch, outside, store, (source.name(), &ledger))?;
         ledgers.push((ledger, image.manifest.digest()));
         let tree = finished.tree;
         hermetic &= finished.hermetic;
@@ -197,6 +203,8 @@ enum Stages {
     Needed,
     /// Unless there is a target.
     All,
+    /// The same, to be run.
+    Run,
 }
 
 /// The plans for all platforms, and what they ask of the outside in the lock.
@@ -208,6 +216,7 @@ fn plan(
     warn: &dyn Fn(&[Diagnostic]),
 ) -> Result<Vec<Plan>, BuildError> {
     outside.check_profile()?;
+    outside.bring_vendored()?;
     let mut plans = Vec::new();
     for platform in platforms(request) {
         plans.push(lower(file, request, stages, platform, outside, warn)?);
@@ -241,10 +250,10 @@ fn lower(
     outside: &Outside,
     warn: &dyn Fn(&[Diagnostic]),
 ) -> Result<Plan, BuildError> {
-    let all_stages = stages == Stages::All;
+    let all_stages = stages != Stages::Needed;
     let options = LowerOptions { platform, all_stages, ..options(request) };
     let mut resolver = match stages {
-        Stages::Needed => outside.resolver(),
+        Stages::Needed | Stages::Run => outside.resolver(),
         Stages::All => outside.facts_resolver(),
     };
     let (plan, warnings) = buildfile::lower(file, &options, &mut resolver).map_err(BuildError::Buildfile)?;
@@ -264,6 +273,11 @@ fn options(request: &Request) -> LowerOptions<'static> {
     }
 }
 
+fn clock(file: &Buildfile, request: &Request) -> Clock {
+    let said = file.directives.clock.map(|directive| directive.clock);
+    request.run.clock.or(said).unwrap_or_default()
+}
+
 fn epoch(file: &Buildfile, request: &Request) -> Result<Epoch, BuildError> {
     match buildfile::source_date_epoch(file, &options(request)) {
         Some(text) => text.parse().map_err(BuildError::Epoch),
@@ -273,16 +287,15 @@ fn epoch(file: &Buildfile, request: &Request) -> Result<Epoch, BuildError> {
 
 fn execute(
     plan: &Plan,
-    request: &Request,
-    (epoch, clock): (Epoch, Clock),
+    (request, run): (&Request, &RunOptions),
+    epoch: Epoch,
     outside: &Outside,
     store: &Arc<Store>,
     (file, report): (&str, &dyn Report),
 ) -> Result<(Image, Finished), BuildError> {
     let layer = layer::Options { compression: request.compression, epoch, threads: request.threads };
     let file = file.to_owned();
-    let (cache, tree) = (request.cache, request.trees);
-    let run = RunOptions { clock: Some(clock), ..request.run.clone() };
+    let (cache, tree, run) = (request.cache, request.trees, run.clone());
     let options = exec::Options { layer, cache, tree, file, run };
     let finished = exec::execute(plan, outside, store, &options, report)?;
     let image = image::assemble(Parts {

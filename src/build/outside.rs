@@ -25,7 +25,7 @@ use crate::plan::{
     Base, ContextName, CopySource, Git, Named, Op, Plan, Resolve, ResolveError, ResolvedImage, Stage, Step,
     TreeRef, Url,
 };
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, Vendor};
 use crate::transport::TransportError;
 use crate::transport::registry::Registries;
 use crate::tree::pattern::Ignore;
@@ -69,6 +69,8 @@ pub struct Outside {
     pub(super) memo: Mutex<Option<Memo>>,
     /// The named contexts that the Buildfile speaks of.
     used: Mutex<BTreeSet<String>>,
+    /// Where recorded bytes may be that the store has not.
+    pub(super) vendor: OnceLock<Vendor>,
     /// What was fetched, each by what the plan says of it.
     pub(super) urls: Mutex<BTreeMap<Url, Arc<Tree>>>,
     pub(super) repositories: Mutex<BTreeMap<Git, Repository>>,
@@ -124,9 +126,15 @@ impl Outside {
             asked: Mutex::default(),
             memo: Mutex::default(),
             used: Mutex::default(),
+            vendor: OnceLock::new(),
             urls: Mutex::default(),
             repositories: Mutex::default(),
         }
+    }
+
+    /// Has bytes that were recorded, and that the store has not, looked for in a folder first.
+    pub fn set_vendor(&self, vendor: Vendor) {
+        self.vendor.get_or_init(|| vendor);
     }
 
     /// Settles how contexts are read, before the first is opened.

@@ -1,7 +1,7 @@
 //! What a file asks of the outside world, as it is written: by this a lock knows whether it is of this file.
 
 use super::{
-    instruction::Instruction,
+    instruction::{Instruction, Network},
     lower,
     syntax::{Buildfile, Statement, Word},
 };
@@ -29,7 +29,7 @@ fn of_statement(statement: &Statement) -> Vec<String> {
             names.extend(add.checksum.iter().map(|checksum| said("checksum", checksum)));
         }
         // What it asks for is known when it runs: another program may ask for something else.
-        Instruction::Run(run) if statement.original.contains("--network=locked") => {
+        Instruction::Run(run) if run.network == Network::Locked => {
             names.push(format!("run {} {:?}", statement.original, run.script));
         }
         _ => {}

@@ -1,7 +1,7 @@
 //! `lith build`: what can be typed, and what is done. What the arguments mean is in [`wanted`].
 
 pub(super) mod locking;
-mod steps;
+pub(super) mod steps;
 mod wanted;
 
 use std::path::{Path, PathBuf};

@@ -33,6 +33,15 @@ pub(super) fn of_step(code: &str) -> Option<&'static str> {
             "the step has one id, and seems to need others: give the user that builds some, by a line \
              `USER:100000:65536` in `/etc/subuid` and in `/etc/subgid`, and install `newuidmap` (`uidmap`); or build as root"
         }
+        "run-not-locked" => "`lith lock` records what a step asks for",
+        "run-no-lock" => "`lith lock` runs the step, records what it asks for, and writes the lock file",
+        "run-changed" => {
+            "the server has something else there now: `lith lock --update` records it; `lith lock --vendor DIR` keeps bytes \
+              with the source"
+        }
+        "run-bytes" => {
+            "`--vendor DIR` says where `lith lock --vendor DIR` has put them; `lith lock --update` records what is there now"
+        }
         "run-memory" => "`--memory SIZE` gives steps more",
         "run-timeout" => "`--timeout TIME` gives steps longer",
         "run-clock" => {

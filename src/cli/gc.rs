@@ -41,6 +41,10 @@ pub(crate) struct Args {
     #[arg(long)]
     cache_mounts: bool,
 
+    /// Remove what was recorded of the network for locked steps too: servers may not have it any more
+    #[arg(long)]
+    recorded: bool,
+
     #[command(flatten)]
     remote: remote::RemoteArgs,
 
@@ -52,8 +56,12 @@ pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
     if let Some(repository) = &args.remote.remote {
         return remote::run(&args.remote, repository, args.format.format, world);
     }
-    let options =
-        gc::Options { keep_cache: args.keep_cache, cache_mounts: args.cache_mounts, dry_run: args.dry_run };
+    let options = gc::Options {
+        keep_cache: args.keep_cache,
+        recorded: args.recorded,
+        cache_mounts: args.cache_mounts,
+        dry_run: args.dry_run,
+    };
     // What steps wrote as an ordinary user belongs to the ids of a user namespace.
     let sandbox = OnceCell::new();
     let helped = |path: &Path| match rootfs::remove(path) {

@@ -10,13 +10,15 @@ use lith::context::ContextSpec;
 use lith::layer::FORMAT_PROFILE;
 use lith::lock::{Change, Lock, Memo, Policy, changes, load};
 use lith::oci::Platform;
+use lith::store::Vendor;
 use lith::text::{escaped, shown};
 use serde_json::json;
 
 use super::World;
+use super::build::steps::Steps;
 use super::build::{advise, build_args, build_contexts, build_file, locking, platforms};
 use super::error::{Hinted, Shown, tell};
-use super::format::{Format, FormatArg, print, print_json};
+use super::format::{Format, FormatArg, count, print, print_json};
 use super::progress::{Mode, Progress};
 
 /// Pin what a Buildfile names outside: images, URLs, git references
@@ -74,6 +76,15 @@ pub(crate) struct Args {
     /// Another context or base, as `lith build` has it
     #[arg(long, value_name = "NAME=VALUE")]
     build_context: Vec<String>,
+
+    /// Copy the blobs that the lock file names into a folder: images, files, repositories, the network of locked steps
+    ///
+    /// `lith build` takes them from there: from the folder that `--vendor` names, or `FILE.vendor` beside the Buildfile.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["check", "export"])]
+    vendor: Option<PathBuf>,
+
+    #[command(flatten)]
+    steps: Steps,
 
     #[command(flatten)]
     format: FormatArg,
@@ -152,7 +163,8 @@ impl<'a> Session<'a> {
         }
         let platforms = self.platforms(old.as_ref())?;
         let memo = Memo::new(&self.path, Policy::Add, old.clone(), lock);
-        let mut memo = self.resolve(memo, platforms, self.args.update.is_some())?;
+        let memo = self.resolve(memo, platforms.clone(), self.args.update.is_some())?;
+        let mut memo = self.record(memo, platforms)?;
         let found = changes(&old.map_or_else(|| self.empty(), Ok)?, memo.lock());
         let was_written = memo.save()?;
         self.print(&found)?;
@@ -205,6 +217,52 @@ impl<'a> Session<'a> {
             }
             resolved => {
                 resolved?;
+                Ok(outside.take_lock().expect("it was given one"))
+            }
+        }
+    }
+
+    /// Runs the steps whose network is locked, for what they ask for.
+    fn record(&self, memo: Memo, platforms: Vec<Platform>) -> anyhow::Result<Memo> {
+        let contexts = contexts(self.args, self.world, false)?;
+        let outside = Outside::new(&self.store, contexts);
+        outside.source(&build_file(self.args.file.as_deref()))?;
+        if let Some(folder) = locking::vendor_path(self.args.vendor.as_deref(), &outside) {
+            outside.set_vendor(Vendor::new(folder));
+        }
+        outside.set_lock(memo);
+        let mut run = self.args.steps.read(self.world)?;
+        run.sandbox = Some(self.world.sandbox(&self.store));
+        let request = Request {
+            build_args: build_args(&self.args.build_arg, self.world)?,
+            target: self.args.target.clone(),
+            platforms,
+            threads: self.world.threads(),
+            cache: true,
+            run,
+            ..Request::default()
+        };
+        let recorded = build::record_network(&self.source, &request, &outside, &self.store, self.progress);
+        let recorded = recorded.and_then(|()| match &self.args.vendor {
+            Some(folder) => {
+                let folder = Vendor::new(folder.clone());
+                build::vendor(&self.source, &request, &outside, &self.store, self.progress, &folder).map(Some)
+            }
+            None => Ok(None),
+        });
+        match recorded {
+            Err(error) => match error.diagnostics(&outside) {
+                Some(mut diagnostics) => {
+                    diagnostics.iter_mut().for_each(advise);
+                    self.progress.diagnostics(&self.source, &diagnostics);
+                    Err(Shown::diagnostics().into())
+                }
+                None => Err(error.into()),
+            },
+            Ok(vendored) => {
+                if let (Some(new), Some(folder)) = (vendored, &self.args.vendor) {
+                    tell(&format!("`{}`: {}", shown(&folder.display()), count(new, "new blob")));
+                }
                 Ok(outside.take_lock().expect("it was given one"))
             }
         }
@@ -272,7 +330,12 @@ fn unknown(lock: &Lock, name: &str, context: &str) -> Hinted {
     if context == "." && Path::new(name).is_dir() {
         return error.hint(format!("the context stands before the option: `lith lock {name} --update …`"));
     }
-    let known: Vec<String> = lock.names().map(|(name, _)| format!("`{}`", shown(name))).collect();
+    let known: Vec<String> = lock
+        .names()
+        // Of what steps ask for, there is mostly too much to be told.
+        .filter(|(_, entry)| entry.kind != lith::lock::Kind::Network)
+        .map(|(name, _)| format!("`{}`", shown(name)))
+        .collect();
     match known.as_slice() {
         [] => error.hint("it has nothing that could be updated; `lith lock` completes it"),
         known => error.hint(format!("there is {}", known.join(", "))),

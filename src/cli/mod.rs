@@ -108,7 +108,7 @@ Exit codes:
 enum Command {
     Build(Box<build::Args>),
     Check(check::Args),
-    Lock(lock::Args),
+    Lock(Box<lock::Args>),
     Inspect(inspect::Args),
     Ls(ls::Args),
     Diff(diff::Args),
@@ -199,7 +199,8 @@ pub(crate) struct World {
 impl World {
     /// Opens the store: `--store`, `LITH_STORE`, or the user's data folder (XDG Base Directory rules).
     fn open_store(&self) -> anyhow::Result<std::sync::Arc<lith::store::Store>> {
-        let path = self.store_path()?;
+        // Whoever runs steps has another working folder.
+        let path = std::path::absolute(self.store_path()?)?;
         Ok(std::sync::Arc::new(lith::store::Store::open(&path)?))
     }
 

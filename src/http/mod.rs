@@ -1,6 +1,7 @@
 //! What every request over HTTP has in common: proxies, TLS, patience, and that no secret is shown. What is asked
 //! for, and what is believed of the answer, is the matter of those who ask.
 
+mod address;
 mod secret;
 mod url;
 
@@ -11,6 +12,7 @@ use ureq::config::{Config, ConfigBuilder, RedirectAuthHeaders};
 use ureq::tls::{RootCerts, TlsConfig};
 use ureq::typestate::AgentScope;
 
+pub(crate) use address::Class;
 pub use secret::{Credentials, decode, shown, split};
 pub use url::{Url, encode};
 

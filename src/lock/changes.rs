@@ -81,7 +81,7 @@ fn flat(lock: &Lock) -> BTreeMap<Key, String> {
     lock.contexts.iter().for_each(|(name, found)| image(Kind::Context, name, &found.image));
     let urls = lock.urls.iter().map(|(name, url)| (Kind::Url, name, url.digest.to_string()));
     let git = lock.git.iter().map(|(name, git)| (Kind::Git, name, git.commit.as_str().to_owned()));
-    let network = lock.network.iter().map(|(name, got)| (Kind::Network, name, got.digest.to_string()));
+    let network = lock.network.iter().map(|(name, got)| (Kind::Network, name, got.summary()));
     for (kind, name, value) in urls.chain(git).chain(network) {
         flat.insert((kind, name.clone(), None), value);
     }

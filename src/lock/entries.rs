@@ -99,18 +99,6 @@ pub struct LockedGit {
 #[serde(try_from = "String", into = "String")]
 pub struct Commit(String);
 
-/// What a step that has `--network=locked` got for a GET.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct LockedResponse {
-    /// Of the body, which is a blob of the store.
-    pub digest: Digest,
-    pub size: u64,
-    /// Its `Content-Type`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub media_type: Option<String>,
-}
-
 impl Commit {
     pub fn as_str(&self) -> &str {
         &self.0

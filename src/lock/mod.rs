@@ -12,17 +12,17 @@ mod entries;
 mod file;
 mod memo;
 mod names;
+mod network;
 mod policy;
 mod read;
 mod unique;
 
 pub use changes::{Change, Kind, changes};
-pub use entries::{
-    Commit, LockedConfig, LockedContext, LockedGit, LockedImage, LockedManifest, LockedResponse, LockedUrl,
-};
+pub use entries::{Commit, LockedConfig, LockedContext, LockedGit, LockedImage, LockedManifest, LockedUrl};
 pub use file::{LockFileError, load, path_beside, save};
 pub use memo::{Memo, Policy};
 pub use names::Entry;
+pub use network::{HeaderValue, LockedResponse};
 pub use policy::{Denied, PolicyError, SourcePolicy};
 pub use read::LockError;
 
@@ -66,7 +66,7 @@ pub struct Lock {
     /// Sources of ADD, by [`name_of_git`].
     #[serde(default, with = "unique", skip_serializing_if = "BTreeMap::is_empty")]
     pub git: BTreeMap<String, LockedGit>,
-    /// What steps with `--network=locked` were answered, by [`name_of_url`].
+    /// What steps with `--network=locked` were answered, by request: the URL of a GET, and more of others.
     #[serde(default, with = "unique", skip_serializing_if = "BTreeMap::is_empty")]
     pub network: BTreeMap<String, LockedResponse>,
 }

@@ -45,7 +45,8 @@ impl Lock {
         let contexts = self.contexts.keys().map(|name| (Kind::Context, name));
         let urls = self.urls.keys().map(|name| (Kind::Url, name));
         let git = self.git.keys().map(|name| (Kind::Git, name));
-        let all = images.chain(contexts).chain(urls).chain(git);
+        let network = self.network.keys().map(|name| (Kind::Network, name));
+        let all = images.chain(contexts).chain(urls).chain(git).chain(network);
         all.map(|(kind, name)| (name.as_str(), Entry { kind, name }))
     }
 
@@ -55,6 +56,7 @@ impl Lock {
         self.contexts.remove(name);
         self.urls.remove(name);
         self.git.remove(name);
+        self.network.remove(name);
     }
 }
 

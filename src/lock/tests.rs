@@ -28,7 +28,12 @@ pub(super) fn example() -> Lock {
     lock.urls.insert("https://a/b?c".into(), LockedUrl { digest: digest("url"), size: 3 });
     let commit = "0123456789abcdef0123456789abcdef01234567".to_owned().try_into().unwrap();
     lock.git.insert("https://a/b.git#main".into(), LockedGit { commit, archive: None });
-    let response = LockedResponse { digest: digest("r"), size: 1, media_type: Some("text/plain".into()) };
+    let response = LockedResponse {
+        digest: Some(digest("r")),
+        size: Some(1),
+        media_type: HeaderValue::new("text/plain"),
+        ..LockedResponse::of_status(200)
+    };
     lock.network.insert("https://a/c".into(), response);
     lock
 }

@@ -279,6 +279,8 @@ pub enum Network {
     Default,
     None,
     Host,
+    /// What the lock file has of it, and nothing else.
+    Locked,
 }
 
 /// `RUN --security`.

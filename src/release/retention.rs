@@ -11,7 +11,9 @@ use std::sync::Mutex;
 use serde_json::Value;
 
 use super::environment::Tag;
-use super::{ARTIFACT_TYPE, Chain, Entry, Environment, Ledger, Link, RegistryShelf, ReleaseError, Shelf};
+use super::{
+    ARTIFACT_TYPE, Chain, Entry, Environment, Ledger, Link, RegistryShelf, ReleaseError, Shelf as _,
+};
 use crate::oci::{Descriptor, Digest};
 use crate::parallel;
 use crate::transport::TransportError;
@@ -95,8 +97,11 @@ impl RegistryShelf<'_> {
     /// that is an error: it does so with the next one, too.
     pub fn dispose(&self, waste: &Waste) -> Result<(), ReleaseError> {
         self.remove(&waste.descriptor)?;
-        if let Some(subject) = &waste.subject {
-            self.forget_referrer(subject, &waste.descriptor)?;
+        // A list that still names it is wrong, and does no harm.
+        if let Some(subject) = &waste.subject
+            && let Err(error) = self.forget_referrer(subject, &waste.descriptor)
+        {
+            log::warn!("the list of what is about `{subject}` stays as it is: {error}");
         }
         let mut lost = Vec::new();
         for link in &waste.entries {
@@ -226,26 +231,19 @@ impl<'s> Survey<'s> {
         Ok(kept)
     }
 
-    /// Notes a manifest with all that it needs. An entry needs its image no more once it is old.
+    /// Notes a manifest with all that it needs. Entries that count are known already, and so don't lead to their images; one
+    /// that a writer is just going on with does.
     fn need(&mut self, root: Descriptor) -> Result<(), ReleaseError> {
         let mut todo = vec![root];
         while let Some(descriptor) = todo.pop() {
-            let is_entry = self.is_entry(&descriptor);
-            if !self.needed.insert(descriptor.digest().to_string()) || is_entry {
+            if !self.needed.insert(descriptor.digest().to_string()) {
                 continue;
             }
             let Some(document) = self.shelf.document(&descriptor)? else { continue };
-            if document["artifactType"].as_str() != Some(ARTIFACT_TYPE) {
-                todo.extend(parts(&document));
-                todo.extend(descriptor_in(&document["subject"]));
-            }
+            todo.extend(parts(&document));
+            todo.extend(descriptor_in(&document["subject"]));
         }
         Ok(())
-    }
-
-    fn is_entry(&self, descriptor: &Descriptor) -> bool {
-        let mut links = self.ledgers.iter().flat_map(|(_, chain)| &chain.links);
-        links.any(|link| link.descriptor.digest() == descriptor.digest())
     }
 
     /// All that environments had, the last first.

@@ -31,7 +31,7 @@ impl Sandbox {
                 Ok(notes)
             }
             Event::Done(Err(fault)) => Err(fault.into()),
-            Event::Done(Ok(_)) | Event::Output(..) | Event::Unmapped => Err(out_of_turn()),
+            Event::Done(Ok(_)) | Event::Output(..) | Event::Unmapped | Event::Listening => Err(out_of_turn()),
         }
     }
 
@@ -86,7 +86,7 @@ impl Sandbox {
         match self.worker(&job)?.event()? {
             Event::Noted(notes) => Ok(notes),
             Event::Done(Err(fault)) => Err(fault.into()),
-            Event::Done(Ok(_)) | Event::Output(..) | Event::Unmapped => Err(out_of_turn()),
+            Event::Done(Ok(_)) | Event::Output(..) | Event::Unmapped | Event::Listening => Err(out_of_turn()),
         }
     }
 

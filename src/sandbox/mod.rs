@@ -23,6 +23,7 @@ pub use error::{Fault, SandboxError};
 pub use step::{Exit, Hidden, Limit, Limits, Mount, Network, Status, Step, Stream, User};
 pub use worker::worker_main;
 
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
 use self::ids::Start;
@@ -87,6 +88,17 @@ impl Sandbox {
 
     /// Runs a step to its end. What it writes is given to `output` as it comes.
     pub fn run(&self, step: &Step, output: &mut dyn FnMut(Stream, &[u8])) -> Result<Exit, SandboxError> {
+        self.run_served(step, output, &mut drop)
+    }
+
+    /// As [`Sandbox::run`]; `serve` gets the socket that listens in a step's network ([`Network::Served`]), before its
+    /// program is started.
+    pub fn run_served(
+        &self,
+        step: &Step,
+        output: &mut dyn FnMut(Stream, &[u8]),
+        serve: &mut dyn FnMut(TcpListener),
+    ) -> Result<Exit, SandboxError> {
         let mut worker = Worker::start(&self.program, &self.start, step.terminal)?;
         let job = Job::Run(Box::new(step.clone()));
         worker.send(&job)?;
@@ -96,6 +108,10 @@ impl Sandbox {
         let ended = loop {
             match worker.event() {
                 Ok(Event::Output(stream, bytes)) => output(stream, &bytes),
+                Ok(Event::Listening) => match worker.listener() {
+                    Ok(listener) => serve(listener),
+                    Err(error) => break Err(error),
+                },
                 Ok(Event::Done(result)) => break result.map_err(SandboxError::from),
                 Ok(Event::Unmapped | Event::Noted(_)) => {}
                 Err(error) => break Err(error),

@@ -4,8 +4,8 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{self, IoSlice};
-use std::mem::MaybeUninit;
+use std::io;
+use std::net::TcpListener;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
@@ -13,7 +13,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use rustix::fs::{MemfdFlags, SealFlags};
-use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
 
 use super::ids::{Start, text};
 use super::wire::{self, Event, Hello};
@@ -91,7 +90,7 @@ impl Worker {
             match worker.event()? {
                 Event::Unmapped => worker.map(start)?,
                 Event::Done(Err(fault)) => return Err(fault.into()),
-                Event::Done(Ok(_)) | Event::Noted(_) | Event::Output(..) => {
+                Event::Done(Ok(_)) | Event::Noted(_) | Event::Output(..) | Event::Listening => {
                     return Err(SandboxError::Died("it spoke out of turn".into()));
                 }
             }
@@ -126,13 +125,13 @@ impl Worker {
     /// Hands over lith's own standard input.
     pub(super) fn send_stdin(&mut self) -> Result<(), SandboxError> {
         let stdin = io::stdin();
-        let descriptors = [stdin.as_fd()];
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-        let mut buffer = SendAncillaryBuffer::new(&mut space);
-        buffer.push(SendAncillaryMessage::ScmRights(&descriptors));
-        rustix::net::sendmsg(&self.socket, &[IoSlice::new(&[0])], &mut buffer, SendFlags::NOSIGNAL)
-            .map_err(|error| SandboxError::Talk(error.into()))?;
-        Ok(())
+        wire::send_descriptor(&self.socket, stdin.as_fd()).map_err(SandboxError::Talk)
+    }
+
+    /// Takes the socket that was announced.
+    pub(super) fn listener(&mut self) -> Result<TcpListener, SandboxError> {
+        let socket = wire::receive_descriptor(&self.socket).map_err(|error| self.died(error))?;
+        Ok(socket.into())
     }
 
     pub(super) fn event(&mut self) -> Result<Event, SandboxError> {

@@ -74,8 +74,17 @@ pub enum Network {
     /// A loopback device of its own.
     #[default]
     None,
+    /// A loopback device of its own, where a TCP socket listens that is handed to lith.
+    Served { port: u16 },
     /// The machine's.
     Host,
+}
+
+impl Network {
+    /// Whether the step has a network namespace of its own.
+    pub(super) fn is_own(self) -> bool {
+        !matches!(self, Self::Host)
+    }
 }
 
 /// Something that is seen at a path of the root file system while the step runs, and is no part of its layer.

@@ -23,6 +23,8 @@ const MAX_MANIFEST: u64 = 64 << 20;
 pub struct Options {
     /// The layers that the step cache knows.
     pub keep_cache: bool,
+    /// What was recorded of the network for locked steps goes too. It may not be had again.
+    pub recorded: bool,
     /// Cache mounts of steps go too.
     pub cache_mounts: bool,
     /// Only say what would go.
@@ -109,6 +111,10 @@ fn find(store: &Store, options: &Options) -> Result<Found, StoreError> {
     if options.keep_cache {
         let cached = memos.iter().filter(|(path, _)| !store.is_origin(path));
         needed.extend(cached.filter_map(|(_, needs)| needs.as_ref()).flatten().cloned());
+    }
+    if !options.recorded {
+        let recorded = memos.iter().filter(|(path, _)| store.is_recorded(path));
+        needed.extend(recorded.filter_map(|(_, needs)| needs.as_ref()).flatten().cloned());
     }
     let goes: BTreeMap<Digest, u64> =
         present.into_iter().filter(|(digest, _)| !needed.contains(digest)).collect();

@@ -59,6 +59,11 @@ impl Store {
         self.private("memo").join(kind).join(&hash[..2]).join(&hash[2..])
     }
 
+    /// Whether an entry is about what was recorded of the network.
+    pub(super) fn is_recorded(&self, entry: &Path) -> bool {
+        entry.starts_with(self.private("memo").join(super::RECORDED))
+    }
+
     /// Each entry's file with the blobs that it needs; of one that can't be read, a need that is never met.
     pub(super) fn memo_entries(&self) -> Result<Vec<(PathBuf, Needs)>, StoreError> {
         let mut found = Vec::new();

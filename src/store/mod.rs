@@ -18,6 +18,7 @@ pub mod roots;
 pub mod stat_cache;
 pub mod steps;
 mod tags;
+mod vendor;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -26,6 +27,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 pub use blob::{BlobWriter, Verified, digest_of};
+pub use vendor::Vendor;
 
 use crate::oci::{Descriptor, Digest, MediaType};
 use files::{
@@ -68,6 +70,9 @@ pub enum StoreError {
 fn doing<'a>(doing: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> StoreError + 'a {
     move |error| StoreError::Io { doing, path: path.to_owned(), error }
 }
+
+/// The kind of memos whose blobs were recorded of the network: nobody else may have them any more.
+pub(crate) const RECORDED: &str = "recorded";
 
 /// What an index or manifest may take in memory (distribution-spec: registries need accept no more than 4 MiB).
 const MAX_DOCUMENT: u64 = 4 << 20;

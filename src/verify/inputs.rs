@@ -31,7 +31,8 @@ pub(super) fn take(
         }
     }
     let urls = lock.urls.iter().map(|(name, known)| (name, &known.digest, known.size));
-    let network = lock.network.iter().map(|(name, known)| (name, &known.digest, known.size));
+    let network = lock.network.iter();
+    let network = network.filter_map(|(name, known)| Some((name, known.digest.as_ref()?, known.size?)));
     for (name, digest, size) in urls.chain(network) {
         if let Err(error) = blob(digest, size, known, store) {
             damaged.push(format!("`{}`: {}", crate::text::shown(name), causes(&error)));

@@ -107,7 +107,7 @@ fn run(external: &External, given: &Given) -> Result<RunOptions, RequestError> {
 }
 
 fn network(text: &str) -> Result<Network, RequestError> {
-    let known = [Network::Unsaid, Network::Default, Network::None, Network::Host];
+    let known = [Network::Unsaid, Network::Default, Network::None, Network::Host, Network::Locked];
     let found = known.into_iter().find(|network| format!("{network:?}").to_lowercase() == text);
     found.ok_or_else(|| RequestError::Value {
         what: "network",

@@ -129,6 +129,27 @@ fn what_is_about_an_image_goes_with_it_and_lost_claims_after_a_day() {
 }
 
 #[test]
+fn a_release_that_is_being_made_keeps_its_image() {
+    let registry = Registry::start();
+    let (world, repo) = (World::new(), registry.name(APP));
+    let image = push(&world, &repo, "1");
+    world.ok(["release", "prod", &format!("{repo}:1")]);
+    let list = json(&world, &["releases", "prod", "--repo", &repo]);
+    let other = push(&world, &repo, "2");
+    let mut subject = list["entries"][0]["image"].clone();
+    subject["digest"] = json!(other);
+    let mut blob = list["entries"][0].clone();
+    (blob["number"], blob["image"]) = (json!(2), subject.clone());
+    let claim = Some("lith-release-prod-000002.claim-0123456789abcdef");
+    referrer(&registry, "application/vnd.lith.release.v1", &blob.to_string(), &subject, claim);
+    registry.state().repository(APP).tags.retain(|tag, _| tag.starts_with("lith-"));
+    assert!(digests(&json(&world, &["gc", "--remote", &repo])).is_empty());
+    registry.state().repository(APP).tags.retain(|tag, _| !tag.contains("claim"));
+    assert_eq!(digests(&json(&world, &["gc", "--remote", &repo])), [&*other]);
+    assert_ne!(image, other);
+}
+
+#[test]
 fn what_was_pushed_and_has_no_tag_any_more_is_found() {
     let registry = Registry::start();
     let (world, repo) = (World::new(), registry.name(APP));

@@ -8,6 +8,7 @@ mod explained;
 mod failing;
 mod kills;
 mod language;
+mod locked;
 mod mounts;
 mod order;
 mod users;

@@ -66,6 +66,7 @@ pub enum Network {
     Default,
     None,
     Host,
+    Locked,
 }
 
 /// `--security`.
@@ -121,7 +122,8 @@ fn network(request: &mut Request<'_>, flags: &mut Flags) -> Option<Network> {
         "default" => Some(Network::Default),
         "none" => Some(Network::None),
         "host" => Some(Network::Host),
-        _ => request.fail(invalid(&word, "network mode", &["default", "none", "host"])),
+        "locked" => Some(Network::Locked),
+        _ => request.fail(invalid(&word, "network mode", &["default", "none", "host", "locked"])),
     }
 }
 
@@ -158,6 +160,7 @@ impl Run {
                 Network::Default => plan::Network::Default,
                 Network::None => plan::Network::None,
                 Network::Host => plan::Network::Host,
+                Network::Locked => plan::Network::Locked,
             },
             security: match self.security {
                 Security::Sandbox => plan::Security::Sandbox,
@@ -271,6 +274,7 @@ mod tests {
         assert_eq!((run.user.as_str(), run.workdir.as_str()), ("u", "/w"));
         assert_eq!((run.network, run.security), (plan::Network::Host, plan::Security::Insecure));
         assert_eq!(lowered("RUN --network=default x").network, plan::Network::Default);
+        assert_eq!(lowered("RUN --network=locked x").network, plan::Network::Locked);
         assert_eq!(lowered("RUN x").network, plan::Network::Unsaid);
     }
 

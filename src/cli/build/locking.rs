@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use lith::build::Outside;
 use lith::lock::{Memo, Policy, SourcePolicy, path_beside};
+use lith::store::Vendor;
 
 use crate::cli::error::Hinted;
 
@@ -24,6 +25,10 @@ pub(crate) struct Locking {
     #[arg(long, conflicts_with = "pull")]
     pub(super) offline: bool,
 
+    /// Where `lith lock --vendor` has put recorded bytes [default: FILE.vendor beside the Buildfile, if it is there]
+    #[arg(long, value_name = "DIR")]
+    vendor: Option<PathBuf>,
+
     /// Use, in the place of a source, what BuildKit's source policy (a JSON file) says
     #[arg(long, value_name = "FILE")]
     source_policy: Option<PathBuf>,
@@ -32,6 +37,9 @@ pub(crate) struct Locking {
 impl Locking {
     /// Gives the build its lock, if it has one.
     pub(super) fn give(&self, outside: &Outside) -> anyhow::Result<()> {
+        if let Some(folder) = vendor_path(self.vendor.as_deref(), outside) {
+            outside.set_vendor(Vendor::new(folder));
+        }
         let policy = if self.locked { Policy::Refuse } else { Policy::Add };
         let Some(path) = lock_path(self.lock_file.as_deref(), outside) else {
             return if self.locked { Err(no_place("--locked").into()) } else { Ok(()) };
@@ -52,6 +60,16 @@ impl Locking {
 /// What was named, or the file beside the Buildfile; none for a Buildfile that is no file of this machine.
 pub(in crate::cli) fn lock_path(given: Option<&Path>, outside: &Outside) -> Option<PathBuf> {
     given.map(Path::to_owned).or_else(|| outside.build_file().map(path_beside))
+}
+
+/// What was named, or the folder beside the Buildfile, if it is there.
+pub(in crate::cli) fn vendor_path(given: Option<&Path>, outside: &Outside) -> Option<PathBuf> {
+    let beside = || {
+        let mut path = outside.build_file()?.as_os_str().to_owned();
+        path.push(".vendor");
+        Some(PathBuf::from(path)).filter(|path| path.is_dir())
+    };
+    given.map(Path::to_owned).or_else(beside)
 }
 
 pub(in crate::cli) fn no_file(path: &Path) -> Hinted {

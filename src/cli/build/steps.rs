@@ -28,7 +28,7 @@ pub(crate) struct Steps {
     #[arg(long, value_name = "MODE")]
     network: Option<String>,
 
-    /// Allow what steps ask for: `network.host`, `security.insecure`
+    /// Allow what steps ask for: `network.host`, `network.loopback`, `security.insecure`
     #[arg(long, value_name = "ENTITLEMENT")]
     allow: Vec<String>,
 
@@ -62,7 +62,7 @@ pub(crate) struct Steps {
 
 impl Steps {
     /// All but the sandbox, which stands in the store.
-    pub(super) fn read(&self, world: &World) -> anyhow::Result<RunOptions> {
+    pub(in crate::cli) fn read(&self, world: &World) -> anyhow::Result<RunOptions> {
         let (secrets, ssh) = secrets(&self.secret, &self.ssh, world)?;
         let limits = Limits {
             memory: self.memory.as_deref().map(bytes).transpose()?,
@@ -73,6 +73,7 @@ impl Steps {
             |text: &String| text.parse().map_err(|why| Hinted::usage(format!("`--clock {text}`: {why}")));
         Ok(RunOptions {
             no_network: false,
+            locked: None,
             sandbox: None,
             secrets,
             ssh,

@@ -19,7 +19,7 @@ use crate::cli::reach::Reach;
 #[derive(Debug, clap::Args)]
 pub(super) struct RemoteArgs {
     /// Remove what a repository of a registry needs no more, in place of the store's: see below
-    #[arg(long, value_name = "REPOSITORY", conflicts_with_all = ["keep_cache", "cache_mounts"])]
+    #[arg(long, value_name = "REPOSITORY", conflicts_with_all = ["keep_cache", "cache_mounts", "recorded"])]
     pub(super) remote: Option<String>,
 
     /// With --remote: how many good images each environment can still go back to, at least

@@ -36,6 +36,13 @@ impl Environment {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
+    /// As it is in a step whose network is locked.
+    pub(super) fn locked(&self) -> Self {
+        let mut pairs = self.0.clone();
+        crate::proxy::set(&mut pairs);
+        Self(pairs)
+    }
+
     /// All that the program gets: with proxies where nothing is said of them, and secrets, which win.
     pub(super) fn whole(&self, proxies: &[String], secrets: &[(String, Hidden)]) -> Vec<(Vec<u8>, Hidden)> {
         let hidden = |value: &str| Hidden(value.as_bytes().to_vec());

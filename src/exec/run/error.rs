@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use super::options::Entitlement;
 use crate::layer::LayerError;
 use crate::oci::Platform;
+use crate::proxy::{ProxyError, Refusal};
 use crate::sandbox::rootfs::RootfsError;
 use crate::sandbox::{Exit, Limit, SandboxError, Status};
 use crate::store::StoreError;
@@ -49,6 +50,11 @@ pub enum RunError {
     NoSsh { id: String },
     #[error("the ssh agent `{}`: `{}` is not a socket", shown(.id), .path.display())]
     NotASocket { id: String, path: PathBuf },
+    #[error("the step's network is what a lock file has of it, and this build has none")]
+    NoLock,
+    /// Of a step that is not to count, whether its program failed or not.
+    #[error(transparent)]
+    Proxy(#[from] ProxyError),
     #[error("the step asks for `{0}`, which this build does not allow")]
     NotAllowed(Entitlement),
     #[error("the step wants a network, which this build refuses, and it is not in the cache")]
@@ -87,6 +93,8 @@ pub struct Failure {
     pub offline: bool,
     /// It had one id, and complained of what looks like that.
     pub one_id: bool,
+    /// What it asked for of a locked network, in vain.
+    pub refused: Vec<Refusal>,
     /// What it was started in is kept for a look inside.
     pub kept: bool,
 }

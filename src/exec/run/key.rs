@@ -1,7 +1,7 @@
 //! What a step is known by: all that decides what it changes, and nothing else.
 //!
 //! That is the root file system that it starts from, the program, the environment that it can see, who it is and
-//! where, the network that it has, the content of what is mounted, and the settings that change its layer. No
+//! where, whether it has the machine's network, the content of what is mounted, and the settings that change its layer. No
 //! part of it: proxies, the values of secrets, what a cache holds, limits, and build arguments that the stage
 //! doesn't declare.
 

@@ -9,6 +9,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::cleaners::Cleaners;
 use crate::plan::{Clock, Network};
+use crate::proxy::Session;
 use crate::sandbox::{self, Hidden, Limits};
 
 /// What steps that run programs get.
@@ -22,6 +23,8 @@ pub struct RunOptions {
     pub ssh: BTreeMap<String, PathBuf>,
     /// For steps that say nothing of it.
     pub network: Network,
+    /// What steps with `--network=locked` are answered. Without one, none can be run.
+    pub locked: Option<Arc<Session>>,
     /// The one that steps see; without one, the machine's.
     pub clock: Option<Clock>,
     /// Steps that want a network are not run: what is cached of them is used.
@@ -40,6 +43,7 @@ impl Default for RunOptions {
             secrets: BTreeMap::new(),
             ssh: BTreeMap::new(),
             network: Network::None,
+            locked: None,
             clock: None,
             no_network: false,
             allow: BTreeSet::new(),
@@ -54,13 +58,20 @@ impl Default for RunOptions {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Entitlement {
     NetworkHost,
+    /// Of steps whose network is recorded: what this machine itself serves.
+    NetworkLoopback,
     SecurityInsecure,
+}
+
+impl Entitlement {
+    const ALL: [Self; 3] = [Self::NetworkHost, Self::NetworkLoopback, Self::SecurityInsecure];
 }
 
 impl fmt::Display for Entitlement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NetworkHost => "network.host",
+            Self::NetworkLoopback => "network.loopback",
             Self::SecurityInsecure => "security.insecure",
         })
     }
@@ -70,10 +81,10 @@ impl std::str::FromStr for Entitlement {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        [Self::NetworkHost, Self::SecurityInsecure]
+        Self::ALL
             .into_iter()
             .find(|entitlement| entitlement.to_string() == text)
-            .ok_or_else(|| "expected `network.host` or `security.insecure`".into())
+            .ok_or_else(|| "expected `network.host`, `network.loopback` or `security.insecure`".into())
     }
 }
 

@@ -24,8 +24,9 @@ use crate::diff;
 use crate::layer::{self, Layer};
 use crate::oci::Platform;
 use crate::plan::{Clock, Mkdir, Network, Owner, Run, Security};
+use crate::proxy::{self, Outcome, Proxy, Refusal, Session};
 use crate::sandbox::rootfs::{self, Settle};
-use crate::sandbox::{self, Exit, Mode, Step};
+use crate::sandbox::{self, Exit, Hidden, Mode, Step};
 use crate::store::Store;
 use crate::store::roots::Staged;
 use crate::tree::{Changes, ImagePath, Tree};
@@ -83,6 +84,8 @@ struct Made {
     changes: Changes,
     settle: Settle,
     rewritten: bool,
+    /// The whole key.
+    key: String,
 }
 
 /// So long a second run waits, that a clock of whole seconds shows another time.
@@ -94,17 +97,25 @@ struct Known<'a> {
     who: Who,
     environment: Environment,
     mounts: Mounts<'a>,
-    network: bool,
+    network: Network,
     /// Where the clock stands, if it does.
     clock: Option<u64>,
+    /// Of all but what a locked network answers.
     key: String,
     parts: Vec<(Part, String)>,
 }
 
 /// Whether a step has a network.
 pub(in crate::exec) fn has_network(run: &Run, unsaid: Network) -> bool {
-    let said = if run.network == Network::Unsaid { unsaid } else { run.network };
-    matches!(said, Network::Default | Network::Host)
+    is_open(network(run, unsaid))
+}
+
+fn network(run: &Run, unsaid: Network) -> Network {
+    if run.network == Network::Unsaid { unsaid } else { run.network }
+}
+
+fn is_open(network: Network) -> bool {
+    matches!(network, Network::Default | Network::Host)
 }
 
 impl<'a> Runner<'a> {
@@ -168,11 +179,11 @@ impl<'a> Runner<'a> {
         {
             return Ok(ran);
         }
-        if known.network && self.options.run.no_network {
+        if is_open(known.network) && self.options.run.no_network {
             return Err(RunError::NoNetwork.into());
         }
-        let ran = self.execute(known, &secrets, &workshop, unpacked)?;
-        cache::remember_run(self.store, kind, &known.key, ran.layer.as_ref())?;
+        let (ran, key) = self.execute(known, &secrets, &workshop, unpacked)?;
+        cache::remember_run(self.store, kind, &key, ran.layer.as_ref())?;
         workshop.sweep();
         Ok(ran)
     }
@@ -205,7 +216,7 @@ impl<'a> Runner<'a> {
         let who = who(&run.user, ask.base)?;
         let environment = Environment::new(run, &who.home, options.layer.epoch);
         let mounts = Mounts::find(run, ask.sources)?;
-        let network = has_network(run, options.run.network);
+        let network = network(run, options.run.network);
         let clock = match options.run.clock {
             None | Some(Clock::Real) => None,
             Some(Clock::Epoch) => Some(options.layer.epoch.seconds()),
@@ -222,7 +233,7 @@ impl<'a> Runner<'a> {
             env: environment.pairs().collect(),
             ids: (who.user.uid, who.user.gid, &who.user.groups),
             workdir: &run.workdir,
-            network,
+            network: is_open(network),
             insecure: run.security == Security::Insecure,
             mounts: mounts.keys()?,
             epoch: options.layer.epoch.seconds(),
@@ -231,6 +242,11 @@ impl<'a> Runner<'a> {
         };
         let parts = key.parts();
         let key = key.hash();
+        // Without an answer, it is another step than one that has no network at all.
+        let key = match network {
+            Network::Locked => blake3::hash(format!("locked {key}").as_bytes()).to_hex().to_string(),
+            _ => key,
+        };
         Ok(Known { ask, who, environment, mounts, network, clock, key, parts })
     }
 
@@ -238,7 +254,16 @@ impl<'a> Runner<'a> {
         if !self.options.cache {
             return Ok(None);
         }
-        let Some(layer) = cache::recall_run(self.store, kind, &known.key) else { return Ok(None) };
+        let key = match self.session(known)? {
+            Some(session) => session.key(&known.key),
+            None => Some(known.key.clone()),
+        };
+        let Some(layer) = key.and_then(|key| cache::recall_run(self.store, kind, &key)) else {
+            return Ok(None);
+        };
+        if let Some(session) = self.session(known)? {
+            session.count(&known.key);
+        }
         let Some(layer) = layer else {
             let changes = Changes::default();
             return Ok(Some(Ran {
@@ -256,18 +281,28 @@ impl<'a> Runner<'a> {
         Ok(Some(Ran { changes, layer: Some(layer), how, folder: None, reproducible: true }))
     }
 
+    /// What answers the step, if its network is locked.
+    fn session(&self, known: &Known<'_>) -> Result<Option<&Arc<Session>>, RunError> {
+        match (known.network, &self.options.run.locked) {
+            (Network::Locked, None) => Err(RunError::NoLock),
+            (Network::Locked, session) => Ok(session.as_ref()),
+            _ => Ok(None),
+        }
+    }
+
     fn execute(
         &self,
         known: &Known<'_>,
         secrets: &Secrets,
         workshop: &Workshop,
         unpacked: &mut Unpacked,
-    ) -> Result<Ran, ExecError> {
+    ) -> Result<(Ran, String), ExecError> {
         let made = self.make(known, secrets, workshop, unpacked, Conditions::Usual)?;
         let (ask, epoch) = (known.ask, self.options.layer.epoch);
-        let Made { staged, changes, settle, rewritten } = made;
+        let Made { staged, changes, settle, rewritten, key } = made;
         if changes.is_empty() {
-            return Ok(Ran { changes, layer: None, how: How::Unchanged, folder: None, reproducible: true });
+            let ran = Ran { changes, layer: None, how: How::Unchanged, folder: None, reproducible: true };
+            return Ok((ran, key));
         }
         let cache::Made { layer, .. } =
             cache::layer(self.store, &changes, "run", &ask.layer, self.options.cache)?;
@@ -278,7 +313,7 @@ impl<'a> Runner<'a> {
             true => None,
             false => workshop.adopt(staged, &settle, (&layer, &changes), ask.base, epoch)?,
         };
-        Ok(Ran { changes, layer: Some(layer), how, folder, reproducible: true })
+        Ok((Ran { changes, layer: Some(layer), how, folder, reproducible: true }, key))
     }
 
     /// Starts the program, and collects what it changed.
@@ -303,9 +338,9 @@ impl<'a> Runner<'a> {
             step.varied = true;
             step.env.reverse();
         }
-        let (staged, exit) = self.start(known, secrets, &step, workshop, staged, held)?;
+        let (staged, exit, key) = self.start(known, secrets, step, workshop, staged, held)?;
         let (changes, settle, rewritten) = self.changes(known, workshop, &staged, &exit)?;
-        Ok(Made { staged, changes, settle, rewritten })
+        Ok(Made { staged, changes, settle, rewritten, key })
     }
 
     /// Runs the step once more, where all that it can see of the machine is other than usual. Whether it changed the
@@ -357,11 +392,18 @@ impl<'a> Runner<'a> {
             upper: staged.fs(),
             scratch: staged.work(),
             args: command::args(&run.command),
-            env: known.environment.whole(&run.proxies, &secrets.variables),
+            env: match known.network {
+                Network::Locked => known.environment.locked().whole(&[], &secrets.variables),
+                _ => known.environment.whole(&run.proxies, &secrets.variables),
+            },
             cwd: run.workdir.clone().into_bytes(),
             user: known.who.user.clone(),
             hostname: HOSTNAME.into(),
-            network: if known.network { sandbox::Network::Host } else { sandbox::Network::None },
+            network: match known.network {
+                Network::Default | Network::Host => sandbox::Network::Host,
+                Network::None | Network::Unsaid => sandbox::Network::None,
+                Network::Locked => sandbox::Network::Served { port: proxy::PORT },
+            },
             insecure: run.security == Security::Insecure,
             mounts,
             limits: self.options.run.limits.clone(),
@@ -371,36 +413,78 @@ impl<'a> Runner<'a> {
         }
     }
 
-    /// Runs the program; gives the folder back that it wrote to, and how it ended, if it succeeded.
+    /// Runs the program; gives the folder back that it wrote to, how it ended, and its whole key, if it succeeded.
     fn start(
         &self,
         known: &Known<'_>,
         secrets: &Secrets,
-        step: &Step,
+        mut step: Step,
         workshop: &Workshop,
         staged: Staged,
         held: Held,
-    ) -> Result<(Staged, Exit), RunError> {
+    ) -> Result<(Staged, Exit, String), RunError> {
         let (file, path) = self.store.step_log(&known.key[..16])?;
         let masked = Masked::new(secrets.all.iter());
         // What the second run says was said by the first.
         let report: &dyn Report = if step.varied { &Silent } else { self.report };
         let mut output = Output::new(report, known.ask.step, masked, file);
-        let exit = workshop.sandbox().run(step, &mut |stream, bytes| output.take(stream, bytes));
+        let session = self.session(known)?;
+        let mut proxy = session.map(Proxy::new).transpose()?;
+        step.mounts.extend(proxy.iter().flat_map(Proxy::files).map(readable));
+        let mut serve = |listener| {
+            if let Some(proxy) = &mut proxy {
+                proxy.serve(listener);
+            }
+        };
+        let mut take = |stream, bytes: &[u8]| output.take(stream, bytes);
+        let exit = workshop.sandbox().run_served(&step, &mut take, &mut serve);
+        let outcome = proxy.map(Proxy::finish);
         let (tail, logged) = output.finish();
         let exit = exit?;
+        let (key, refused) = self.answered(known, outcome)?;
         if let Some(text) = unapplied(&exit.unapplied) {
             self.report.report(Event::Warning { text: &text });
         }
         if exit.success() {
             logged.map_err(|error| RunError::Log { path, error })?;
-            return Ok((staged, exit));
+            for refusal in refused {
+                let text = format!("a request of the step that succeeded all the same: {refusal}");
+                self.report.report(Event::Warning { text: &text });
+            }
+            return Ok((staged, exit, key));
         }
-        let kept = debug::keep(self.store, workshop, step, secrets, [staged].into_iter().chain(held.folders));
+        let kept =
+            debug::keep(self.store, workshop, &step, secrets, [staged].into_iter().chain(held.folders));
         if let Err(error) = &kept {
             log::warn!("keeping the state in which the step failed: {error}");
         }
-        Err(failure(known, workshop.is_single(), exit, tail, path, kept.is_ok()).into())
+        let offline = known.network != Network::Locked && !is_open(known.network) && misses_network(&tail);
+        Err(Box::new(Failure {
+            command: command::text(&known.ask.run.command),
+            offline,
+            one_id: workshop.is_single() && misses_ids(&tail),
+            refused,
+            exit,
+            tail,
+            log: Some(path),
+            kept: kept.is_ok(),
+        })
+        .into())
+    }
+
+    /// What a step's requests came to: its whole key, and what was refused.
+    fn answered(
+        &self,
+        known: &Known<'_>,
+        outcome: Option<Outcome>,
+    ) -> Result<(String, Vec<Refusal>), RunError> {
+        let (Some(outcome), Some(session)) = (outcome, self.session(known)?) else {
+            return Ok((known.key.clone(), Vec::new()));
+        };
+        if let Some(error) = outcome.broken {
+            return Err(error.into());
+        }
+        Ok((session.remember(&known.key, &outcome.asked)?, outcome.refused))
     }
 
     fn changes(
@@ -422,21 +506,7 @@ impl<'a> Runner<'a> {
     }
 }
 
-fn failure(
-    known: &Known<'_>,
-    single: bool,
-    exit: Exit,
-    tail: Vec<String>,
-    log: PathBuf,
-    kept: bool,
-) -> Box<Failure> {
-    Box::new(Failure {
-        command: command::text(&known.ask.run.command),
-        offline: !known.network && misses_network(&tail),
-        one_id: single && misses_ids(&tail),
-        exit,
-        tail,
-        log: Some(log),
-        kept,
-    })
+/// A file for everybody to read.
+fn readable((path, bytes): (String, Vec<u8>)) -> sandbox::Mount {
+    sandbox::Mount::File { target: path.into_bytes(), bytes: Hidden(bytes), owner: (0, 0), mode: 0o644 }
 }

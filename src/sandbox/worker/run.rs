@@ -1,7 +1,6 @@
 //! A step from its start to its end: its first process, what it writes, its time.
 
-use std::io::{self, IoSliceMut, Read as _};
-use std::mem::MaybeUninit;
+use std::io::{self, Read as _};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt as _;
@@ -10,7 +9,6 @@ use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use rustix::thread::UnshareFlags;
@@ -20,7 +18,7 @@ use super::sys::{self, Fork};
 use super::{exec, seccomp, varied, world};
 use crate::sandbox::cgroup::Cgroup;
 use crate::sandbox::wire::{self, Event, Hello};
-use crate::sandbox::{Exit, Fault, Limit, Status, Step, Stream};
+use crate::sandbox::{Exit, Fault, Limit, Network, Status, Step, Stream};
 
 /// What the step's first process needs to have from the worker.
 pub(super) struct Given {
@@ -37,6 +35,8 @@ pub(super) struct Given {
     pub(super) clock_filter: Option<seccompiler::BpfProgram>,
     /// Limits that each process has to itself.
     pub(super) own_limits: Vec<(Limit, u64)>,
+    /// The way to lith, for a step whose network lith serves. Nobody else speaks there before the step has begun.
+    pub(super) lith: Option<UnixStream>,
 }
 
 /// What the first process tells before it becomes the step's program.
@@ -54,14 +54,18 @@ pub(super) fn probe(step: &Step, hello: &Hello) -> Result<(), Fault> {
 
 /// Runs a step. The outer error is that of the socket: lith is gone.
 pub(super) fn run(step: &Step, hello: &Hello, socket: &UnixStream) -> io::Result<Result<Exit, Fault>> {
-    let stdin = if step.terminal { Some(receive_descriptor(socket)?) } else { None };
+    let stdin = if step.terminal { Some(wire::receive_descriptor(socket)?) } else { None };
     // Whoever ends lith is noticed at the socket, and there is something to be tidied up then.
     rustix::process::set_parent_process_death_signal(None)?;
     if step.varied {
         varied::one_processor();
     }
     let mut cgroup = Cgroup::new(&step.limits);
-    let result = started(step, hello, stdin, &mut cgroup).and_then(|mut running| {
+    let lith = match step.network {
+        Network::Served { .. } => Some(socket.try_clone()?),
+        Network::None | Network::Host => None,
+    };
+    let result = started(step, hello, (stdin, lith), &mut cgroup).and_then(|mut running| {
         let keeper = running.keeper.take();
         let ended = supervise(step, running, socket, &cgroup);
         keeper.map_or(Ok(()), Keeper::end)?;
@@ -87,7 +91,7 @@ struct Running {
 fn started(
     step: &Step,
     hello: &Hello,
-    stdin: Option<OwnedFd>,
+    (stdin, lith): (Option<OwnedFd>, Option<UnixStream>),
     cgroup: &mut Cgroup,
 ) -> Result<Running, Fault> {
     let keeper = step.clock.map(Keeper::start).transpose()?;
@@ -102,6 +106,7 @@ fn started(
         }
     }
     let mut given = given(step, hello, stdin, ends)?;
+    given.lith = lith;
     given.own_limits = cgroup.own_limits(&step.limits, hello.user_namespace);
     let start = || Child::start(step, given, false);
     let mut child = if keeper.is_some() { clock::traceable(start) } else { start() }?;
@@ -140,6 +145,7 @@ fn given(
         filters: seccomp::filters(step.network)?,
         clock_filter: step.clock.map(|_| seccomp::clock_filter()).transpose()?,
         own_limits: Vec::new(),
+        lith: None,
     })
 }
 
@@ -322,19 +328,4 @@ fn pass_one(stream: Stream, pipe: BorrowedFd<'_>, mut socket: &UnixStream) -> io
         Err(Errno::AGAIN) => Ok(Read::Nothing),
         Err(error) => Err(error.into()),
     }
-}
-
-fn receive_descriptor(socket: &UnixStream) -> io::Result<OwnedFd> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut buffer = RecvAncillaryBuffer::new(&mut space);
-    let mut byte = [0];
-    recvmsg(socket, &mut [IoSliceMut::new(&mut byte)], &mut buffer, RecvFlags::CMSG_CLOEXEC)?;
-    for message in buffer.drain() {
-        if let RecvAncillaryMessage::ScmRights(mut descriptors) = message
-            && let Some(descriptor) = descriptors.next()
-        {
-            return Ok(descriptor);
-        }
-    }
-    Err(io::ErrorKind::InvalidData.into())
 }

@@ -112,7 +112,7 @@ fn sys(step: &Step, attributes: Attr) -> Result<OwnedFd, Fault> {
 /// The machine's name servers, for those who can reach them.
 fn resolvers(step: &Step) -> Vec<u8> {
     match step.network {
-        Network::None => Vec::new(),
+        Network::None | Network::Served { .. } => Vec::new(),
         Network::Host => std::fs::read("/etc/resolv.conf").unwrap_or_default(),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
+use std::net::{Ipv4Addr, TcpListener};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ use super::place::Place;
 use super::run::Given;
 use super::sources::{self, Source};
 use super::{sys, system};
+use crate::sandbox::wire::{self, Event};
 use crate::sandbox::{Fault, Network, Step};
 use crate::text::shown;
 
@@ -70,6 +72,7 @@ struct Item<'a> {
 /// Enters the step's world. Gives the mount points that had to be made.
 pub(super) fn enter(step: &Step, given: &Given) -> Result<Vec<Vec<u8>>, Fault> {
     namespaces(step)?;
+    serve(step, given)?;
     rustix::process::umask(Mode::empty());
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
         .map_err(Fault::doing("making mounts private"))?;
@@ -89,19 +92,29 @@ pub(super) fn enter(step: &Step, given: &Given) -> Result<Vec<Vec<u8>>, Fault> {
 fn namespaces(step: &Step) -> Result<(), Fault> {
     let mut flags =
         UnshareFlags::NEWNS | UnshareFlags::NEWIPC | UnshareFlags::NEWUTS | UnshareFlags::NEWCGROUP;
-    if step.network == Network::None {
+    if step.network.is_own() {
         flags |= UnshareFlags::NEWNET;
     }
     sys::unshare(flags).map_err(Fault::doing("making namespaces"))?;
     let naming = || Fault::doing("setting the host's name");
     rustix::system::sethostname(step.hostname.as_bytes()).map_err(naming())?;
     rustix::system::setdomainname(b"(none)").map_err(naming())?;
-    if step.network == Network::None {
+    if step.network.is_own() {
         let socket = socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None);
         let up = socket.map_err(std::io::Error::from).and_then(|socket| sys::loopback_up(socket.as_fd()));
         up.map_err(Fault::doing("bringing the loopback device up"))?;
     }
     Ok(())
+}
+
+/// Opens the port where lith answers in the step's network, and hands it over.
+fn serve(step: &Step, given: &Given) -> Result<(), Fault> {
+    let (Network::Served { port }, Some(lith)) = (step.network, &given.lith) else { return Ok(()) };
+    let served = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).and_then(|listener| {
+        wire::send(&mut &*lith, &Event::Listening)?;
+        wire::send_descriptor(lith, listener.as_fd())
+    });
+    served.map_err(Fault::doing("opening a port in the step's network"))
 }
 
 /// The root file system, attached, with a place for everything.

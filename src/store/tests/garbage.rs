@@ -165,3 +165,16 @@ fn notes_of_uploads_go_when_no_registry_remembers_them() {
     assert_eq!(gc::collect(&root, &gc::Options::default()).unwrap().leftovers, 1);
     assert!(new.exists() && !old.exists());
 }
+
+#[test]
+fn recorded_bytes_stay_until_somebody_says_so() {
+    let (_dir, store, _, garbage) = furnished();
+    let recorded = store.put(b"recorded").unwrap();
+    store.remember_with(RECORDED, "key", &(), vec![recorded.clone()]).unwrap();
+    let root = store.root().to_owned();
+    drop(store);
+    assert_eq!(gc::collect(&root, &gc::Options::default()).unwrap().blobs, [(garbage, 7)]);
+    let options = gc::Options { recorded: true, ..Default::default() };
+    let taken = gc::collect(&root, &options).unwrap();
+    assert_eq!((taken.blobs, taken.memos), (vec![(recorded, 8)], 1));
+}

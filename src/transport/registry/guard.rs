@@ -3,7 +3,6 @@
 //! What is judged is the address that is dialled, not the name: a name can mean another address each time.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Mutex, PoisonError};
 
 use ureq::config::Config;
@@ -11,39 +10,7 @@ use ureq::http::Uri;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::NextTimeout;
 
-use crate::http::Url;
-
-/// What an address is to the machine that asks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Class {
-    Loopback,
-    LinkLocal,
-    /// Public and private alike.
-    Elsewhere,
-}
-
-impl Class {
-    pub(super) fn of(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            // This network's unspecified address reaches this machine.
-            IpAddr::V4(v4) if v4.is_loopback() || v4.octets()[0] == 0 => Self::Loopback,
-            IpAddr::V4(v4) if v4.is_link_local() => Self::LinkLocal,
-            IpAddr::V6(v6) if v6.is_loopback() || v6.is_unspecified() => Self::Loopback,
-            IpAddr::V6(v6) if v6.is_unicast_link_local() => Self::LinkLocal,
-            IpAddr::V6(v6) if v6.segments()[..6] == [0x64, 0xff9b, 0, 0, 0, 0] => {
-                let [.., a, b, c, d] = v6.octets();
-                Self::of(Ipv4Addr::new(a, b, c, d).into())
-            }
-            _ => Self::Elsewhere,
-        }
-    }
-
-    /// What the name alone says.
-    fn named(url: &Url) -> Option<Self> {
-        let loopback = url.names_loopback().then_some(Self::Loopback);
-        loopback.or_else(|| url.address().map(Self::of))
-    }
-}
+use crate::http::{Class, Url};
 
 /// Whether a registry of one class may lead to an address of another.
 pub(super) fn permitted(origin: Class, target: Class) -> bool {
@@ -131,30 +98,6 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-
-    #[test]
-    fn addresses_have_their_class() {
-        for (address, expected) in [
-            ("127.0.0.1", Class::Loopback),
-            ("127.255.0.9", Class::Loopback),
-            ("0.0.0.0", Class::Loopback),
-            ("::1", Class::Loopback),
-            ("::", Class::Loopback),
-            ("::ffff:127.0.0.1", Class::Loopback),
-            ("64:ff9b::7f00:1", Class::Loopback),
-            ("169.254.169.254", Class::LinkLocal),
-            ("::ffff:169.254.169.254", Class::LinkLocal),
-            ("fe80::1", Class::LinkLocal),
-            ("febf::1", Class::LinkLocal),
-            ("10.0.0.1", Class::Elsewhere),
-            ("192.168.1.1", Class::Elsewhere),
-            ("fd00::1", Class::Elsewhere),
-            ("93.184.216.34", Class::Elsewhere),
-            ("2606:2800::1", Class::Elsewhere),
-        ] {
-            assert_eq!(Class::of(address.parse().unwrap()), expected, "{address}");
-        }
-    }
 
     #[test]
     fn only_what_is_here_may_lead_here() {

@@ -1,0 +1,240 @@
+//! Asking the real world, on behalf of a program that is not to be trusted with the machine's own addresses.
+
+use std::fmt;
+use std::io::Read;
+use std::sync::{Mutex, PoisonError};
+
+use ureq::Agent;
+use ureq::config::Config;
+use ureq::http::{HeaderMap, Method, Request, Uri};
+use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
+
+use super::asked::{self, Asked};
+use super::error::Why;
+use crate::http::{Class, Http, Url};
+use crate::text::shown;
+
+/// What of a request is passed on beside what is asked for.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Passed {
+    /// Never kept.
+    pub(super) authorization: Option<String>,
+    pub(super) user_agent: Option<String>,
+    pub(super) content_encoding: Option<String>,
+    pub(super) body: Vec<u8>,
+}
+
+/// What came back.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    headers: HeaderMap,
+    pub(super) body: Box<dyn Read>,
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Answer({})", self.status)
+    }
+}
+
+impl Answer {
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// Whether another `Accept` may be answered in another way.
+    pub(super) fn varies(&self) -> bool {
+        let values = self.headers.get_all("vary").iter().filter_map(|value| value.to_str().ok());
+        values.flat_map(|value| value.split(',')).any(|name| name.trim().eq_ignore_ascii_case("accept"))
+    }
+
+    pub(super) fn length(&self) -> Option<u64> {
+        self.header("content-length")?.trim().parse().ok()
+    }
+}
+
+/// Asks for what is not known yet.
+pub(super) struct Origin {
+    http: Http,
+    loopback: bool,
+    /// For http and https: their proxies may differ.
+    agents: [Mutex<Option<Agent>>; 2],
+}
+
+impl fmt::Debug for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Origin").field("http", &self.http).field("loopback", &self.loopback).finish()
+    }
+}
+
+impl Origin {
+    pub(super) fn new(http: Http, loopback: bool) -> Self {
+        Self { http, loopback, agents: Default::default() }
+    }
+
+    /// One request; redirects are answers.
+    pub(super) fn ask(&self, asked: &Asked, url: &Url, passed: &Passed) -> Result<Answer, Why> {
+        // Where a proxy looks up the address, the name is all that can be judged here.
+        if Class::named(url).is_some_and(|class| !permitted(class, self.loopback)) {
+            return Err(Why::Address);
+        }
+        let agent = self.agent(url)?;
+        let (method, has_body) = match &asked.method {
+            asked::Method::Get => (Method::GET, false),
+            asked::Method::Head => (Method::HEAD, false),
+            asked::Method::UploadPack(_) => (Method::POST, true),
+        };
+        let mut request = Request::builder()
+            .method(method)
+            .uri(url.text())
+            .header("accept", asked.accept())
+            // What is recorded is what it is, not one of the ways to pack it.
+            .header("accept-encoding", "identity");
+        let optional = [
+            ("authorization", passed.authorization.as_deref()),
+            ("user-agent", passed.user_agent.as_deref()),
+            ("git-protocol", asked.git()),
+            ("content-encoding", passed.content_encoding.as_deref()),
+            ("content-type", has_body.then_some(super::connection::UPLOAD_PACK)),
+        ];
+        for (name, value) in optional.into_iter().filter_map(|(name, value)| Some((name, value?))) {
+            request = request.header(name, value);
+        }
+        let response = if has_body {
+            let body = request.body(&passed.body[..]);
+            body.map_err(ureq::Error::from).and_then(|request| agent.run(request))
+        } else {
+            request.body(()).map_err(ureq::Error::from).and_then(|request| agent.run(request))
+        };
+        let (head, body) = response.map_err(|error| self.failed(&error))?.into_parts();
+        log::debug!("{} {url} for a step: {}", asked.method.name(), head.status.as_u16());
+        Ok(Answer { status: head.status.as_u16(), headers: head.headers, body: Box::new(body.into_reader()) })
+    }
+
+    fn agent(&self, url: &Url) -> Result<Agent, Why> {
+        let mut slot = self.agents[usize::from(url.secure())].lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(agent) = &*slot {
+            return Ok(agent.clone());
+        }
+        let config = self.http.config(&url.text()).map_err(|error| Why::Failed(error.to_string()))?;
+        // Connections that a server closes between two requests would be failures of the second.
+        let config = config.max_redirects(0).max_idle_connections(0).build();
+        let guard = Guard { loopback: self.loopback, inner: DefaultResolver::default() };
+        Ok(slot.insert(Agent::with_parts(config, DefaultConnector::default(), guard)).clone())
+    }
+
+    fn failed(&self, error: &ureq::Error) -> Why {
+        match error {
+            ureq::Error::Other(error) if error.is::<Refused>() => Why::Address,
+            ureq::Error::Timeout(_) => {
+                Why::Failed(format!("nothing came for {} seconds", self.http.patience.as_secs_f32()))
+            }
+            error => Why::Failed(shown(error)),
+        }
+    }
+}
+
+/// Private addresses are where companies keep their mirrors; this machine, and where clouds keep its secrets, are no
+/// step's business.
+fn permitted(class: Class, loopback: bool) -> bool {
+    match class {
+        Class::Elsewhere => true,
+        Class::Loopback => loopback,
+        Class::LinkLocal => false,
+    }
+}
+
+/// What the resolver says where no address is left.
+#[derive(Debug)]
+struct Refused;
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the address is refused")
+    }
+}
+
+impl std::error::Error for Refused {}
+
+/// Looks up addresses and passes on those that a step may reach.
+#[derive(Debug)]
+struct Guard<R> {
+    loopback: bool,
+    inner: R,
+}
+
+impl<R: Resolver> Resolver for Guard<R> {
+    fn resolve(
+        &self,
+        uri: &Uri,
+        config: &Config,
+        timeout: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        let found = self.inner.resolve(uri, config, timeout)?;
+        // The machine's proxy is the user's choice, not the step's.
+        let host = uri.host().unwrap_or_default();
+        if config.proxy().is_some_and(|p| p.host() == host && uri.port_u16() == Some(p.port())) {
+            return Ok(found);
+        }
+        let mut allowed = self.empty();
+        for address in found.iter().filter(|address| permitted(Class::of(address.ip()), self.loopback)) {
+            allowed.push(*address);
+        }
+        if allowed.is_empty() { Err(ureq::Error::Other(Box::new(Refused))) } else { Ok(allowed) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{SocketAddr, TcpListener};
+
+    use super::*;
+
+    /// A name server of one's own.
+    #[derive(Debug)]
+    struct Names(&'static str, SocketAddr);
+
+    impl Resolver for Names {
+        fn resolve(&self, uri: &Uri, _: &Config, _: NextTimeout) -> Result<ResolvedSocketAddrs, ureq::Error> {
+            let mut found = self.empty();
+            if uri.host() == Some(self.0) {
+                found.push(self.1);
+            }
+            Ok(found)
+        }
+    }
+
+    #[test]
+    fn a_name_that_means_this_machine_is_not_dialled() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let names = Names("innocent.example", listener.local_addr().unwrap());
+        let agent = Agent::with_parts(
+            Config::default(),
+            DefaultConnector::default(),
+            Guard { loopback: false, inner: names },
+        );
+        let error = agent.get("http://innocent.example/").call().unwrap_err();
+        assert!(matches!(&error, ureq::Error::Other(e) if e.is::<Refused>()), "{error:?}");
+        listener.set_nonblocking(true).unwrap();
+        assert!(listener.accept().is_err(), "nothing was dialled");
+    }
+
+    #[test]
+    fn addresses_of_the_machine_are_refused_by_name() {
+        for (loopback, url, expected) in [
+            (false, "http://127.0.0.1:1/", true),
+            (false, "http://localhost:1/", true),
+            (false, "http://[::1]:1/", true),
+            (false, "http://169.254.169.254/latest", true),
+            (true, "http://169.254.169.254/latest", true),
+            (true, "http://127.0.0.1:1/", false),
+        ] {
+            let url = Url::parse(url).unwrap();
+            let asked = Asked::new(asked::Method::Get, &url, None, None);
+            let error =
+                Origin::new(Http::default(), loopback).ask(&asked, &url, &Passed::default()).unwrap_err();
+            assert_eq!(error == Why::Address, expected, "{url}: {error}");
+        }
+    }
+}
