@@ -61,11 +61,16 @@ impl RepoArg {
             Hinted::usage("it is not said where the environment's images are")
                 .hint("name the repository with `--repo REGISTRY/NAME`, or set LITH_REPO")
         })?;
-        if let Place::At(ImageFormat::OciLayout, folder) = Place::parse(text)? {
-            return Ok(Box::new(LayoutShelf::new(folder.into())));
-        }
-        Ok(Box::new(RegistryShelf::new(reach.registries()?, parse_repository(text)?)))
+        shelf(text, reach)
     }
+}
+
+/// A repository or a layout, as it is typed.
+pub(super) fn shelf<'a>(text: &str, reach: &'a Reach<'_>) -> anyhow::Result<Box<dyn Shelf + 'a>> {
+    if let Place::At(ImageFormat::OciLayout, folder) = Place::parse(text)? {
+        return Ok(Box::new(LayoutShelf::new(folder.into())));
+    }
+    Ok(Box::new(RegistryShelf::new(reach.registries()?, parse_repository(text)?)))
 }
 
 /// An image where it is released: the place, what it is, and what it was called.
@@ -115,7 +120,7 @@ impl AuthorArgs {
 
 /// Seconds since 1970: a release is an event, and no part of an image.
 #[expect(clippy::disallowed_methods, reason = "when something was released is what a ledger is for")]
-fn now() -> u64 {
+pub(super) fn now() -> u64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     since.map_or(0, |since| since.as_secs())
 }

@@ -3,6 +3,7 @@
 //! What was typed (the clap structs) and what it means (the library's types) are kept apart: each subcommand
 //! turns its arguments into values, calls the library, and prints data on stdout and everything else on stderr.
 
+mod audit;
 mod build;
 mod check;
 mod completions;
@@ -126,6 +127,7 @@ enum Command {
     Releases(releases::Args),
     Current(current::Args),
     Rollback(rollback::Args),
+    Audit(audit::Args),
     Login(login::Args),
     Logout(logout::Args),
     Gc(gc::Args),
@@ -168,6 +170,7 @@ pub(crate) fn run(cli: Cli, environment: Environment) -> anyhow::Result<ExitCode
         Command::Releases(args) => releases::run(&args, &world),
         Command::Current(args) => current::run(&args, &world),
         Command::Rollback(args) => rollback::run(&args, &world),
+        Command::Audit(args) => audit::run(&args, &world),
         Command::Login(args) => login::run(&args, &world),
         Command::Logout(args) => logout::run(&args, &world),
         Command::Gc(args) => gc::run(&args, &world),

@@ -93,7 +93,7 @@ pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
     }
     if args.verify {
         tell(&format!(
-            "the ledger of `{environment}` is whole: {} of them",
+            "the ledger of `{environment}` is whole: {}",
             count(chain.links.len(), "entry").replace("entrys", "entries")
         ));
     }

@@ -143,8 +143,8 @@ impl Rules {
                 let left = (facts.since? + soak).checked_sub(now).filter(|left| *left > 0)?;
                 let before = self.after.as_deref().unwrap_or_default();
                 shut(
-                    format!("`{before}` has had it for {}", told(soak.saturating_sub(left))),
-                    format!("wait {}", told(left)),
+                    format!("`{before}` has had it for {}", duration(soak.saturating_sub(left))),
+                    format!("wait {}", duration(left)),
                 )
             }
         }
@@ -214,7 +214,8 @@ fn same_source(left: &str, right: &str) -> bool {
     bare(left) == bare(right)
 }
 
-fn seconds(text: &str) -> Option<u64> {
+/// The seconds of a time like `90s`, `30m`, `24h`, `7d`.
+pub fn seconds(text: &str) -> Option<u64> {
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     let unit = match unit {
         "s" => 1,
@@ -226,7 +227,8 @@ fn seconds(text: &str) -> Option<u64> {
     digits.parse::<u64>().ok()?.checked_mul(unit).filter(|seconds| *seconds < 1 << 40)
 }
 
-fn told(seconds: u64) -> String {
+/// A time in words that are short.
+pub fn duration(seconds: u64) -> String {
     match seconds {
         0..120 => format!("{seconds} s"),
         120..7200 => format!("{} min", seconds / 60),

@@ -13,14 +13,14 @@ use crate::support::registry::Registry;
 const REVISION: &str = "0123456789abcdef0123456789abcdef01234567";
 
 /// Builds and pushes an image that is different from all others; gives its digest.
-fn push(world: &World, repository: &str, tag: &str) -> String {
+pub(super) fn push(world: &World, repository: &str, tag: &str) -> String {
     world.write("app/Buildfile", "FROM scratch\nCOPY f /f\n").write("app/f", tag);
     let (name, label) =
         (format!("{repository}:{tag}"), format!("org.opencontainers.image.revision={REVISION}"));
     world.ok(["build", "-q", "-t", &name, "--push", "--label", &label, "app"])
 }
 
-fn json(world: &World, args: &[&str]) -> Value {
+pub(super) fn json(world: &World, args: &[&str]) -> Value {
     serde_json::from_str(&world.ok([args, &["--format", "json"]].concat())).unwrap()
 }
 
