@@ -1,4 +1,4 @@
-//! Keeping a record of a build, for explaining the next one. That it can't be kept is no error of the build.
+//! What the store remembers of a build, for explaining the next one. That it can't be kept is no error of the build.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -36,14 +36,14 @@ pub(super) fn open<'a>(
     ledger
 }
 
-/// Writes the records. Gives what steps have read of contexts.
+/// Keeps what was remembered. Gives what steps have read of contexts.
 pub(super) fn close(ledgers: Vec<(Ledger<'_>, Digest)>, artifact: &Digest, outside: &Outside) -> Materials {
     let mut all = Materials::new();
     let opened = outside.opened();
     for (ledger, image) in ledgers {
         let (materials, kept) = ledger.finish(image, artifact.clone(), &opened);
         if let Err(error) = kept {
-            log::debug!("keeping the record of this build: {error}");
+            log::debug!("keeping what is remembered of this build: {error}");
         }
         for (name, files) in materials {
             all.entry(name).or_default().extend(files);
