@@ -74,7 +74,7 @@ fn settings(request: &Request, epoch: Epoch, outside: &Outside) -> BTreeMap<Stri
     let all = [
         ("the compression (`--compression`)", request.compression.to_string()),
         ("the time in the image (`--source-date-epoch`)", epoch.to_string()),
-        ("the view of the context (`--context-modes`)", format!("{:?}", outside.modes()).to_lowercase()),
+        ("the view of the context (`--context-modes`)", outside.modes().to_string()),
         ("the labels (`--label`)", pairs(&request.labels)),
         ("the annotations (`--annotation`)", pairs(&request.annotations)),
     ];

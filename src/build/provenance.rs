@@ -173,7 +173,7 @@ fn external(source: &Source, request: &Request, outside: &Outside) -> Result<Ext
         context_modes: request.modes.map(|modes| modes.to_string()),
         source_date_epoch: request.epoch.map(crate::oci::Epoch::seconds),
         compression: request.compression.to_string(),
-        network: format!("{:?}", run.network).to_lowercase(),
+        network: run.network.to_string(),
         allow: run.allow.iter().map(ToString::to_string).collect(),
         clock: run.clock.map(|clock| clock.to_string()),
         cleaners: run.cleaners.to_string(),

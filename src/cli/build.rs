@@ -28,7 +28,7 @@ use locking::Locking;
 use steps::Steps;
 use wanted::Wanted;
 
-pub(super) use steps::secrets;
+pub(super) use steps::{allow, secrets};
 pub(super) use wanted::{build_args, build_contexts, build_file, platforms};
 
 /// Build an image from a Buildfile and a context

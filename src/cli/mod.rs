@@ -99,9 +99,9 @@ Exit codes:
   0  done
   1  it failed: the build, a check, or what was asked for is not there
   2  the command line is wrong
-  3  the store is damaged: `lith fsck` says where
+  3  `lith fsck` found the store damaged
   4  a comparison found a difference: `lith diff --exit-code`, `lith build --check-reproducible`, `lith lock --check`
-  5  `lith verify` built another image, or not from the recorded inputs";
+  5  `lith verify` built another image than the one that it was to verify";
 
 #[derive(Debug, Subcommand)]
 enum Command {

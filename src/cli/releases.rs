@@ -29,7 +29,7 @@ pub(crate) struct Args {
     /// The environment
     #[arg(value_name = "ENV", required = true)]
     environment: Option<Environment>,
-    /// Check the chain and its tags: exit code 1 if something is wrong
+    /// Check the chain and its tags: exit status 1 if something is wrong
     #[arg(long)]
     verify: bool,
     #[command(flatten)]
