@@ -1,8 +1,9 @@
-//! Words of strangers: what may be shown of them, and what they may have meant.
+//! Words of strangers: what may be shown of them, and what they may have meant; and an error with its causes as one text.
 //!
 //! Invariant: what [`escaped`], [`escaped_lines`] and [`shown`] give holds nothing that a terminal obeys, and
 //! nothing that reads in another direction than it is written.
 
+use std::error::Error;
 use std::fmt::Display;
 
 /// More of a stranger's words helps nobody.
@@ -33,6 +34,20 @@ pub fn shown(text: &(impl Display + ?Sized)) -> String {
 /// As [`shown`], of so many characters.
 pub fn shown_up_to(limit: usize, text: &str) -> String {
     text.chars().take(limit).flat_map(escaped_char).collect()
+}
+
+/// The message and its causes on one line; a cause that its effect has told already is left out.
+pub fn causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.ends_with(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = error.source();
+    }
+    text
 }
 
 /// Control characters, ends of lines and changes of direction (Unicode's Bidi_Control), as what Rust writes for them.

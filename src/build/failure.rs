@@ -1,6 +1,5 @@
 //! Failures of steps as diagnostics: where in the Buildfile, what was wanted and found, and what may have been meant.
 
-use std::error::Error;
 use std::ops::Range;
 
 use super::{BuildError, Outside, OutsideError};
@@ -13,7 +12,7 @@ use crate::http::shown;
 use crate::plan::TreeRef;
 use crate::proxy::{ProxyError, Refusal, Why};
 use crate::sandbox::{Fault, SandboxError};
-use crate::text::escaped;
+use crate::text::{causes, escaped};
 
 impl BuildError {
     /// The diagnostics that say it, where something of the Buildfile is what failed.
@@ -121,18 +120,4 @@ fn whereabouts(tree: &TreeRef, outside: &Outside) -> Option<String> {
 
 fn span(place: &Range<usize>) -> Span {
     Span::new(place.start, place.end)
-}
-
-/// The message and its causes on one line; a cause that its effect has told already is left out.
-fn causes(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !text.ends_with(&more) {
-            text = format!("{text}: {more}");
-        }
-        cause = error.source();
-    }
-    text
 }

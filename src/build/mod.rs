@@ -2,15 +2,15 @@
 //! [`crate::transport`] take it from there.
 
 mod check;
+mod explain;
 mod failure;
 mod fetched;
 mod images;
-mod ledger;
 mod locking;
+mod network;
 mod opened;
 mod outside;
-mod record;
-mod recording;
+mod provenance;
 mod repositories;
 mod source;
 mod vendored;
@@ -21,9 +21,9 @@ use std::sync::Arc;
 pub use check::check;
 pub use images::BuiltBlobs;
 pub use locking::LockUseError;
+pub use network::record_network;
 pub use outside::{Contexts, Outside, OutsideError, git_environment};
-pub use record::{RecordAsk, RecordFailure, record};
-pub use recording::record_network;
+pub use provenance::{ProvenanceError, provenance};
 pub use source::{BuildFileChoice, NAMES, SourceError};
 pub use vendored::vendor;
 
@@ -142,7 +142,7 @@ pub fn build(
     let (mut hermetic, mut differing) = (true, 0);
     let mut ledgers = Vec::new();
     for plan in &plans {
-        let ledger = ledger::open((plan, request, epoch), outside, source, report);
+        let ledger = explain::open((plan, request, epoch), outside, source, report);
         let (image, finished) =
             execute(plan, (request, &run), epoch, outside, store, (source.name(), &ledger))?;
         ledgers.push((ledger, image.manifest.digest()));
@@ -167,7 +167,7 @@ pub fn build(
     } else {
         sink.put(&artifact, &**store)?;
     }
-    let materials = ledger::close(ledgers, &artifact.digest(), outside);
+    let materials = explain::close(ledgers, &artifact.digest(), outside);
     Ok(Built { artifact, epoch, trees, clock, hermetic, differing, materials })
 }
 

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::ArgAction;
 use lith::attest::provenance;
-use lith::build::{self, Built, Outside, RecordAsk};
+use lith::build::{self, BuildError, Built, Outside};
 use lith::buildfile::Diagnostic;
 use lith::exec::{Event, Report as _};
 use lith::image::Artifact;
@@ -28,7 +28,7 @@ use locking::Locking;
 use steps::Steps;
 use wanted::Wanted;
 
-pub(super) use steps::secrets;
+pub(super) use steps::{allow, secrets};
 pub(super) use wanted::{build_args, build_contexts, build_file, platforms};
 
 /// Build an image from a Buildfile and a context
@@ -228,20 +228,8 @@ fn build(args: &Args, world: &World, progress: &Progress) -> anyhow::Result<(Dig
         outside.note_resolved();
     }
     let show = |diagnostics: &[Diagnostic]| progress.diagnostics(&source, diagnostics);
-    let built = match build::build(&source, &wanted.request, &outside, &store, progress, &show) {
-        Err(error) => {
-            let diagnostics = error.diagnostics(&outside);
-            let error = anyhow::Error::from(error);
-            // A damaged store has its own exit code, and is no matter of the Buildfile.
-            let Some(mut diagnostics) = diagnostics.filter(|_| !super::facts::is_damage(&error)) else {
-                return Err(error);
-            };
-            diagnostics.iter_mut().for_each(advise);
-            show(&diagnostics);
-            return Err(Shown::diagnostics().into());
-        }
-        Ok(built) => built,
-    };
+    let built = build::build(&source, &wanted.request, &outside, &store, progress, &show);
+    let built = built.map_err(|error| told(error, &outside, &show))?;
     if built.differing > 0 {
         let steps = super::format::count(built.differing, "step");
         let error = Hinted::different(format!("{steps} changed other things when run once more"));
@@ -260,8 +248,8 @@ fn build(args: &Args, world: &World, progress: &Progress) -> anyhow::Result<(Dig
         write_file(path, metadata(&built, &wanted.names).as_bytes())?;
     }
     if let Some(path) = &args.record {
-        let names = wanted.names.iter().map(ToString::to_string).collect();
-        let record = build::record(&source, &wanted.request, &outside, &built, &RecordAsk { names })?;
+        let names: Vec<String> = wanted.names.iter().map(ToString::to_string).collect();
+        let record = build::provenance(&source, &wanted.request, &outside, &built, &names)?;
         write_file(path, &provenance::text(&record))?;
     }
     let stdout_is_taken = wanted.outputs.iter().any(Sending::is_stdout);
@@ -269,8 +257,21 @@ fn build(args: &Args, world: &World, progress: &Progress) -> anyhow::Result<(Dig
     Ok((digest, stdout_is_taken))
 }
 
+/// Shows those of a failure's facts that are about the Buildfile; all else is for the one place that reports errors.
+pub(super) fn told(error: BuildError, outside: &Outside, show: &dyn Fn(&[Diagnostic])) -> anyhow::Error {
+    let diagnostics = error.diagnostics(outside);
+    let error = anyhow::Error::from(error);
+    // A damaged store has its own exit code, and is no matter of the Buildfile.
+    let Some(mut diagnostics) = diagnostics.filter(|_| !super::facts::is_damage(&error)) else {
+        return error;
+    };
+    diagnostics.iter_mut().for_each(advise);
+    show(&diagnostics);
+    Shown::diagnostics().into()
+}
+
 /// Adds to an error of the Buildfile which option helps.
-pub(super) fn advise(diagnostic: &mut Diagnostic) {
+fn advise(diagnostic: &mut Diagnostic) {
     let help = match diagnostic.code {
         "resolve" | "source" if let Some(help) = super::facts::of_lock(&diagnostic.message) => help,
         "resolve" if wants_login(&diagnostic.message) => super::facts::LOGIN,

@@ -5,7 +5,7 @@ use std::fmt;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use lith::text::escaped_lines;
+use lith::text::{causes, escaped_lines};
 
 use super::facts;
 
@@ -87,7 +87,7 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     }
     let (red, cyan, off) = ("\x1b[1;31m", "\x1b[1;36m", "\x1b[0m");
     if !error.is::<Shown>() {
-        tell(&format!("{red}error{off}: {}", escaped_lines(&chain(error))));
+        tell(&format!("{red}error{off}: {}", escaped_lines(&causes(error.as_ref()))));
     }
     if let Some(hint) = hint(error) {
         tell(&format!("{cyan}hint{off}: {}", escaped_lines(&hint)));
@@ -97,27 +97,13 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
 
 /// The message with its causes, and the hint, for those who show them in a way of their own.
 pub(crate) fn told(error: &anyhow::Error) -> (String, Option<String>) {
-    (chain(error), hint(error))
+    (causes(error.as_ref()), hint(error))
 }
 
 /// A line to stderr. If nobody can read it (a full disk, a closed pipe), the work is worth no less.
 pub(crate) fn tell(line: &str) {
     let mut stderr = anstream::stderr().lock();
     drop(writeln!(stderr, "{line}"));
-}
-
-/// The message and its causes on one line; a cause that its effect has told already is left out.
-fn chain(error: &anyhow::Error) -> String {
-    let mut text = String::new();
-    for cause in error.chain() {
-        let cause = cause.to_string();
-        if text.is_empty() {
-            text = cause;
-        } else if !text.ends_with(&cause) {
-            text = format!("{text}: {cause}");
-        }
-    }
-    text
 }
 
 fn code(error: &anyhow::Error) -> u8 {
@@ -137,9 +123,9 @@ mod tests {
     #[test]
     fn a_cause_told_twice_is_told_once() {
         let error = anyhow::anyhow!("no such file").context("reading `x`: no such file");
-        assert_eq!(chain(&error), "reading `x`: no such file");
+        assert_eq!(causes(error.as_ref()), "reading `x`: no such file");
         let error = anyhow::anyhow!("no such file").context("reading `x`");
-        assert_eq!(chain(&error), "reading `x`: no such file");
+        assert_eq!(causes(error.as_ref()), "reading `x`: no such file");
     }
 
     #[test]

@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::ValueEnum;
-use lith::build::{self, BuildError, Contexts, Outside, Request};
+use lith::build::{self, Contexts, Outside, Request};
 use lith::buildfile::{Diagnostic, Source};
 use lith::context::ContextSpec;
+use lith::exec::run::RunOptions;
 use lith::layer::FORMAT_PROFILE;
-use lith::lock::{Change, Lock, Memo, Policy, changes, load};
+use lith::lock::{Change, Kind, Lock, Memo, PlatformName, Policy, changes, load};
 use lith::oci::Platform;
 use lith::store::Vendor;
 use lith::text::{escaped, shown};
@@ -16,8 +17,8 @@ use serde_json::json;
 
 use super::World;
 use super::build::steps::Steps;
-use super::build::{advise, build_args, build_contexts, build_file, locking, platforms};
-use super::error::{Hinted, Shown, tell};
+use super::build::{build_args, build_contexts, build_file, locking, platforms, told};
+use super::error::{DIFFERENT, Hinted, tell};
 use super::format::{Format, FormatArg, count, print, print_json};
 use super::progress::{Mode, Progress};
 
@@ -110,26 +111,23 @@ Examples:
   lith lock --check --offline       in CI: is the lock of this Buildfile? (asks nobody)
   lith lock --export source-policy > policy.json";
 
-/// The exit code for what has moved.
-const MOVED: u8 = 4;
-
 pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
     let progress = Progress::new(Mode::Plain);
-    let session = Session::new(args, world, &progress)?;
-    let old = load(&session.path)?;
+    let call = Call::new(args, world, &progress)?;
+    let old = load(&call.path)?;
     match (args.export, args.check) {
         (Some(Export::SourcePolicy), _) => {
-            let lock = old.ok_or_else(|| locking::no_file(&session.path))?;
+            let lock = old.ok_or_else(|| locking::no_file(&call.path))?;
             print(&lock.to_source_policy())?;
             Ok(ExitCode::SUCCESS)
         }
-        (None, true) => session.check(&old.ok_or_else(|| locking::no_file(&session.path))?),
-        (None, false) => session.write(old),
+        (None, true) => call.check(&old.ok_or_else(|| locking::no_file(&call.path))?),
+        (None, false) => call.write(old),
     }
 }
 
 /// One call.
-struct Session<'a> {
+struct Call<'a> {
     args: &'a Args,
     world: &'a World,
     progress: &'a Progress,
@@ -138,7 +136,7 @@ struct Session<'a> {
     path: PathBuf,
 }
 
-impl<'a> Session<'a> {
+impl<'a> Call<'a> {
     fn new(args: &'a Args, world: &'a World, progress: &'a Progress) -> anyhow::Result<Self> {
         let store = world.open_store()?;
         // Only to read the Buildfile: each resolving has a world of its own.
@@ -191,35 +189,19 @@ impl<'a> Session<'a> {
         let memo = Memo::new(&self.path, Policy::Add, None, self.empty()?);
         let fresh = self.resolve(memo, platforms, true)?;
         let moved: Vec<Change> =
-            changes(old, fresh.lock()).into_iter().filter(|c| c.kind != lith::lock::Kind::Network).collect();
+            changes(old, fresh.lock()).into_iter().filter(|c| c.kind != Kind::Network).collect();
         self.print(&moved)?;
-        Ok(if moved.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(MOVED) })
+        Ok(if moved.is_empty() { ExitCode::SUCCESS } else { DIFFERENT.into() })
     }
 
     fn resolve(&self, memo: Memo, platforms: Vec<Platform>, newest: bool) -> anyhow::Result<Memo> {
         let outside = Outside::new(&self.store, contexts(self.args, self.world, newest)?);
-        // For the ignore file's place and the Buildfile's name in messages.
         outside.set_lock(memo);
-        let request = Request {
-            build_args: build_args(&self.args.build_arg, self.world)?,
-            target: self.args.target.clone(),
-            platforms,
-            ..Request::default()
-        };
-        let show = |diagnostics: &[Diagnostic]| self.progress.diagnostics(&self.source, diagnostics);
+        let request = self.request(platforms)?;
         // What the Buildfile could do better, `lith build` and `lith check` say.
-        let resolved = build::resolve(&self.source, &request, &outside, self.progress, &|_| {});
-        match resolved {
-            Err(BuildError::Buildfile(mut diagnostics)) => {
-                diagnostics.iter_mut().for_each(advise);
-                show(&diagnostics);
-                Err(Shown::diagnostics().into())
-            }
-            resolved => {
-                resolved?;
-                Ok(outside.take_lock().expect("it was given one"))
-            }
-        }
+        build::resolve(&self.source, &request, &outside, self.progress, &|_| {})
+            .map_err(|error| told(error, &outside, &|diagnostics| self.show(diagnostics)))?;
+        Ok(outside.take_lock().expect("it was given one"))
     }
 
     /// Runs the steps whose network is locked, for what they ask for.
@@ -231,41 +213,35 @@ impl<'a> Session<'a> {
             outside.set_vendor(Vendor::new(folder));
         }
         outside.set_lock(memo);
-        let mut run = self.args.steps.read(self.world)?;
-        run.sandbox = Some(self.world.sandbox(&self.store));
-        let request = Request {
+        let run = RunOptions {
+            sandbox: Some(self.world.sandbox(&self.store)),
+            no_network: self.args.offline,
+            ..self.args.steps.read(self.world)?
+        };
+        let request = Request { threads: self.world.threads(), cache: true, run, ..self.request(platforms)? };
+        let failed = |error| told(error, &outside, &|diagnostics| self.show(diagnostics));
+        build::record_network(&self.source, &request, &outside, &self.store, self.progress)
+            .map_err(failed)?;
+        if let Some(path) = &self.args.vendor {
+            let folder = Vendor::new(path.clone());
+            let new = build::vendor(&self.source, &request, &outside, &self.store, self.progress, &folder);
+            let new = count(new.map_err(failed)?, "new blob");
+            tell(&format!("`{}`: {new}", shown(&path.display())));
+        }
+        Ok(outside.take_lock().expect("it was given one"))
+    }
+
+    fn request(&self, platforms: Vec<Platform>) -> anyhow::Result<Request> {
+        Ok(Request {
             build_args: build_args(&self.args.build_arg, self.world)?,
             target: self.args.target.clone(),
             platforms,
-            threads: self.world.threads(),
-            cache: true,
-            run,
             ..Request::default()
-        };
-        let recorded = build::record_network(&self.source, &request, &outside, &self.store, self.progress);
-        let recorded = recorded.and_then(|()| match &self.args.vendor {
-            Some(folder) => {
-                let folder = Vendor::new(folder.clone());
-                build::vendor(&self.source, &request, &outside, &self.store, self.progress, &folder).map(Some)
-            }
-            None => Ok(None),
-        });
-        match recorded {
-            Err(error) => match error.diagnostics(&outside) {
-                Some(mut diagnostics) => {
-                    diagnostics.iter_mut().for_each(advise);
-                    self.progress.diagnostics(&self.source, &diagnostics);
-                    Err(Shown::diagnostics().into())
-                }
-                None => Err(error.into()),
-            },
-            Ok(vendored) => {
-                if let (Some(new), Some(folder)) = (vendored, &self.args.vendor) {
-                    tell(&format!("`{}`: {}", shown(&folder.display()), count(new, "new blob")));
-                }
-                Ok(outside.take_lock().expect("it was given one"))
-            }
-        }
+        })
+    }
+
+    fn show(&self, diagnostics: &[Diagnostic]) {
+        self.progress.diagnostics(&self.source, diagnostics);
     }
 
     fn empty(&self) -> anyhow::Result<Lock> {
@@ -275,7 +251,7 @@ impl<'a> Session<'a> {
 
     fn platforms(&self, old: Option<&Lock>) -> anyhow::Result<Vec<Platform>> {
         let given = platforms(&self.args.platform, self.world)?;
-        let known = old.iter().flat_map(|lock| &lock.platforms).map(lith::lock::PlatformName::platform);
+        let known = old.iter().flat_map(|lock| &lock.platforms).map(PlatformName::platform);
         Ok(if given.is_empty() { known.collect() } else { given })
     }
 
@@ -333,7 +309,7 @@ fn unknown(lock: &Lock, name: &str, context: &str) -> Hinted {
     let known: Vec<String> = lock
         .names()
         // Of what steps ask for, there is mostly too much to be told.
-        .filter(|(_, entry)| entry.kind != lith::lock::Kind::Network)
+        .filter(|(_, entry)| entry.kind != Kind::Network)
         .map(|(name, _)| format!("`{}`", shown(name)))
         .collect();
     match known.as_slice() {

@@ -18,7 +18,7 @@ use lith::text::escaped;
 use lith::verify::{self, Ask, Given, RequestError, Verdict, VerifyError};
 
 use super::World;
-use super::build::{build_args, build_contexts, secrets};
+use super::build::{allow, build_args, build_contexts, secrets};
 use super::error::{Hinted, tell};
 use super::format::{Format, FormatArg, print};
 use super::place::Place;
@@ -75,6 +75,10 @@ pub(crate) struct Args {
     /// An ssh agent for the steps that mount it, as `lith build` has it
     #[arg(long, value_name = "ID[=SOCKET]")]
     ssh: Vec<String>,
+
+    /// Allow what the record's build allowed its steps: `network.host`, `network.loopback`, `security.insecure`
+    #[arg(long, value_name = "ENTITLEMENT")]
+    allow: Vec<String>,
 
     #[command(flatten)]
     progress: ProgressArg,
@@ -159,6 +163,7 @@ fn given(args: &Args, world: &World, store: &Store) -> anyhow::Result<Given> {
         contexts: build_contexts(&args.build_context)?,
         secrets,
         ssh,
+        allow: allow(&args.allow)?,
         sandbox: Some(world.sandbox(store)),
     })
 }
@@ -201,6 +206,9 @@ fn told(error: VerifyError, args: &Args) -> anyhow::Error {
             () if what.contains("secret") => "give it with `--secret id=ID,src=FILE`",
             () => "give it with `--ssh ID=SOCKET`",
         },
+        VerifyError::Request(RequestError::NotAllowed(_)) => {
+            "`--allow ENTITLEMENT` allows it here too: only if you trust the source with this machine"
+        }
         VerifyError::Request(RequestError::Dirty { .. }) => {
             "give that source with `--source DIR`, or build from a commit"
         }

@@ -2,6 +2,9 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use ureq::config::Config;
+use ureq::http::Uri;
+
 use super::Url;
 
 /// What an address is to the machine that asks.
@@ -34,6 +37,12 @@ impl Class {
         let loopback = url.names_loopback().then_some(Self::Loopback);
         loopback.or_else(|| url.address().map(Self::of))
     }
+}
+
+/// Whether what is looked up is the machine's own proxy: that is the user's choice, not of whoever leads there.
+pub(crate) fn is_proxy(uri: &Uri, config: &Config) -> bool {
+    let host = uri.host().unwrap_or_default();
+    config.proxy().is_some_and(|proxy| proxy.host() == host && uri.port_u16() == Some(proxy.port()))
 }
 
 #[cfg(test)]

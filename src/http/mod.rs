@@ -12,7 +12,7 @@ use ureq::config::{Config, ConfigBuilder, RedirectAuthHeaders};
 use ureq::tls::{RootCerts, TlsConfig};
 use ureq::typestate::AgentScope;
 
-pub(crate) use address::Class;
+pub(crate) use address::{Class, is_proxy};
 pub use secret::{Credentials, decode, shown, split};
 pub use url::{Url, encode};
 

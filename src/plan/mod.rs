@@ -8,11 +8,13 @@
 mod clock;
 mod git_address;
 mod mode;
+mod network;
 mod resolve;
 
 pub use clock::Clock;
 pub use git_address::{GitAddress, GitAddressError};
 pub use mode::{ModeChange, ParseModeError};
+pub use network::Network;
 pub use resolve::{Named, Resolve, ResolveError, ResolvedImage};
 
 use std::collections::BTreeSet;
@@ -269,17 +271,6 @@ pub enum MountKind {
 pub enum Sharing {
     Shared,
     Private,
-    Locked,
-}
-
-/// `RUN --network`. What is not said is left to the build, which has none unless asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Network {
-    Unsaid,
-    Default,
-    None,
-    Host,
-    /// What the lock file has of it, and nothing else.
     Locked,
 }
 

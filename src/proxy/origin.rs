@@ -12,7 +12,7 @@ use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 
 use super::asked::{self, Asked};
 use super::error::Why;
-use crate::http::{Class, Http, Url};
+use crate::http::{Class, Http, Url, is_proxy};
 use crate::text::shown;
 
 /// What of a request is passed on beside what is asked for.
@@ -172,9 +172,7 @@ impl<R: Resolver> Resolver for Guard<R> {
         timeout: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
         let found = self.inner.resolve(uri, config, timeout)?;
-        // The machine's proxy is the user's choice, not the step's.
-        let host = uri.host().unwrap_or_default();
-        if config.proxy().is_some_and(|p| p.host() == host && uri.port_u16() == Some(p.port())) {
+        if is_proxy(uri, config) {
             return Ok(found);
         }
         let mut allowed = self.empty();

@@ -34,14 +34,7 @@ fn told(start: &Start, error: &SandboxError) -> String {
         Start::Mapped(_) => "in a user namespace with root's own ids",
         Start::Single { .. } => "in a user namespace with one id",
     };
-    let mut text = format!("{what}: {error}");
-    let mut source = std::error::Error::source(error);
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    text
+    format!("{what}: {}", crate::text::causes(error))
 }
 
 /// The ways that are worth trying. Why others are not is added to `refused`.

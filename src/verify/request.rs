@@ -1,14 +1,14 @@
 //! What a record asks for, as a build's request. What the record has not, and nobody gave, is an error.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use crate::attest::provenance::External;
 use crate::build::{BuildFileChoice, Request};
 use crate::context::ContextSpec;
-use crate::exec::run::{RunOptions, Secret};
+use crate::exec::run::{Entitlement, RunOptions, Secret};
 use crate::oci::Epoch;
-use crate::plan::{GitAddress, Network};
+use crate::plan::GitAddress;
 use crate::sandbox;
 
 /// What a record can't have.
@@ -19,6 +19,8 @@ pub struct Given {
     pub contexts: BTreeMap<String, ContextSpec>,
     pub secrets: BTreeMap<String, Secret>,
     pub ssh: BTreeMap<String, PathBuf>,
+    /// What steps may have of this machine: that is not for whoever wrote the record to say.
+    pub allow: BTreeSet<Entitlement>,
     pub sandbox: Option<sandbox::Options>,
 }
 
@@ -32,6 +34,8 @@ pub enum RequestError {
     Value { what: &'static str, text: String, why: String },
     #[error("the record was made of a checkout of {commit} with changes that no commit has")]
     Dirty { commit: String },
+    #[error("the record's build allowed its steps `{0}`")]
+    NotAllowed(Entitlement),
     #[error("the build argument `{0}` was given, but the record tells what it was or has none")]
     NotAsked(String),
 }
@@ -94,25 +98,20 @@ fn run(external: &External, given: &Given) -> Result<RunOptions, RequestError> {
     if let Some(id) = external.ssh.iter().find(|id| !given.ssh.contains_key(*id)) {
         return Err(RequestError::NotTold(format!("the ssh agent `{id}`")));
     }
+    let allow: BTreeSet<Entitlement> =
+        external.allow.iter().map(|text| value("entitlement", text)).collect::<Result<_, _>>()?;
+    if let Some(missing) = allow.difference(&given.allow).next() {
+        return Err(RequestError::NotAllowed(*missing));
+    }
     Ok(RunOptions {
         sandbox: given.sandbox.clone(),
         secrets: given.secrets.clone(),
         ssh: given.ssh.clone(),
-        network: network(&external.network)?,
-        allow: external.allow.iter().map(|text| value("entitlement", text)).collect::<Result<_, _>>()?,
+        network: value("network", &external.network)?,
+        allow,
         clock: external.clock.as_ref().map(|text| value("clock", text)).transpose()?,
         cleaners: value("cleaners", &external.cleaners)?,
         ..RunOptions::default()
-    })
-}
-
-fn network(text: &str) -> Result<Network, RequestError> {
-    let known = [Network::Unsaid, Network::Default, Network::None, Network::Host, Network::Locked];
-    let found = known.into_iter().find(|network| format!("{network:?}").to_lowercase() == text);
-    found.ok_or_else(|| RequestError::Value {
-        what: "network",
-        text: text.to_owned(),
-        why: "there is no such network".to_owned(),
     })
 }
 

@@ -283,3 +283,17 @@ fn garbage_is_no_record() {
     }
     world.fails(1, ["verify", "app:1", "--record", "nowhere.json"]);
 }
+
+#[test]
+fn what_steps_may_do_is_not_for_the_record_to_say() {
+    let Some(world) = world() else { return };
+    let mut record = record(&world);
+    record["predicate"]["buildDefinition"]["externalParameters"]["allow"] =
+        serde_json::json!(["security.insecure"]);
+    write_record(&world, &record);
+    let args = ["verify", "app:1", "--record", "edited.json", "--source", "clone"];
+    let run = world.run(args);
+    assert_eq!(run.code, Some(1), "{}", run.stderr);
+    assert!(run.stderr.contains("`security.insecure`") && run.stderr.contains("--allow"), "{}", run.stderr);
+    world.ok(args.iter().chain(&["--allow", "security.insecure"]));
+}

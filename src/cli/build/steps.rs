@@ -79,7 +79,7 @@ impl Steps {
             ssh,
             network: self.network.as_deref().map_or(Ok(Network::None), network)?,
             clock: self.clock.as_ref().map(clock).transpose()?,
-            allow: self.allow()?,
+            allow: allow(&self.allow)?,
             limits,
             cleaners: match &self.cleaners {
                 Some(text) => {
@@ -90,15 +90,16 @@ impl Steps {
             check: self.check_reproducible,
         })
     }
+}
 
-    fn allow(&self) -> anyhow::Result<BTreeSet<Entitlement>> {
-        let words = self.allow.iter().flat_map(|text| text.split(',')).map(str::trim);
-        // docker asks before a build writes outside of its folder, which lith's never do unasked.
-        let words = words.filter(|word| !word.starts_with("fs"));
-        let entitlement =
-            |word: &str| word.parse().map_err(|why| Hinted::usage(format!("`--allow {word}`: {why}")).into());
-        words.map(entitlement).collect()
-    }
+/// `--allow`
+pub(in crate::cli) fn allow(given: &[String]) -> anyhow::Result<BTreeSet<Entitlement>> {
+    let words = given.iter().flat_map(|text| text.split(',')).map(str::trim);
+    // docker asks before a build writes outside of its folder, which lith's never do unasked.
+    let words = words.filter(|word| !word.starts_with("fs"));
+    let entitlement =
+        |word: &str| word.parse().map_err(|why| Hinted::usage(format!("`--allow {word}`: {why}")).into());
+    words.map(entitlement).collect()
 }
 
 /// `--secret` and `--ssh`, by id.

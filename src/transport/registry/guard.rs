@@ -10,7 +10,7 @@ use ureq::http::Uri;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::NextTimeout;
 
-use crate::http::{Class, Url};
+use crate::http::{Class, Url, is_proxy};
 
 /// Whether a registry of one class may lead to an address of another.
 pub(super) fn permitted(origin: Class, target: Class) -> bool {
@@ -76,11 +76,10 @@ impl<R: Resolver> Resolver for Guard<R> {
         timeout: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
         let found = self.inner.resolve(uri, config, timeout)?;
-        let host = uri.host().unwrap_or_default();
-        // The proxy is the user's choice, not the registry's.
-        if config.proxy().is_some_and(|p| p.host() == host && uri.port_u16() == Some(p.port())) {
+        if is_proxy(uri, config) {
             return Ok(found);
         }
+        let host = uri.host().unwrap_or_default();
         let classes: Vec<Class> = found.iter().map(|address| Class::of(address.ip())).collect();
         let mut allowed = self.empty();
         for (address, ok) in found.iter().zip(self.origin.judge(host, &classes)) {

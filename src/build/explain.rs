@@ -1,4 +1,4 @@
-//! Keeping a record of a build, for explaining the next one. That it can't be kept is no error of the build.
+//! What the store remembers of a build, for explaining the next one. That it can't be kept is no error of the build.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -36,14 +36,14 @@ pub(super) fn open<'a>(
     ledger
 }
 
-/// Writes the records. Gives what steps have read of contexts.
+/// Keeps what was remembered. Gives what steps have read of contexts.
 pub(super) fn close(ledgers: Vec<(Ledger<'_>, Digest)>, artifact: &Digest, outside: &Outside) -> Materials {
     let mut all = Materials::new();
     let opened = outside.opened();
     for (ledger, image) in ledgers {
         let (materials, kept) = ledger.finish(image, artifact.clone(), &opened);
         if let Err(error) = kept {
-            log::debug!("keeping the record of this build: {error}");
+            log::debug!("keeping what is remembered of this build: {error}");
         }
         for (name, files) in materials {
             all.entry(name).or_default().extend(files);
@@ -74,7 +74,7 @@ fn settings(request: &Request, epoch: Epoch, outside: &Outside) -> BTreeMap<Stri
     let all = [
         ("the compression (`--compression`)", request.compression.to_string()),
         ("the time in the image (`--source-date-epoch`)", epoch.to_string()),
-        ("the view of the context (`--context-modes`)", format!("{:?}", outside.modes()).to_lowercase()),
+        ("the view of the context (`--context-modes`)", outside.modes().to_string()),
         ("the labels (`--label`)", pairs(&request.labels)),
         ("the annotations (`--annotation`)", pairs(&request.annotations)),
     ];

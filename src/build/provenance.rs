@@ -21,17 +21,10 @@ use crate::tree::ContentError;
 /// Larger than any lock file that is read.
 const LOCK_LIMIT: u64 = 256 << 20;
 
-/// What a record is to say beside what the build knows.
-#[derive(Debug, Clone, Default)]
-pub struct RecordAsk {
-    /// What the image is called.
-    pub names: Vec<String>,
-}
-
 /// Why there is no record.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum RecordFailure {
+pub enum ProvenanceError {
     #[error("a record needs to know the files that were read, and `{0}` can't be read")]
     Content(#[from] ContentError),
     #[error(transparent)]
@@ -85,7 +78,7 @@ impl Outside {
     }
 
     /// The revision that the main context is of.
-    fn revision(&self) -> Result<Option<SourceRef>, RecordFailure> {
+    fn revision(&self) -> Result<Option<SourceRef>, ProvenanceError> {
         match &self.contexts.main {
             Some(ContextSpec::Folder(root)) => {
                 let found = git::revision(root, &self.git_environment())?;
@@ -125,32 +118,32 @@ impl Outside {
     }
 }
 
-/// The record of what was built. The outside has to have been told to note what is resolved, and the request to collect
-/// the files that steps read.
-pub fn record(
+/// The record of what was built, which is called `names`. The outside has to have been told to note what is resolved, and
+/// the request to collect the files that steps read.
+pub fn provenance(
     source: &Source,
     request: &Request,
     outside: &Outside,
     built: &Built,
-    ask: &RecordAsk,
-) -> Result<Record, RecordFailure> {
+    names: &[String],
+) -> Result<Record, ProvenanceError> {
     let (lock, file) = {
         let memo = lock(&outside.memo);
-        let memo = memo.as_ref().ok_or(RecordFailure::NoLock)?;
+        let memo = memo.as_ref().ok_or(ProvenanceError::NoLock)?;
         (memo.lock().clone(), memo.path().map(Path::to_owned))
     };
     let lock_file = file.map(|path| {
-        let failed = |error| RecordFailure::Lock { path: path.display().to_string(), error };
+        let failed = |error| ProvenanceError::Lock { path: path.display().to_string(), error };
         let digest = Digest::of(&read_bounded(&path, LOCK_LIMIT).map_err(failed)?);
         let name = outside.in_context(&path).unwrap_or_else(|| path.display().to_string());
-        Ok::<_, RecordFailure>((name, digest))
+        Ok::<_, ProvenanceError>((name, digest))
     });
     let external = external(source, request, outside)?;
     let epoch = built.epoch.seconds();
     let internal = Internal { profile: FORMAT_PROFILE, epoch, hermetic: built.hermetic, lock };
     Ok(provenance::record(Facts {
         image: &built.artifact.digest(),
-        names: &ask.names,
+        names,
         external,
         internal,
         lock_file: lock_file.transpose()?,
@@ -158,7 +151,7 @@ pub fn record(
     }))
 }
 
-fn external(source: &Source, request: &Request, outside: &Outside) -> Result<External, RecordFailure> {
+fn external(source: &Source, request: &Request, outside: &Outside) -> Result<External, ProvenanceError> {
     let run = &request.run;
     let (secret, told): (BTreeMap<_, _>, BTreeMap<_, _>) =
         request.build_args.clone().into_iter().partition(|(name, _)| sounds_secret(name));
@@ -180,7 +173,7 @@ fn external(source: &Source, request: &Request, outside: &Outside) -> Result<Ext
         context_modes: request.modes.map(|modes| modes.to_string()),
         source_date_epoch: request.epoch.map(crate::oci::Epoch::seconds),
         compression: request.compression.to_string(),
-        network: format!("{:?}", run.network).to_lowercase(),
+        network: run.network.to_string(),
         allow: run.allow.iter().map(ToString::to_string).collect(),
         clock: run.clock.map(|clock| clock.to_string()),
         cleaners: run.cleaners.to_string(),
