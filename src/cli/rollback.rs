@@ -141,8 +141,11 @@ fn go(ledger: &Ledger<'_>, chain: &Chain, way: &Way<'_>, author: Author) -> anyh
     Ok(ledger.append(&entry, head)?.link.entry)
 }
 
+/// What it is, before and after.
+type Row = (&'static str, String, String);
+
 /// What becomes different, as far as the documents say it.
-fn changes(shelf: &dyn Shelf, way: &Way<'_>) -> Vec<(&'static str, String, String)> {
+fn changes(shelf: &dyn Shelf, way: &Way<'_>) -> Vec<Row> {
     let (from, to) = (&way.from.entry, &way.to.entry);
     let mut rows = vec![("digest", from.digest(), to.digest())];
     let mut add = |name, before: String, after: String| {
@@ -173,7 +176,7 @@ fn show(
     args: &Args,
     shelf: &dyn Shelf,
     way: &Way<'_>,
-    (changes, differences): (&[(&'static str, String, String)], &dyn Fn() -> Vec<Difference>),
+    (changes, differences): (&[Row], &dyn Fn() -> Vec<Difference>),
     entry: Option<&Entry>,
 ) -> anyhow::Result<()> {
     let name = pinned(shelf, &args.environment, &way.to.entry);
