@@ -3,6 +3,8 @@
 use std::fmt;
 use std::io::{self, Read as _};
 use std::path::PathBuf;
+use std::thread;
+use std::time::Duration;
 
 use super::ReleaseError;
 use crate::image::{Artifact, Blobs, MAX_MANIFEST, Memory, digest_of};
@@ -37,6 +39,16 @@ pub trait Shelf: Sync + fmt::Debug {
 
     /// Takes a tag away that is of no more use, if that can be done.
     fn forget(&self, tag: &str);
+}
+
+/// How often an entry is put again, and how long to wait.
+const TRIES: u32 = 3;
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// A registry that writes down in place which blobs a repository has (docker-registry on a file system) can take one for
+/// unknown that it has, while another writer's entry brings the same blob: each has the empty configuration.
+fn is_unsettled(error: &TransportError) -> bool {
+    matches!(error, TransportError::Registry(error) if error.status() == Some(400))
 }
 
 /// A repository of a registry.
@@ -109,8 +121,19 @@ impl Shelf for RegistryShelf<'_> {
     }
 
     fn add(&self, artifact: &Artifact, blobs: &Memory) -> Result<(), TransportError> {
-        let (repository, options) = (self.repository.clone(), PushOptions::default());
-        RegistrySink::new(self.registries, repository, Vec::new(), options).put(artifact, blobs).map(drop)
+        let mut tries = 0;
+        loop {
+            let (repository, options) = (self.repository.clone(), PushOptions::default());
+            let mut sink = RegistrySink::new(self.registries, repository, Vec::new(), options);
+            match sink.put(artifact, blobs) {
+                Err(error) if tries < TRIES && is_unsettled(&error) => {
+                    tries += 1;
+                    log::debug!("adding an entry again: {error}");
+                    thread::sleep(PAUSE * tries);
+                }
+                added => return added.map(drop),
+            }
+        }
     }
 
     fn tag(&self, descriptor: &Descriptor, tag: &str) -> Result<(), TransportError> {

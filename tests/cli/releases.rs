@@ -8,7 +8,7 @@ use crate::run::base;
 use crate::support::World;
 use crate::support::docker_registry::{Access, DockerRegistry};
 use crate::support::programs::find;
-use crate::support::registry::Registry;
+use crate::support::registry::{Fault, Registry, What};
 
 const REVISION: &str = "0123456789abcdef0123456789abcdef01234567";
 
@@ -86,6 +86,20 @@ fn an_environment_moves_on_and_back() {
     assert!(error.contains("the tag `prod`") && error.contains(&digests[2]), "{error}");
     world.ok(["release", "prod", &image("3")]);
     world.ok(["releases", "prod", "--verify", "--repo", &repo]);
+}
+
+#[test]
+fn an_entry_is_put_again_where_a_registry_is_unsettled() {
+    let (world, registry) = (World::new(), Registry::start());
+    let name = format!("{}:1", registry.name("team/app"));
+    push(&world, &registry.name("team/app"), "1");
+    let unknown = || What::Error(400, "MANIFEST_BLOB_UNKNOWN", "blob unknown to registry");
+    registry.fault(Fault::on("PUT", "/v2/*/manifests/sha256:*", unknown()));
+    world.ok(["release", "prod", &name]);
+    assert_eq!(registry.faults_happened(), 1);
+    registry.fault(Fault::on("PUT", "/v2/*/manifests/sha256:*", unknown()).always());
+    let error = world.fails(1, ["release", "staging", &name]);
+    assert!(error.contains("blob unknown to registry"), "{error}");
 }
 
 #[test]
