@@ -48,6 +48,8 @@ pub mod attest;
 
 pub mod release;
 
+pub mod audit;
+
 pub mod build;
 
 pub mod verify;

@@ -8,6 +8,7 @@
 mod build_fixtures;
 mod cli;
 mod fixtures;
+mod guide;
 mod interop;
 mod plan;
 mod registry;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use lith::buildfile::{self, LowerOptions, Source, check};
 
 /// The modules of the library, in the order of ARCHITECTURE.md: each may import those before it.
-const ORDER: [&str; 24] = [
+const ORDER: [&str; 25] = [
     "parallel",
     "text",
     "http",
@@ -28,6 +28,7 @@ const ORDER: [&str; 24] = [
     "why",
     "attest",
     "release",
+    "audit",
     "build",
     "verify",
 ];

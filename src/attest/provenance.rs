@@ -126,13 +126,13 @@ pub struct Details {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecordError {
-    #[error("the record is not what lith writes: {0}")]
+    #[error("it is not what lith writes: {0}")]
     Json(#[from] serde_json::Error),
-    #[error("the record's {what} is `{found}`, expected `{expected}`")]
-    Kind { what: &'static str, expected: &'static str, found: String },
-    #[error("the record does not have {0}")]
+    #[error("its {what} is `{found}`, expected `{expected}`")]
+    Kind { what: &'static str, expected: String, found: String },
+    #[error("it does not have {0}")]
     Missing(String),
-    #[error("the record contradicts itself: {0}")]
+    #[error("it contradicts itself: {0}")]
     Contradiction(String),
 }
 
@@ -239,18 +239,27 @@ fn of_lock(lock: &Lock) -> Vec<Resource> {
 /// Reads a record. What building it again needs is in it, and agrees with the rest of it.
 pub fn parse(text: &[u8]) -> Result<Record, RecordError> {
     let value: serde_json::Value = serde_json::from_slice(text)?;
-    let kind = |what, value: &serde_json::Value, expected: &'static str| match value.as_str() {
-        Some(found) if found == expected => Ok(()),
-        found => {
-            Err(RecordError::Kind { what, expected, found: crate::text::shown(found.unwrap_or("nothing")) })
-        }
-    };
-    kind("`_type`", &value["_type"], STATEMENT)?;
-    kind("`predicateType`", &value["predicateType"], PREDICATE)?;
-    kind("`buildType`", &value["predicate"]["buildDefinition"]["buildType"], BUILD_TYPE)?;
+    expect("`_type`", &value["_type"], &[STATEMENT])?;
+    expect("`predicateType`", &value["predicateType"], &[PREDICATE])?;
+    expect("`buildType`", &value["predicate"]["buildDefinition"]["buildType"], &[BUILD_TYPE])?;
     let record: Record = serde_json::from_value(value)?;
     check(&record)?;
     Ok(record)
+}
+
+/// A text that says what a statement is.
+pub(super) fn expect(
+    what: &'static str,
+    value: &serde_json::Value,
+    expected: &[&'static str],
+) -> Result<(), RecordError> {
+    match value.as_str() {
+        Some(found) if expected.contains(&found) => Ok(()),
+        found => {
+            let found = crate::text::shown(found.unwrap_or("nothing"));
+            Err(RecordError::Kind { what, expected: expected.join("` or `"), found })
+        }
+    }
 }
 
 fn check(record: &Record) -> Result<(), RecordError> {

@@ -2,7 +2,9 @@
 //! the same summary.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
+use super::provenance::{RecordError, expect};
 use super::{Resource, STATEMENT, Statement, Tool, digest_set};
 use crate::oci::Digest;
 
@@ -12,6 +14,8 @@ pub const PREDICATE: &str = "https://slsa.dev/verification_summary/v1";
 pub const POLICY: &str = "urn:x-lith:policy:rebuild:v1";
 /// What an image is that keeps it.
 const LEVEL: &str = "LITH_REBUILT";
+const PASSED: &str = "PASSED";
+const FAILED: &str = "FAILED";
 const VERIFIER: &str = "urn:x-lith:verifier";
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +32,23 @@ pub struct Summary {
     pub lith_reasons: Vec<String>,
 }
 
+impl Summary {
+    /// Whether the image was built again, and was the same.
+    pub fn passed(&self) -> bool {
+        let has_level = self.verified_levels.iter().any(|level| level == LEVEL);
+        self.verification_result == PASSED && has_level && self.lith_reasons.is_empty()
+    }
+}
+
+/// Reads a summary of building an image again; of another policy it says nothing here.
+pub fn parse(value: Value) -> Result<Statement<Summary>, RecordError> {
+    expect("`_type`", &value["_type"], &[STATEMENT])?;
+    expect("`predicateType`", &value["predicateType"], &[PREDICATE])?;
+    expect("policy", &value["predicate"]["policy"]["uri"], &[POLICY])?;
+    expect("`verificationResult`", &value["predicate"]["verificationResult"], &[PASSED, FAILED])?;
+    Ok(serde_json::from_value(value)?)
+}
+
 /// The summary for an image by its record's digest. Without reasons against it, it has passed.
 pub fn summary(name: &str, image: &Digest, record: &Digest, reasons: &[String]) -> Statement<Summary> {
     let passed = reasons.is_empty();
@@ -40,7 +61,7 @@ pub fn summary(name: &str, image: &Digest, record: &Digest, reasons: &[String]) 
             resource_uri: name.to_owned(),
             policy: Resource { uri: Some(POLICY.to_owned()), ..Resource::default() },
             input_attestations: vec![Resource { digest: digest_set(record), ..Resource::default() }],
-            verification_result: if passed { "PASSED" } else { "FAILED" }.to_owned(),
+            verification_result: if passed { PASSED } else { FAILED }.to_owned(),
             verified_levels: passed.then(|| LEVEL.to_owned()).into_iter().collect(),
             lith_reasons: reasons.to_vec(),
         },

@@ -18,7 +18,7 @@ use super::format::{print, print_json, print_table};
 /// Check a Buildfile without building it
 ///
 /// Errors of the language, and the named checks that docker's users know. A directive `# check=skip=NAME,…` in the
-/// Buildfile leaves checks out; `# check=error=true` makes warnings errors. The exit status is 1 if there are errors.
+/// Buildfile leaves checks out; `# check=error=true` makes warnings errors. The exit code is 1 if there are errors.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  lith check\n  lith check -f deploy/Buildfile --format sarif . > lith.sarif"

@@ -1,5 +1,7 @@
 //! `lith gc`
 
+mod remote;
+
 use std::cell::OnceCell;
 use std::io;
 use std::path::Path;
@@ -15,8 +17,17 @@ use super::format::{self, Format, FormatArg, count, print, print_json};
 /// Remove what no name of the store needs
 ///
 /// What is removed: blobs that no named image refers to, and the build cache's entries for them. Builds under way
-/// are waited for, so nothing that one needs is taken.
+/// are waited for, so nothing that one needs is taken. Ledgers of releases that are in the store stay whole, with their images.
+///
+/// With --remote REPOSITORY it is about a registry: what goes are the images of old releases that no tag leads to, what
+/// is about them, and what was left over. What an environment has, what it can go back to and the ledgers themselves always
+/// stay. Without --yes it is only shown (docs/releases.md).
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  lith gc --dry-run
+  lith gc --remote registry.example/team/app --keep 20 --keep-for 90d
+  lith gc --remote registry.example/team/app --yes")]
 pub(crate) struct Args {
     /// Show what would go, and leave it
     #[arg(long)]
@@ -35,10 +46,16 @@ pub(crate) struct Args {
     recorded: bool,
 
     #[command(flatten)]
+    remote: remote::RemoteArgs,
+
+    #[command(flatten)]
     format: FormatArg,
 }
 
 pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
+    if let Some(repository) = &args.remote.remote {
+        return remote::run(&args.remote, repository, args.format.format, world);
+    }
     let options = gc::Options {
         keep_cache: args.keep_cache,
         recorded: args.recorded,

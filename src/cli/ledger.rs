@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use lith::image::Artifact;
-use lith::oci::{Descriptor, Epoch};
+use lith::oci::{Descriptor, Digest, Epoch};
 use lith::release::{
     Author, Chain, Entry, Environment, Evidence, Facts, Kind, LayoutShelf, Ledger, Link, Policy, Refusal,
-    RegistryShelf, ReleaseError, Rules, Shelf, Verdict,
+    RegistryShelf, ReleaseError, Rules, Shelf, Testimony, Verdict,
 };
 use lith::text::escaped;
 use lith::transport::{Choice, ImageFormat};
@@ -49,7 +49,8 @@ pub(super) struct GateArgs {
     /// A file that says what each environment asks of an image (docs/releases.md): LITH_POLICY
     #[arg(long, value_name = "FILE", env = "LITH_POLICY", hide_env = true)]
     policy: Option<PathBuf>,
-    /// A build's record, for the gates `hermetic` and `verified`: what `lith build --metadata-file` has written
+    /// For the gates: the record that `lith build --record` wrote, or the verdict that `lith verify --format json`
+    /// printed; may be repeated
     #[arg(long, value_name = "FILE")]
     record: Vec<PathBuf>,
 }
@@ -60,11 +61,16 @@ impl RepoArg {
             Hinted::usage("it is not said where the environment's images are")
                 .hint("name the repository with `--repo REGISTRY/NAME`, or set LITH_REPO")
         })?;
-        if let Place::At(ImageFormat::OciLayout, folder) = Place::parse(text)? {
-            return Ok(Box::new(LayoutShelf::new(folder.into())));
-        }
-        Ok(Box::new(RegistryShelf::new(reach.registries()?, parse_repository(text)?)))
+        shelf(text, reach)
     }
+}
+
+/// A repository or a layout, as it is typed.
+pub(super) fn shelf<'a>(text: &str, reach: &'a Reach<'_>) -> anyhow::Result<Box<dyn Shelf + 'a>> {
+    if let Place::At(ImageFormat::OciLayout, folder) = Place::parse(text)? {
+        return Ok(Box::new(LayoutShelf::new(folder.into())));
+    }
+    Ok(Box::new(RegistryShelf::new(reach.registries()?, parse_repository(text)?)))
 }
 
 /// An image where it is released: the place, what it is, and what it was called.
@@ -114,7 +120,7 @@ impl AuthorArgs {
 
 /// Seconds since 1970: a release is an event, and no part of an image.
 #[expect(clippy::disallowed_methods, reason = "when something was released is what a ledger is for")]
-fn now() -> u64 {
+pub(super) fn now() -> u64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     since.map_or(0, |since| since.as_secs())
 }
@@ -127,10 +133,11 @@ impl GateArgs {
         shelf: &dyn Shelf,
         environment: &Environment,
         now: u64,
+        others: Others,
     ) -> anyhow::Result<(Facts, Vec<String>)> {
         let rules = self.rules(environment)?;
         let digest = image.digest();
-        let mut facts = Facts::of(image, self.evidence(&digest.to_string())?);
+        let mut facts = Facts::of(image, self.evidence(&digest, others)?);
         if let Some(before) = rules.before() {
             facts.since = match Ledger::new(shelf, before).chain() {
                 Ok(Chain { broken: Some(error), .. }) => return Err(error.into()),
@@ -155,24 +162,33 @@ impl GateArgs {
             .rules(environment))
     }
 
-    /// What records say of this digest; those of others are an error, as somebody has mixed them up.
-    fn evidence(&self, digest: &str) -> anyhow::Result<Evidence> {
-        let mut evidence = Evidence::default();
+    /// What statements say of this digest. Others are an error, as somebody has mixed them up, but where there are
+    /// several images to choose from.
+    fn evidence(&self, image: &Digest, others: Others) -> anyhow::Result<Evidence> {
+        let mut statements = Vec::new();
         for path in &self.record {
-            let reading = || format!("reading the record in `{}`", path.display());
-            let text = std::fs::read_to_string(path).with_context(reading)?;
-            let record: Value = serde_json::from_str(&text).with_context(reading)?;
-            let own = record["containerimage.digest"].as_str().unwrap_or_default();
-            if own != digest {
-                let error =
-                    Hinted::new(format!("`{}` is the record of another image, `{own}`", path.display()));
-                return Err(error.hint(format!("`{digest}` is to be released")).into());
+            let text = super::verify::read(path)?;
+            let statement = Testimony::parse(&text).map_err(|error| {
+                let hint =
+                    "give what `lith build --record` writes, or what `lith verify --format json` prints";
+                Hinted::new(format!("the record `{}`: {error}", path.display())).hint(hint)
+            })?;
+            if statement.is_of(image) {
+                statements.push(statement);
+            } else if others == Others::Refused {
+                let error = Hinted::new(format!("the record `{}` is of another image", path.display()));
+                return Err(error.hint(format!("`{image}` is to be released")).into());
             }
-            evidence.hermetic = record["lith.hermetic"].as_bool().or(evidence.hermetic);
-            evidence.verified = record["lith.verified"].as_bool().or(evidence.verified);
         }
-        Ok(evidence)
+        Ok(Evidence::of(&statements)?)
     }
+}
+
+/// What becomes of statements about other images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Others {
+    Refused,
+    PassedOver,
 }
 
 fn refused(environment: &Environment, digest: &str, refusals: &[Refusal]) -> Hinted {

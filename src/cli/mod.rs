@@ -3,6 +3,7 @@
 //! What was typed (the clap structs) and what it means (the library's types) are kept apart: each subcommand
 //! turns its arguments into values, calls the library, and prints data on stdout and everything else on stderr.
 
+mod audit;
 mod build;
 mod check;
 mod completions;
@@ -99,9 +100,10 @@ Exit codes:
   0  done
   1  it failed: the build, a check, or what was asked for is not there
   2  the command line is wrong
-  3  `lith fsck` found the store damaged
-  4  a comparison found a difference: `lith diff --exit-code`, `lith build --check-reproducible`, `lith lock --check`
-  5  `lith verify` built another image than the one that it was to verify";
+  3  the store is damaged: `lith fsck` says what of it
+  4  what was compared differs: `lith diff --exit-code`, `lith build --check-reproducible`, `lith lock --check`
+  5  `lith verify` built another image, or from other inputs than the recorded ones
+`lith debug` has that of the program that it ran.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -125,6 +127,7 @@ enum Command {
     Releases(releases::Args),
     Current(current::Args),
     Rollback(rollback::Args),
+    Audit(audit::Args),
     Login(login::Args),
     Logout(logout::Args),
     Gc(gc::Args),
@@ -167,6 +170,7 @@ pub(crate) fn run(cli: Cli, environment: Environment) -> anyhow::Result<ExitCode
         Command::Releases(args) => releases::run(&args, &world),
         Command::Current(args) => current::run(&args, &world),
         Command::Rollback(args) => rollback::run(&args, &world),
+        Command::Audit(args) => audit::run(&args, &world),
         Command::Login(args) => login::run(&args, &world),
         Command::Logout(args) => logout::run(&args, &world),
         Command::Gc(args) => gc::run(&args, &world),
@@ -254,6 +258,19 @@ mod tests {
     use clap::CommandFactory as _;
 
     use super::*;
+
+    #[test]
+    fn the_readme_has_the_exit_codes_of_the_help() {
+        let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+        let (_, codes) = AFTER_HELP.split_once("Exit codes:\n").unwrap();
+        let rows = codes.lines().filter_map(|line| line.strip_prefix("  ")?.split_once("  "));
+        let rows: Vec<String> = rows.map(|(code, meaning)| format!("| {code} | {meaning} |")).collect();
+        assert_eq!(rows.len(), 6);
+        let is_code = |line: &&str| {
+            line.starts_with('|') && line[1..].trim_start().starts_with(|c: char| c.is_ascii_digit())
+        };
+        assert_eq!(readme.lines().filter(is_code).collect::<Vec<_>>(), rows);
+    }
 
     #[test]
     fn every_subcommand_and_flag_is_documented() {

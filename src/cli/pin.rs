@@ -12,7 +12,7 @@ use lith::pin::{self, Change, FieldPath, Language, Mode, Pinned, Site, Target};
 use lith::tree::pattern::Glob;
 
 use super::World;
-use super::error::Hinted;
+use super::error::{Hinted, tell};
 use super::format::{Format, FormatArg, count, print};
 use super::reach::Reach;
 use files::Input;
@@ -157,6 +157,19 @@ fn read(args: &Args) -> anyhow::Result<Vec<Input>> {
         }
     }
     Ok(inputs)
+}
+
+/// The references of files, each with the file it is in.
+pub(super) fn read_files(paths: &[PathBuf], fields: &[FieldPath]) -> anyhow::Result<Vec<(String, Site)>> {
+    let mut sites = Vec::new();
+    for input in files::read(paths, None, fields)? {
+        let place = input.place.shown();
+        if let Some(line) = input.file.template {
+            tell(&format!("{place}:{line}: it is a template: give what it is filled in to"));
+        }
+        sites.extend(input.file.sites.into_iter().map(|site| (place.clone(), site)));
+    }
+    Ok(sites)
 }
 
 fn write(done: &[Done], args: &Args) -> anyhow::Result<ExitCode> {

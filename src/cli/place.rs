@@ -1,6 +1,6 @@
 //! Where an image is, as subcommands that look at or copy images take it.
 
-use lith::image::{Artifact, Image};
+use lith::image::{Artifact, Blobs, Image};
 use lith::oci::{Descriptor, Digest, Platform, Reference, Repository};
 use lith::store::Store;
 use lith::transport::registry::RegistrySink;
@@ -186,6 +186,11 @@ impl Found<'_> {
                 .hint(format!("choose one with `--platform`: {}", found.join(", ")))
                 .into()
         })
+    }
+
+    /// Where its layers are.
+    pub(super) fn blobs(&self) -> &dyn Blobs {
+        &*self.source
     }
 
     /// Brings layers that are elsewhere into the store.

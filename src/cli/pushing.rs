@@ -63,9 +63,11 @@ impl Pushing<'_> {
         Ok(digest)
     }
 
-    /// A push to another repository of the same registry can have the blobs mounted from there.
+    /// A push to another repository of the same registry can have the blobs mounted from there; and that a manifest is there is
+    /// known to no list of the registry's once it has no tag.
     fn note(&self, artifact: &Artifact, repository: &Repository) {
-        for blob in artifact.contents() {
+        let documents = artifact.documents().into_iter().map(|(descriptor, _)| descriptor);
+        for blob in artifact.contents().into_iter().chain(documents) {
             if let Ok(digest) = Digest::try_from(blob.digest())
                 && self.store.has(&digest)
             {

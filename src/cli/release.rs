@@ -7,7 +7,7 @@ use lith::release::{Entry, Environment, Kind, Ledger, whole};
 use super::World;
 use super::error::tell;
 use super::format::{Format, FormatArg, print, print_json};
-use super::ledger::{AuthorArgs, Found, GateArgs, pinned};
+use super::ledger::{AuthorArgs, Found, GateArgs, Others, pinned};
 use super::reach::Reach;
 
 /// Give an environment an image, and write it down
@@ -42,7 +42,7 @@ pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
     let (shelf, environment) = (&*found.shelf, &args.environment);
     let image = whole(shelf, &found.root)?;
     let author = args.author.author(world);
-    let (facts, gates) = args.gates.pass(&image, shelf, environment, author.time)?;
+    let (facts, gates) = args.gates.pass(&image, shelf, environment, author.time, Others::Refused)?;
     let ledger = Ledger::new(shelf, environment.clone());
     if let Some(current) =
         ledger.current()?.filter(|current| current.entry.image.digest() == found.root.digest())

@@ -29,7 +29,7 @@ pub(crate) struct Args {
     /// The environment
     #[arg(value_name = "ENV", required = true)]
     environment: Option<Environment>,
-    /// Check the chain and its tags: exit status 1 if something is wrong
+    /// Check the chain and its tags: exit code 1 if something is wrong
     #[arg(long)]
     verify: bool,
     #[command(flatten)]
@@ -93,7 +93,7 @@ pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
     }
     if args.verify {
         tell(&format!(
-            "the ledger of `{environment}` is whole: {} of them",
+            "the ledger of `{environment}` is whole: {}",
             count(chain.links.len(), "entry").replace("entrys", "entries")
         ));
     }

@@ -1,5 +1,7 @@
 //! `lith rollback`
 
+mod difference;
+
 use std::process::ExitCode;
 
 use lith::image::Artifact;
@@ -9,17 +11,19 @@ use lith::release::{
 use lith::text::escaped;
 use serde_json::{Value, json};
 
+use self::difference::{Difference, between};
 use super::World;
 use super::error::{Hinted, tell, told};
 use super::format::{Format, FormatArg, print, print_json};
-use super::ledger::{AuthorArgs, GateArgs, RepoArg, pinned};
+use super::ledger::{AuthorArgs, GateArgs, Others, RepoArg, pinned};
 use super::reach::Reach;
 use super::releases::no_release;
 
 /// Give an environment its last good image back
 ///
 /// That is the last one before the current one that is not marked bad, that nobody has gone back from, that is there with all its
-/// blobs, and that passes the gates. It becomes a new entry of the ledger: nothing is taken out of it.
+/// blobs, and that passes the gates. It becomes a new entry of the ledger: nothing is taken out of it. What becomes different is
+/// told as `lith diff` does; files are compared where no more than 32 MiB have to be fetched for that.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -63,7 +67,15 @@ pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
     let way = choose(args, &*shelf, &ledger, &chain, author.time)?;
     let changes = changes(&*shelf, &way);
     let entry = if args.dry_run { None } else { Some(go(&ledger, &chain, &way, author)?) };
-    show(args, &*shelf, &way, &changes, entry.as_ref())?;
+    // Only then: going back must not wait for it, nor fail with it.
+    let differences = || {
+        let digests = (way.from.entry.digest(), way.to.entry.digest());
+        between(&*shelf, (&digests.0, &digests.1), &reach).unwrap_or_else(|error| {
+            tell(&format!("warning: the images can't be compared: {}", escaped(&told(&error).0)));
+            Vec::new()
+        })
+    };
+    show(args, &*shelf, &way, (&changes, &differences), entry.as_ref())?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -76,7 +88,7 @@ fn choose<'a>(
 ) -> anyhow::Result<Way<'a>> {
     let fits = |from: &'a Link, to: &'a Link| {
         let image = whole(shelf, &to.entry.image)?;
-        let (_, gates) = args.gates.pass(&image, shelf, &args.environment, now)?;
+        let (_, gates) = args.gates.pass(&image, shelf, &args.environment, now, Others::PassedOver)?;
         anyhow::Ok(Way { from, to, image, gates })
     };
     let candidates = chain.good(ledger)?;
@@ -129,8 +141,11 @@ fn go(ledger: &Ledger<'_>, chain: &Chain, way: &Way<'_>, author: Author) -> anyh
     Ok(ledger.append(&entry, head)?.link.entry)
 }
 
+/// What it is, before and after.
+type Row = (&'static str, String, String);
+
 /// What becomes different, as far as the documents say it.
-fn changes(shelf: &dyn Shelf, way: &Way<'_>) -> Vec<(&'static str, String, String)> {
+fn changes(shelf: &dyn Shelf, way: &Way<'_>) -> Vec<Row> {
     let (from, to) = (&way.from.entry, &way.to.entry);
     let mut rows = vec![("digest", from.digest(), to.digest())];
     let mut add = |name, before: String, after: String| {
@@ -150,7 +165,9 @@ fn changes(shelf: &dyn Shelf, way: &Way<'_>) -> Vec<(&'static str, String, Strin
         };
         let (before, after) = (layers(&left), layers(&way.image));
         let common = before.intersection(&after).count();
-        add("layers", format!("{} ({common} in both)", before.len()), format!("{}", after.len()));
+        if before != after {
+            add("layers", format!("{} ({common} in both)", before.len()), format!("{}", after.len()));
+        }
     }
     rows
 }
@@ -159,7 +176,7 @@ fn show(
     args: &Args,
     shelf: &dyn Shelf,
     way: &Way<'_>,
-    changes: &[(&'static str, String, String)],
+    (changes, differences): (&[Row], &dyn Fn() -> Vec<Difference>),
     entry: Option<&Entry>,
 ) -> anyhow::Result<()> {
     let name = pinned(shelf, &args.environment, &way.to.entry);
@@ -168,7 +185,7 @@ fn show(
             changes.iter().map(|(what, from, to)| json!({"what": what, "from": from, "to": to})).collect();
         return print_json(&json!({
             "name": name, "from": way.from.entry.number, "to": way.to.entry.number, "changes": rows,
-            "number": entry.map(|entry| entry.number),
+            "images": differences(), "number": entry.map(|entry| entry.number),
         }));
     }
     for (what, from, to) in changes {
@@ -177,5 +194,7 @@ fn show(
     if entry.is_none() {
         tell("nothing has been changed: it is a dry run");
     }
-    print(&format!("{name}\n"))
+    print(&format!("{name}\n"))?;
+    difference::words(&differences()).iter().for_each(|line| tell(line));
+    Ok(())
 }

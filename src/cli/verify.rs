@@ -38,7 +38,8 @@ const LIMIT: u64 = 256 << 20;
 /// taken from this store or from where it came from, by digest.
 ///
 /// It passes only if the record is of that image, the Buildfile, the lock file and the files of the context are the recorded
-/// ones, and what was built has the image's digest. Otherwise it says which file or which step differs.
+/// ones, and what was built has the image's digest. Otherwise it says which input differs, or which step, which files of the
+/// image, and the likely cause.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
@@ -99,11 +100,12 @@ Exit codes:
   1  there is no verdict: the record misses something, or the build failed
   2  the command line is wrong
   3  the store is damaged
-  5  it has not that digest, or an input is not the recorded one: the verdict says which";
+  5  it has not, or an input is not the recorded one: the verdict says which";
 
 pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
     let text = read(&args.record)?;
-    let record = provenance::parse(&text).with_context(|| format!("`{}`", args.record.display()))?;
+    let record =
+        provenance::parse(&text).with_context(|| format!("the record `{}`", args.record.display()))?;
     let reach = Reach::new(world);
     let found = Place::parse(&args.image)?.read(&reach, None)?;
     let folder = tempfile::tempdir_in(world.environment.temp()).context("making a temporary folder")?;
@@ -113,6 +115,7 @@ pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
     let ask = Ask {
         record: &record,
         image: &found.artifact,
+        blobs: found.blobs(),
         given: given(args, world, &store)?,
         source: args.source.as_deref().map(ContextSpec::parse).transpose().map_err(usage)?,
         file: args.file.clone(),
@@ -139,7 +142,7 @@ fn usage(error: impl std::fmt::Display) -> Hinted {
     Hinted::usage(error.to_string())
 }
 
-fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
+pub(super) fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
     use std::io::Read as _;
     let mut bytes = Vec::new();
     let file = std::fs::File::open(path);

@@ -82,6 +82,18 @@ pub fn has_same_layers(a: &Image, b: &Image) -> bool {
     a.config.value.rootfs.diff_ids == b.config.value.rootfs.diff_ids
 }
 
+/// Compares two images by their documents alone: files are left out, and of layers with other files it isn't said how they
+/// differ.
+pub fn documents(a: &Image, b: &Image) -> ImageDiff {
+    ImageDiff {
+        manifest: documents::manifest(a, b),
+        config: documents::config(a, b),
+        history: documents::history(&a.config.value.history, &b.config.value.history),
+        layers: layers::aligned(a, b),
+        files: Vec::new(),
+    }
+}
+
 /// Compares two images. Unless they have the same layers, these are in the store.
 pub fn images(
     store: &Arc<Store>,
@@ -91,17 +103,13 @@ pub fn images(
 ) -> Result<ImageDiff, DiffError> {
     let scratch = || store.temp_file().map_err(io::Error::other);
     let mut engine = Engine::new(options, &scratch);
-    let manifest = documents::manifest(a, b);
-    let config = documents::config(a, b);
-    let history = documents::history(&a.config.value.history, &b.config.value.history);
-    let mut layers = layers::aligned(a, b);
-    let mut files = Vec::new();
+    let mut diff = documents(a, b);
     if !has_same_layers(a, b) {
         let opened = layers::Opened::of(store, [a, b])?;
-        files = opened.files(&mut engine, a, b)?;
-        opened.explain(&mut engine, store, (a, b), &mut layers)?;
+        diff.files = opened.files(&mut engine, a, b)?;
+        opened.explain(&mut engine, store, (a, b), &mut diff.layers)?;
     }
-    Ok(ImageDiff { manifest, config, history, layers, files })
+    Ok(diff)
 }
 
 /// Compares what two runs changed. `scratch` makes temporary files.

@@ -1,8 +1,8 @@
 //! The network of a step with `--network=locked`: requests over HTTP, answered as the lock says, and nothing else.
 //!
 //! A [`Session`] is what a build's steps have in common: the lock's entries, and whether what is not among them is
-//! fetched and recorded or refused. A [`Proxy`] is one step's: it answers on the one port of the step's network, and
-//! is the [`authority`] that vouches for all hosts there. Which socket that is, and what becomes of a step that was
+//! fetched and recorded or refused. A `Proxy` is one step's: it answers on the one port of the step's network, and
+//! is the `authority` that vouches for all hosts there. Which socket that is, and what becomes of a step that was
 //! refused something, is `exec`'s matter.
 //!
 //! Invariants: one request has one answer in a session, the same while it is recorded and later; a body is in the store

@@ -1,5 +1,6 @@
 //! An environment's name, and the tags that are made of it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
@@ -69,6 +70,16 @@ impl Environment {
         &self.0
     }
 
+    /// Those that have a ledger, as a repository's tags say it.
+    pub fn all<'a>(tags: impl IntoIterator<Item = &'a str>) -> BTreeSet<Self> {
+        let of = |tag: &'a str| {
+            let rest = tag.strip_prefix("lith-release-")?.split('.').next()?;
+            let numbered = || rest.rsplit_once('-').and_then(|(name, _)| name.parse().ok());
+            rest.parse().ok().or_else(numbered)
+        };
+        tags.into_iter().filter_map(of).collect()
+    }
+
     /// Stands for the last entry.
     pub fn head_tag(&self) -> String {
         format!("lith-release-{}", self.0)
@@ -121,6 +132,14 @@ mod tests {
         {
             assert!(text.parse::<Environment>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn ledgers_are_found_by_their_tags() {
+        let tags =
+            ["prod", "lith-release-eu-1", "lith-release-qa-000001.claim-0", "lith-release-X", "sha256-0"];
+        let found: Vec<String> = Environment::all(tags).iter().map(ToString::to_string).collect();
+        assert_eq!(found, ["eu-1", "qa"]);
     }
 
     #[test]

@@ -33,6 +33,11 @@ pub enum ReleaseError {
     NothingToGoBackTo { environment: Environment },
     #[error("`{environment}` has `{digest}` already")]
     AlreadyThere { environment: Environment, digest: Digest },
+    /// What was taken away by the registry has been put back.
+    #[error(
+        "the registry has removed the entries {entries} together with `{digest}`, which they are about; they have been put back"
+    )]
+    TakenAlong { digest: String, entries: String },
     /// The entry is in the ledger, and only the tags are not where they should be.
     #[error("entry {number} of `{environment}` is in the ledger, but its tag could not be moved: {error}")]
     NotMoved { environment: Environment, number: u64, error: TransportError },

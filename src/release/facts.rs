@@ -1,20 +1,16 @@
 //! What is known of an image that is to be released.
 
+use super::Evidence;
+use crate::attest::provenance::SourceRef;
 use crate::image::Artifact;
 
 const SOURCE: &str = "org.opencontainers.image.source";
 const REVISION: &str = "org.opencontainers.image.revision";
 
-/// What others say of the image's digest: a build's record, a rebuild's.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Evidence {
-    pub hermetic: Option<bool>,
-    pub verified: Option<bool>,
-}
-
 /// All that gates look at.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Facts {
+    /// As the image says; where it doesn't, as the record of its build does.
     pub source: Option<String>,
     pub revision: Option<String>,
     pub evidence: Evidence,
@@ -24,9 +20,16 @@ pub struct Facts {
 
 impl Facts {
     pub fn of(image: &Artifact, evidence: Evidence) -> Self {
-        let (source, revision) = (said(image, SOURCE), said(image, REVISION));
+        let built_from = evidence.sources.first();
+        let source = said(image, SOURCE).or_else(|| built_from.and_then(|source| source.remote.clone()));
+        let revision = said(image, REVISION).or_else(|| built_from.map(told));
         Self { source, revision, evidence, since: None }
     }
+}
+
+/// A commit, and whether that is all.
+fn told(source: &SourceRef) -> String {
+    if source.dirty { format!("{}-dirty", source.commit) } else { source.commit.clone() }
 }
 
 /// What the index says or else each of its images, in annotations or else labels. None where they differ.

@@ -25,7 +25,7 @@ pub struct Rules {
     pub verified: bool,
     /// It was built from one of these repositories.
     pub sources: Vec<String>,
-    /// It was built from a revision, without changes beside it.
+    /// It was built from a commit, without changes beside it.
     pub clean: bool,
     /// This environment has got it before.
     pub after: Option<String>,
@@ -117,32 +117,18 @@ impl Rules {
             "hermetic" => evidence(
                 facts.evidence.hermetic,
                 "a step of its build had a network",
-                "build it without `RUN --network=default`, and give the build's record",
+                "build it with no network for steps, and give the record that `lith build --record` writes",
             ),
-            "verified" => evidence(
-                facts.evidence.verified,
-                "building it again gave another digest",
-                "build it again from its record, and give that one's",
-            ),
-            "sources" => {
-                let wants = format!(
-                    "build it from {}, and label it with `org.opencontainers.image.source`",
-                    self.listed()
-                );
-                match &facts.source {
-                    None => shut("the image does not say where its source is".into(), wants),
-                    Some(own) if self.sources.iter().any(|source| same_source(source, own)) => None,
-                    Some(own) => shut(format!("it was built from `{}`", shown(own)), wants),
-                }
+            "verified" => {
+                let reason = facts.evidence.reason.as_ref().map(|reason| format!(": {}", shown(reason)));
+                evidence(
+                    facts.evidence.verified,
+                    &format!("building it again did not give it{}", reason.unwrap_or_default()),
+                    "give the verdict that `lith verify --format json` prints when it passes",
+                )
             }
-            "clean" => {
-                let wants = "build a commit without changes beside it, and label it with `org.opencontainers.image.revision`";
-                match &facts.revision {
-                    None => shut("the image names no revision".into(), wants.into()),
-                    Some(own) if is_commit(own) => None,
-                    Some(own) => shut(format!("`{}` is no clean revision", shown(own)), wants.into()),
-                }
-            }
+            "sources" => self.source(facts),
+            "clean" => clean(facts),
             "after" => {
                 let before = self.after.as_deref().unwrap_or_default();
                 let wants = format!("`lith release {before}` it first, and let nobody mark it bad there");
@@ -157,16 +143,59 @@ impl Rules {
                 let left = (facts.since? + soak).checked_sub(now).filter(|left| *left > 0)?;
                 let before = self.after.as_deref().unwrap_or_default();
                 shut(
-                    format!("`{before}` has had it for {}", told(soak.saturating_sub(left))),
-                    format!("wait {}", told(left)),
+                    format!("`{before}` has had it for {}", duration(soak.saturating_sub(left))),
+                    format!("wait {}", duration(left)),
                 )
             }
         }
     }
 
+    /// What the image says of its source and what the record says have to be allowed both.
+    fn source(&self, facts: &Facts) -> Option<Refusal> {
+        let allowed = self.listed();
+        let wants = format!(
+            "build it from {allowed}, and give the build's record or label it with `org.opencontainers.image.source`"
+        );
+        let recorded = facts.evidence.sources.iter().filter_map(|source| source.remote.as_ref());
+        let mut known = facts.source.iter().chain(recorded).peekable();
+        let why = match known.peek() {
+            None => "neither the image nor a record says where its source is".to_owned(),
+            Some(_) => {
+                let is_other = |own: &&String| !self.sources.iter().any(|source| same_source(source, own));
+                format!("it was built from `{}`", shown(known.find(is_other)?))
+            }
+        };
+        Some(Refusal { gate: "sources", why, wants })
+    }
+
     fn listed(&self) -> String {
         self.sources.iter().map(|source| format!("`{}`", shown(source))).collect::<Vec<_>>().join(" or ")
     }
+}
+
+/// What the record says counts; without one, what the image says of itself.
+fn clean(facts: &Facts) -> Option<Refusal> {
+    let label = facts.revision.as_ref();
+    let recorded = facts.evidence.sources.iter().find_map(|source| match label {
+        _ if source.dirty => {
+            Some(format!("files were not as the commit `{}` has them", shown(&source.commit)))
+        }
+        Some(own) if *own != source.commit => Some(format!(
+            "it was built from `{}`, and says that it is of `{}`",
+            shown(&source.commit),
+            shown(own)
+        )),
+        _ => None,
+    });
+    let why = match label {
+        _ if recorded.is_some() => recorded?,
+        None => "neither the image nor a record names a revision".to_owned(),
+        Some(own) if is_commit(own) => return None,
+        Some(own) => format!("`{}` is no clean revision", shown(own)),
+    };
+    let wants = "build a commit without changes beside it, and give the build's record or label it with \
+                 `org.opencontainers.image.revision`";
+    Some(Refusal { gate: "clean", why, wants: wants.into() })
 }
 
 /// A commit's whole name, and nothing with it.
@@ -185,7 +214,8 @@ fn same_source(left: &str, right: &str) -> bool {
     bare(left) == bare(right)
 }
 
-fn seconds(text: &str) -> Option<u64> {
+/// The seconds of a time like `90s`, `30m`, `24h`, `7d`.
+pub fn seconds(text: &str) -> Option<u64> {
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     let unit = match unit {
         "s" => 1,
@@ -197,7 +227,8 @@ fn seconds(text: &str) -> Option<u64> {
     digits.parse::<u64>().ok()?.checked_mul(unit).filter(|seconds| *seconds < 1 << 40)
 }
 
-fn told(seconds: u64) -> String {
+/// A time in words that are short.
+pub fn duration(seconds: u64) -> String {
     match seconds {
         0..120 => format!("{seconds} s"),
         120..7200 => format!("{} min", seconds / 60),

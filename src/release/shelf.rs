@@ -4,9 +4,10 @@ use std::fmt;
 use std::io::{self, Read as _};
 use std::path::PathBuf;
 
+use super::ReleaseError;
 use crate::image::{Artifact, Blobs, MAX_MANIFEST, Memory, digest_of};
-use crate::oci::{Descriptor, Reference, Repository};
-use crate::transport::registry::{PushOptions, Registries, RegistrySink, RegistrySource};
+use crate::oci::{Descriptor, Digest, Reference, Repository};
+use crate::transport::registry::{PushOptions, Registries, RegistryError, RegistrySink, RegistrySource};
 use crate::transport::{Layout, LayoutSink, Name, Sink as _, TransportError, read};
 
 /// A place with tags, manifests and blobs. Its list of tags has each tag that was put before.
@@ -53,6 +54,26 @@ impl<'a> RegistryShelf<'a> {
     fn reference(&self, name: &str) -> Option<Reference> {
         let sign = if name.contains(':') { '@' } else { ':' };
         format!("{}{sign}{name}", self.repository).parse().ok()
+    }
+
+    /// Removes a manifest, with every tag of it. That it is gone already is as good.
+    pub(super) fn remove(&self, manifest: &Descriptor) -> Result<(), TransportError> {
+        let name = self.reference(manifest.digest().as_ref()).expect("a repository and a digest");
+        match self.registries.delete(&name) {
+            Err(RegistryError::Absent { .. }) => Ok(()),
+            removed => Ok(removed?),
+        }
+    }
+
+    /// The manifests that say `digest` is their subject.
+    pub(super) fn referrers(&self, digest: &Digest) -> Result<Vec<Descriptor>, ReleaseError> {
+        let found = self.registries.referrers(&self.repository, digest, None);
+        Ok(found.map_err(TransportError::from)?)
+    }
+
+    /// Takes a manifest that is gone out of the list of its subject's referrers, if that list is kept under a tag.
+    pub(super) fn forget_referrer(&self, subject: &Digest, gone: &Descriptor) -> Result<(), TransportError> {
+        Ok(self.registries.take_from_fallback(&self.repository, subject, gone)?)
     }
 
     fn source(&self, root: &Descriptor) -> RegistrySource<'_> {

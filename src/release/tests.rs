@@ -328,7 +328,7 @@ fn each_gate_says_what_would_open_it() {
     let open = Facts {
         source: Some("git+https://git.example/team/app.git".into()),
         revision: Some("0123456789abcdef0123456789abcdef01234567".into()),
-        evidence: Evidence { hermetic: Some(true), verified: Some(true) },
+        evidence: Evidence { hermetic: Some(true), verified: Some(true), ..Evidence::default() },
         since: Some(1000),
     };
     assert_eq!(shut(&open, 1000 + 7199), ["soak"]);

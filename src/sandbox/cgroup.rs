@@ -202,15 +202,18 @@ fn may_move(group: &Path) -> bool {
     rustix::fs::access(group.join("cgroup.procs"), rustix::fs::Access::WRITE_OK).is_ok()
 }
 
-/// Which process it is: its number, when it started, as numbers come again, and which namespace counts so: containers
-/// may see each other's groups and not each other's processes.
+/// Which process it is: its number, when it started, as numbers come again, and which namespaces count so: containers
+/// may see each other's groups and not each other's processes, and have another time since boot.
 fn name() -> Option<String> {
     let pid = rustix::process::getpid().as_raw_pid();
-    Some(format!("{pid}-{}-{}", started(pid)?, namespace()?))
+    let (pids, times) = namespaces()?;
+    Some(format!("{pid}-{}-{pids}-{times}", started(pid)?))
 }
 
-fn namespace() -> Option<u64> {
-    fs::metadata("/proc/self/ns/pid").ok().map(|seen| std::os::unix::fs::MetadataExt::ino(&seen))
+/// Those of process numbers and of the time since boot; kernels before 5.6 have one of the latter.
+fn namespaces() -> Option<(u64, u64)> {
+    let inode = |file: &str| fs::metadata(file).map(|seen| std::os::unix::fs::MetadataExt::ino(&seen));
+    Some((inode("/proc/self/ns/pid").ok()?, inode("/proc/self/ns/time").unwrap_or_default()))
 }
 
 fn started(pid: i32) -> Option<u64> {
@@ -221,7 +224,7 @@ fn started(pid: i32) -> Option<u64> {
 
 /// Removes what workers left that were killed.
 pub(super) fn sweep() {
-    let Some(here) = namespace() else { return };
+    let Some(here) = namespaces() else { return };
     for hierarchy in hierarchies() {
         for parent in hierarchy.above() {
             for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
@@ -229,7 +232,7 @@ pub(super) fn sweep() {
                     .file_name()
                     .to_str()
                     .and_then(maker)
-                    .is_some_and(|(pid, start, namespace)| namespace == here && started(pid) != Some(start))
+                    .is_some_and(|(pid, start, there)| there == here && started(pid) != Some(start))
                 {
                     kill(&entry.path());
                     remove(&entry.path());
@@ -239,9 +242,11 @@ pub(super) fn sweep() {
     }
 }
 
-fn maker(name: &str) -> Option<(i32, u64, u64)> {
+fn maker(name: &str) -> Option<(i32, u64, (u64, u64))> {
     let mut parts = name.strip_prefix(PREFIX)?.split('-');
-    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+    let pid = parts.next()?.parse().ok()?;
+    let mut number = || parts.next()?.parse().ok();
+    Some((pid, number()?, (number()?, number()?)))
 }
 
 /// Ends all processes of a group.
@@ -334,11 +339,12 @@ mod tests {
     #[test]
     fn names_tell_who_made_them() {
         let name = format!("{PREFIX}{}", name().unwrap());
-        let (pid, start, namespace) = maker(&name).unwrap();
-        assert_eq!((started(pid), super::namespace()), (Some(start), Some(namespace)));
-        assert_eq!(maker("lith-x-1-2"), None);
-        assert_eq!(maker("lith-1-2"), None);
-        assert_eq!(maker("docker-1-2-3"), None);
+        let (pid, start, there) = maker(&name).unwrap();
+        assert_eq!((started(pid), namespaces()), (Some(start), Some(there)));
+        assert_eq!(maker("lith-1-2-3-4"), Some((1, 2, (3, 4))));
+        assert_eq!(maker("lith-x-1-2-3"), None);
+        assert_eq!(maker("lith-1-2-3"), None);
+        assert_eq!(maker("docker-1-2-3-4"), None);
     }
 
     /// Folders like those of a hierarchy of version 2: `a` hands down what is said first, `a/b` what is said next,

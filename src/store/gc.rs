@@ -246,7 +246,8 @@ fn document(store: &Store, digest: &Digest, present: &BTreeMap<Digest, u64>) -> 
 fn references(document: &Value) -> Vec<Link> {
     let lists = ["manifests", "layers", "blobs"];
     let listed = lists.iter().filter_map(|key| document.get(key)?.as_array()).flatten();
-    let single = ["config", "subject"].iter().filter_map(|key| document.get(key));
+    // An entry of a ledger has `image`, and `previous`: what leads to a ledger's end keeps all of it.
+    let single = ["config", "subject", "image", "previous"].iter().filter_map(|key| document.get(key));
     let link = |descriptor: &Value| {
         let media_type = descriptor.get("mediaType").and_then(Value::as_str).unwrap_or_default();
         Some(Link { digest: digest_in(descriptor)?, is_manifest: is_manifest(media_type) })

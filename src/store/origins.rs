@@ -4,8 +4,8 @@
 
 use std::path::Path;
 
-use super::Store;
-use crate::oci::{Digest, Repository};
+use super::{Store, StoreError};
+use crate::oci::{Descriptor, Digest, Repository};
 
 const KIND: &str = "origin";
 
@@ -30,6 +30,14 @@ impl Store {
         if let Err(error) = self.remember_with(KIND, &blob.to_string(), &known, vec![blob.clone()]) {
             log::debug!("noting where `{blob}` came from: {error}");
         }
+    }
+
+    /// The manifests that are known to have been in a repository.
+    pub fn manifests_of(&self, repository: &Repository) -> Result<Vec<Descriptor>, StoreError> {
+        let blobs = self.blob_files()?.into_iter().filter_map(|(_, digest)| digest);
+        let own = blobs.filter(|digest| self.origins_of(digest).contains(repository));
+        // What is damaged, or too large to be one, is none that could be asked for.
+        Ok(own.filter_map(|digest| self.manifest(&digest).ok().flatten()).collect())
     }
 
     /// Whether an entry of the memo is such a note: it keeps no blob.

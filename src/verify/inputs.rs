@@ -55,7 +55,7 @@ fn blob(digest: &Digest, size: u64, known: &Arc<Store>, store: &Store) -> Result
     put_blob(store, &**known, &descriptor(media_type, digest, size))
 }
 
-fn causes(error: &dyn std::error::Error) -> String {
+pub(super) fn causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {

@@ -11,6 +11,7 @@ mod request;
 
 pub use request::{Given, RequestError};
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -19,7 +20,7 @@ use crate::build::{self, BuildError, Contexts, Outside, OutsideError};
 use crate::buildfile::Diagnostic;
 use crate::context::ContextSpec;
 use crate::exec::{Event, Report};
-use crate::image::Artifact;
+use crate::image::{Artifact, Blobs};
 use crate::lock::{Memo, Policy};
 use crate::oci::Digest;
 use crate::store::{Store, StoreError};
@@ -27,10 +28,11 @@ use crate::transport::TransportError;
 use crate::tree::ContentError;
 
 /// What is verified, and with what.
-#[derive(Debug)]
 pub struct Ask<'a> {
     pub record: &'a Record,
     pub image: &'a Artifact,
+    /// Where the image's layers are: they are read only if what is built is another image.
+    pub blobs: &'a dyn Blobs,
     /// What the record has not: values of secrets, contexts of one machine.
     pub given: Given,
     /// In place of the recorded revision.
@@ -44,6 +46,12 @@ pub struct Ask<'a> {
     /// What it is built in: an empty one.
     pub store: &'a Arc<Store>,
     pub threads: usize,
+}
+
+impl fmt::Debug for Ask<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ask").field("image", &self.image.digest()).finish_non_exhaustive()
+    }
 }
 
 /// What came of it.
@@ -124,6 +132,9 @@ pub fn verify(ask: Ask<'_>, report: &dyn Report) -> Result<Verdict, VerifyError>
         let said = error.diagnostics(&outside).unwrap_or_default();
         VerifyError::Build { error: Box::new(error), said }
     })?;
+    if internal.hermetic && !built.hermetic {
+        reasons.push("the record says that no step had a network, and one has".to_owned());
+    }
     let found = outside.file_lists(&built, ask.threads)?;
     for name in external.contexts.keys().map(String::as_str).chain([""]) {
         let was = provenance::files_of(ask.record, name)?.unwrap_or_default();
@@ -133,7 +144,8 @@ pub fn verify(ask: Ask<'_>, report: &dyn Report) -> Result<Verdict, VerifyError>
         reasons.extend(was.differences(&is).into_iter().map(|line| format!("{context}: {line}")));
     }
     if built.artifact.digest() != image && reasons.is_empty() {
-        reasons.extend(compare::explain(ask.image, &built.artifact));
+        let blobs = outside.blobs()?;
+        reasons.extend(compare::explain(ask.store, (ask.image, ask.blobs), (&built.artifact, &blobs)));
     }
     Ok(Verdict { image, rebuilt: Some(built.artifact.digest()), reasons })
 }

@@ -1,5 +1,6 @@
 //! The subcommands, one file each as in `src/cli`.
 
+mod audit;
 mod build;
 mod diff;
 mod docker_registry;
@@ -9,6 +10,7 @@ mod login;
 mod pin;
 mod registry;
 mod releases;
+mod retention;
 mod store;
 mod verify;
 mod why;

@@ -3,21 +3,24 @@
 use serde_json::Value;
 
 use super::docker_registry::world as account;
+use super::verify::git;
+use crate::run::base;
 use crate::support::World;
 use crate::support::docker_registry::{Access, DockerRegistry};
+use crate::support::programs::find;
 use crate::support::registry::Registry;
 
 const REVISION: &str = "0123456789abcdef0123456789abcdef01234567";
 
 /// Builds and pushes an image that is different from all others; gives its digest.
-fn push(world: &World, repository: &str, tag: &str) -> String {
+pub(super) fn push(world: &World, repository: &str, tag: &str) -> String {
     world.write("app/Buildfile", "FROM scratch\nCOPY f /f\n").write("app/f", tag);
     let (name, label) =
         (format!("{repository}:{tag}"), format!("org.opencontainers.image.revision={REVISION}"));
     world.ok(["build", "-q", "-t", &name, "--push", "--label", &label, "app"])
 }
 
-fn json(world: &World, args: &[&str]) -> Value {
+pub(super) fn json(world: &World, args: &[&str]) -> Value {
     serde_json::from_str(&world.ok([args, &["--format", "json"]].concat())).unwrap()
 }
 
@@ -42,6 +45,8 @@ fn an_environment_moves_on_and_back() {
     world.ok(["releases", "mark", "prod", "2", "bad", "-m", "loses sessions", "--repo", &repo]);
     let run = world.run(["rollback", "prod", "--dry-run", "--repo", &repo]);
     assert!(run.stderr.contains(&format!("digest    {} -> {}", digests[2], digests[0])), "{run:?}");
+    assert!(run.stderr.contains("linux/amd64: 1 path differs (1 changed)"), "{run:?}");
+    assert!(run.stderr.contains("  ~ /f  content") && run.stderr.contains("+1"), "{run:?}");
     assert_eq!(registry.state().tag("team/app", "prod").as_ref(), Some(&digests[2]));
     let mut command = world.command(["rollback", "prod", "-m", "3 is slow"]);
     let run = crate::support::Run::of(command.env("LITH_REPO", &repo).env("USER", "bob"));
@@ -89,16 +94,18 @@ fn gates_are_named_with_what_opens_them() {
     let repo = registry.name("team/app");
     world.write("app/Buildfile", "FROM scratch\nCOPY f /f\n").write("app/f", "1");
     let name = format!("{repo}:1");
-    world.ok(["build", "-q", "-t", &name, "--push", "--metadata-file", "record.json", "app"]);
+    world.ok(["build", "-q", "-t", &name, "--push", "--record", "record.json", "app"]);
     world.write(
         "policy.toml",
         "[environment.prod]\nhermetic = true\nclean = true\nafter = \"staging\"\nsoak = \"1h\"\n",
     );
     let policy = ["release", "prod", &name, "--policy", "policy.toml"];
     let error = world.fails(1, policy);
-    for part in
-        ["hermetic: nothing says so", "clean: the image names no revision", "after: `staging` has not had it"]
-    {
+    for part in [
+        "hermetic: nothing says so",
+        "clean: neither the image nor a record names a revision",
+        "after: `staging` has not had it",
+    ] {
         assert!(error.contains(part), "{part}\n{error}");
     }
     assert!(registry.state().tag("team/app", "prod").is_none());
@@ -108,14 +115,161 @@ fn gates_are_named_with_what_opens_them() {
     world.write("policy.toml", "[environment.prod]\nhermetic = true\nafter = \"staging\"\n");
     let released = json(&world, &[&policy[..], &["--record", "record.json"]].concat());
     assert_eq!(released["gates"], serde_json::json!(["hermetic", "after"]));
-    world.write("other.json", "{\"containerimage.digest\": \"sha256:00\"}");
-    let error = world.fails(1, [&policy[..], &["--record", "other.json"]].concat());
-    assert!(error.contains("the record of another image"), "{error}");
     world.write("policy.toml", "[environment.prod]\nhermetik = true\n");
     let error = world.fails(2, policy);
     assert!(error.contains("line 2"), "{error}");
     world.fails(2, ["release", "Prod", &name]);
     world.fails(2, ["releases", "prod"]);
+}
+
+/// A policy of one gate for `test`, and what releasing `image` to it says, with these records.
+#[track_caller]
+fn gate(world: &World, rule: &str, image: &str, records: &[&str]) -> Result<(), String> {
+    world.write("policy.toml", format!("[environment.test]\n{rule}\n"));
+    let records = records.iter().flat_map(|record| ["--record", *record]);
+    let run = world.run(["release", "test", image, "--policy", "policy.toml"].into_iter().chain(records));
+    let gate = rule.split(' ').next().unwrap();
+    match run.code {
+        Some(0) => Ok(()),
+        code => {
+            let is_the_gates =
+                run.stderr.contains(&format!("\n  {gate}: ")) && run.stderr.contains("to open it: ");
+            assert!(code == Some(1) && (is_the_gates || run.stderr.contains("record")), "{run:?}");
+            Err(run.stderr)
+        }
+    }
+}
+
+/// A layout with `image`, which is of a clean clone of `REMOTE`; its record and the verdict on it.
+fn recorded() -> Option<(World, &'static str)> {
+    find("git", "gates that read records")?;
+    let world = World::new();
+    world.write("app/Buildfile", "FROM scratch\nCOPY f /f\n").write("app/f", "1\n");
+    git(&world, "app", &["init", "-q"]);
+    git(&world, "app", &["add", "."]);
+    git(&world, "app", &["commit", "-q", "-m", "all"]);
+    git(&world, "app", &["remote", "add", "origin", "https://git.example/team/app.git"]);
+    build(&world, "image", "record.json", &[]);
+    let verify =
+        ["verify", "oci:out:image", "--record", "record.json", "--source", "app", "--format", "json"];
+    let verdict = world.ok(verify);
+    world.write("verdict.json", format!("{verdict}\n"));
+    Some((world, "oci:out:image"))
+}
+
+fn build(world: &World, name: &str, record: &str, args: &[&str]) {
+    let output = format!("type=oci,dest=out,name=app:{name}");
+    world.ok(["build", "-q", "-o", &output, "--record", record, "app"].iter().chain(args));
+}
+
+#[test]
+fn the_gates_read_what_the_build_has_recorded() {
+    let Some((world, image)) = recorded() else { return };
+    let sources = "sources = [\"https://git.example/team/app\"]";
+    for rule in ["hermetic = true", "clean = true", sources] {
+        assert!(gate(&world, rule, image, &[]).is_err(), "{rule}");
+        // A verdict says nothing of how it was built.
+        assert!(gate(&world, rule, image, &["verdict.json"]).is_err(), "{rule}");
+        gate(&world, rule, image, &["record.json"]).unwrap();
+    }
+    // The ledger has from the record what the image does not say.
+    let list = json(&world, &["releases", "test", "--repo", "oci:out"]);
+    assert_eq!(list["entries"][0]["source"], "https://git.example/team/app.git");
+    assert_eq!(list["entries"][0]["revision"].as_str().unwrap().len(), 40);
+    let error =
+        gate(&world, "sources = [\"https://git.example/other\"]", image, &["record.json"]).unwrap_err();
+    assert!(error.contains("it was built from `https://git.example/team/app.git`"), "{error}");
+    // What the image says of itself does not hide what the record says.
+    let label = "org.opencontainers.image.source=https://git.example/other";
+    build(&world, "labelled", "labelled.json", &["--label", label]);
+    let error = gate(&world, sources, "oci:out:labelled", &["labelled.json"]).unwrap_err();
+    assert!(error.contains("it was built from `https://git.example/other`"), "{error}");
+    let revision = format!("org.opencontainers.image.revision={REVISION}");
+    build(&world, "revised", "revised.json", &["--label", &revision]);
+    gate(&world, "clean = true", "oci:out:revised", &[]).unwrap();
+    let error = gate(&world, "clean = true", "oci:out:revised", &["revised.json"]).unwrap_err();
+    assert!(error.contains(&format!("and says that it is of `{REVISION}`")), "{error}");
+    world.write("app/f", "2\n");
+    build(&world, "dirty", "dirty.json", &["--label", &revision]);
+    let error = gate(&world, "clean = true", "oci:out:dirty", &["dirty.json"]).unwrap_err();
+    assert!(error.contains("files were not as the commit"), "{error}");
+}
+
+#[test]
+fn the_gate_verified_reads_the_verdict() {
+    let Some((world, image)) = recorded() else { return };
+    let verified = "verified = true";
+    assert!(gate(&world, verified, image, &[]).unwrap_err().contains("nothing says so"));
+    assert!(gate(&world, verified, image, &["record.json"]).unwrap_err().contains("nothing says so"));
+    gate(&world, verified, image, &["record.json", "verdict.json"]).unwrap();
+    gate(&world, verified, image, &["verdict.json"]).unwrap();
+    // Another record of the same image is not what was verified.
+    let text = std::fs::read_to_string(world.path("record.json")).unwrap();
+    world.write("again.json", format!("{text} "));
+    let error = gate(&world, verified, image, &["again.json", "verdict.json"]).unwrap_err();
+    assert!(error.contains("is not among those that are given"), "{error}");
+    world.write("app/f", "2\n");
+    let verify =
+        ["verify", "oci:out:image", "--record", "record.json", "--source", "app", "--format", "json"];
+    let run = world.run(verify);
+    assert_eq!(run.code, Some(5));
+    world.write("failed.json", &run.stdout);
+    for records in [&["failed.json"][..], &["verdict.json", "failed.json"], &["failed.json", "verdict.json"]]
+    {
+        let error = gate(&world, verified, image, records).unwrap_err();
+        assert!(error.contains("building it again did not give it: the context: `f`"), "{error}");
+    }
+    // Somebody writes that it has passed, by rules of their own.
+    world.write(
+        "other.json",
+        std::fs::read_to_string(world.path("verdict.json")).unwrap().replace("rebuild:v1", "mine"),
+    );
+    let error = gate(&world, verified, image, &["other.json"]).unwrap_err();
+    assert!(error.contains("its policy is `urn:x-lith:policy:mine`"), "{error}");
+}
+
+#[test]
+fn records_of_other_images_open_no_gate() {
+    let Some((world, image)) = recorded() else { return };
+    world.write("app/f", "2\n");
+    build(&world, "second", "second.json", &[]);
+    for rule in ["hermetic = true", "verified = true"] {
+        for record in ["record.json", "verdict.json"] {
+            let error = gate(&world, rule, "oci:out:second", &[record]).unwrap_err();
+            assert!(error.contains(&format!("`{record}` is of another image")), "{error}");
+        }
+    }
+    world.ok(["build", "-q", "--metadata-file", "metadata.json", "app"]);
+    for (name, text) in [("empty.json", ""), ("list.json", "[]"), ("null.json", "null")] {
+        world.write(name, text);
+    }
+    for record in ["metadata.json", "empty.json", "list.json", "null.json", "nowhere.json"] {
+        assert!(gate(&world, "hermetic = true", image, &[record]).is_err(), "{record}");
+    }
+    // Where there are several images to choose from, each has its own.
+    for (name, record) in [(image, "record.json"), ("oci:out:second", "second.json")] {
+        gate(&world, "hermetic = true", name, &[record]).unwrap();
+    }
+    let rollback = ["rollback", "test", "--repo", "oci:out", "--policy", "policy.toml"];
+    assert!(world.fails(1, rollback).contains("hermetic: nothing says so"));
+    world.ok([&rollback[..], &["--record", "second.json", "--record", "record.json"]].concat());
+}
+
+#[test]
+fn a_step_with_a_network_shuts_the_gate_hermetic() {
+    let world = World::new();
+    let Some(()) = base(&world, "the gate `hermetic`") else { return };
+    world.write("app/Buildfile", "FROM bb\nRUN --network=default true\n");
+    build(&world, "image", "record.json", &["--build-context", "bb=bb"]);
+    let error = gate(&world, "hermetic = true", "oci:out:image", &["record.json"]).unwrap_err();
+    assert!(error.contains("hermetic: a step of its build had a network"), "{error}");
+    // A record that hides it does not pass.
+    let text = std::fs::read_to_string(world.path("record.json")).unwrap();
+    world.write("edited.json", text.replace("\"hermetic\":false", "\"hermetic\":true"));
+    let verify = ["verify", "oci:out:image", "--source", "app", "--build-context", "bb=bb", "--record"];
+    world.ok([&verify[..], &["record.json"]].concat());
+    let run = world.run([&verify[..], &["edited.json"]].concat());
+    assert!(run.code == Some(5) && run.stdout.contains("that no step had a network, and one has"), "{run:?}");
 }
 
 #[test]
@@ -130,11 +284,63 @@ fn a_layout_keeps_its_own_ledger() {
     }
     let repo = ["--repo", "oci:out"];
     assert_eq!(world.ok([&["current", "test"][..], &repo].concat()), format!("oci:out:test@{}", digests[1]));
-    world.ok([&["rollback", "test"][..], &repo].concat());
+    let back = json(&world, &[&["rollback", "test"][..], &repo].concat());
+    let differs = &back["images"][0];
+    assert_eq!(
+        (&differs["files"][0]["path"], &differs["filesCompared"]),
+        (&"/f".into(), &true.into()),
+        "{back}"
+    );
     assert_eq!(world.ok(["digest", "oci:out:test"]), digests[0]);
     world.ok([&["releases", "test", "--verify"][..], &repo].concat());
     let layer = std::fs::read_to_string(world.path("out/index.json")).unwrap();
     assert!(layer.contains("lith-release-test-000003"), "{layer}");
+}
+
+#[test]
+fn going_back_neither_waits_nor_fails_for_what_becomes_different() {
+    let world = World::new();
+    world.write("app/Buildfile", "FROM scratch\nARG SIZE\nENV SIZE=$SIZE\nCOPY f /f\n");
+    let mut noise: u64 = 1;
+    let mut digests = Vec::new();
+    for size in [1_usize, 33 << 20] {
+        // What no compression makes smaller.
+        let next = || {
+            noise ^= noise << 13;
+            noise ^= noise >> 7;
+            noise ^= noise << 17;
+            noise.to_le_bytes()
+        };
+        let bytes: Vec<u8> = std::iter::repeat_with(next).take(size.div_ceil(8)).flatten().collect();
+        world.write("app/f", bytes);
+        let output = format!("type=oci,dest=out,name=app:{size}");
+        let arg = format!("SIZE={size}");
+        digests.push(world.ok([
+            "build",
+            "-q",
+            "-o",
+            &output,
+            "--build-arg",
+            &arg,
+            "--store",
+            "other",
+            "app",
+        ]));
+        world.ok(["release", "test", &format!("oci:out:{size}")]);
+    }
+    let rollback = ["rollback", "test", "--repo", "oci:out"];
+    let run = world.run([&rollback[..], &["--dry-run"]].concat());
+    let digest = &digests[1];
+    assert!(
+        run.stderr
+            .contains(&format!("would have to be fetched to compare the files: `lith diff oci:out@{digest}"))
+    );
+    assert!(run.stderr.contains("~ config.Env.SIZE") && !run.stderr.contains("/f"), "{run:?}");
+    // The image that is left is damaged.
+    std::fs::remove_file(world.path("out/blobs").join(digest.replace(':', "/"))).unwrap();
+    let run = world.run(rollback);
+    assert!(run.code == Some(0) && run.stderr.contains("warning: the images can't be compared"), "{run:?}");
+    assert_eq!(world.ok(["digest", "oci:out:test"]), digests[0]);
 }
 
 #[test]

@@ -13,7 +13,7 @@ COPY src /app/
 WORKDIR /app
 ";
 
-fn git(world: &World, folder: &str, args: &[&str]) {
+pub(super) fn git(world: &World, folder: &str, args: &[&str]) {
     let config = ["-c", "user.name=n", "-c", "user.email=e@x", "-c", "init.defaultBranch=main"];
     let status = Command::new("git")
         .args(config)
@@ -176,6 +176,41 @@ fn a_step_that_gives_another_layer_is_named() {
     write_record(&world, &record);
     let said = refused(&world, &["verify", "app:1", "--record", "edited.json", "--source", "clone"]);
     assert!(said.contains("layer 2 (COPY src /app/") && said.contains("compression differs"), "{said}");
+    assert!(said.contains("the same files; layer 2 was compressed otherwise"), "{said}");
+}
+
+#[test]
+fn what_differs_is_told_down_to_the_byte() {
+    let Some(world) = world() else { return };
+    // Another image in the recorded one's place.
+    world.write("app/src/main.c", "mIin\n").write("app/src/more.c", "more\n");
+    world.write("app/Buildfile", BUILDFILE.replace("version=$VERSION", "version=3"));
+    world.ok(["build", "-q", "-t", "other:1", "app"]);
+    let other: serde_json::Value =
+        serde_json::from_str(&world.ok(["inspect", "--format", "json", "other:1"])).unwrap();
+    let hex = other["digest"].as_str().unwrap().trim_start_matches("sha256:").to_owned();
+    let mut record = record(&world);
+    record["subject"][0]["digest"]["sha256"] = hex.into();
+    write_record(&world, &record);
+    for (place, copy) in [("other:1", None), ("oci:layout", Some("oci:layout"))] {
+        copy.iter().for_each(|to| drop(world.ok(["copy", "other:1", to])));
+        let said = refused(&world, &["verify", place, "--record", "edited.json", "--source", "clone"]);
+        for part in [
+            "layer 2 (COPY src /app/",
+            "its content differs",
+            "`/app/main.c`: its content from byte 1 on",
+            "`/app/more.c`: is not in what was built",
+            "the configuration: `config.Labels.version`",
+        ] {
+            assert!(said.contains(part), "{part}\n{said}");
+        }
+    }
+    // The verdict stands without the layers.
+    let layers = other["images"][0]["manifest"]["layers"].as_array().unwrap();
+    let last = layers.last().unwrap()["digest"].as_str().unwrap().replace(':', "/");
+    std::fs::remove_file(world.path("layout/blobs").join(last)).unwrap();
+    let said = refused(&world, &["verify", "oci:layout", "--record", "edited.json", "--source", "clone"]);
+    assert!(said.contains("NOT the same") && said.contains("can't be compared"), "{said}");
 }
 
 #[test]

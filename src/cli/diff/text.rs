@@ -45,7 +45,7 @@ fn value(value: &Value) -> String {
     shown_up_to(MAX_VALUE, &value.to_string())
 }
 
-fn field(field: &Field) -> String {
+pub(crate) fn field(field: &Field) -> String {
     let name = shown_up_to(MAX_VALUE, &field.name);
     match (&field.values.a, &field.values.b) {
         (Some(a), Some(b)) => format!("~ {name}: {} -> {}", value(a), value(b)),

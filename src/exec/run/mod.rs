@@ -1,8 +1,8 @@
 //! RUN: a program in the stage's root file system, and what it changed as a layer.
 //!
-//! [`step`] is the story. A step is known by its [`key`]; if the store has its layer, nothing is run. Otherwise
-//! the layers so far are unpacked and the sandbox starts the program on them ([`workshop`]), and what is then in its
-//! upper folder becomes changes, less what the [`cleaners`] take out.
+//! `step` is the story. A step is known by its `key`; if the store has its layer, nothing is run. Otherwise
+//! the layers so far are unpacked and the sandbox starts the program on them (`workshop`), and what is then in its
+//! upper folder becomes changes, less what the `cleaners` take out.
 //!
 //! Invariants: a step that failed leaves its log and the state for `lith debug`, and nothing else; a secret's value is
 //! in memory and in the step, and nowhere else; what differs from machine to machine is no part of a key or a layer.

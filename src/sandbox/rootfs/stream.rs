@@ -16,12 +16,12 @@ pub fn write(changes: &Changes, out: &mut dyn Write) -> Result<(), RootfsError> 
     Ok(tar::write_as_dated(changes, out)?)
 }
 
-/// Reads what [`write`] wrote; nothing in it is believed. Contents go to a temporary file of the store.
+/// Reads what [`write()`] wrote; nothing in it is believed. Contents go to a temporary file of the store.
 pub fn read(input: impl Read, store: &Store) -> Result<Changes, RootfsError> {
     from_tar(input, store.temp_file()?)
 }
 
-/// Unpacks what [`write`] wrote into a folder that is new and empty. `spool` is an empty file for the contents.
+/// Unpacks what [`write()`] wrote into a folder that is new and empty. `spool` is an empty file for the contents.
 pub fn unpack_stream(input: impl Read, spool: File, folder: &Path, disk: Disk) -> Result<Notes, RootfsError> {
     unpack(&from_tar(input, spool)?, folder, disk)
 }

@@ -60,6 +60,27 @@ impl Registries {
         parse(&doing, repository, &bytes)
     }
 
+    /// Takes a manifest that is gone out of the list that a tag keeps, if it is there (distribution-spec, "Deleting Manifests").
+    pub(crate) fn take_from_fallback(
+        &self,
+        repository: &Repository,
+        subject: &Digest,
+        gone: &Descriptor,
+    ) -> Result<(), RegistryError> {
+        let mut entries = self.fallback(repository, subject)?;
+        let before = entries.len();
+        entries.retain(|entry| entry.digest() != gone.digest());
+        if entries.len() == before {
+            return Ok(());
+        }
+        let tag = fallback_tag(subject);
+        let doing = format!("taking from the referrers in `{repository}:{tag}`");
+        let bytes = index(entries);
+        let call = Call::at(Method::PUT, repository, format!("manifests/{tag}"), &doing);
+        self.call(call.pushing().body(INDEX, Body::Bytes(&bytes)))?.drain();
+        Ok(())
+    }
+
     /// Adds a manifest to the list of its subject's referrers, in a registry that doesn't keep it by itself. The list
     /// is read again, as another writer may have replaced it meanwhile.
     pub(super) fn add_to_fallback(

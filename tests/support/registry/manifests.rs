@@ -73,6 +73,15 @@ pub(super) fn put(
 pub(super) fn delete(shared: &Shared, repository: &str, reference: &str) -> Response {
     let mut state = shared.state();
     let repository = state.repository(repository);
+    if shared.options.cascade {
+        let about = |bytes: &[u8]| {
+            let value: Value = serde_json::from_slice(bytes).unwrap_or_default();
+            value["subject"]["digest"] == reference
+        };
+        repository.manifests.retain(|_, manifest| !about(&manifest.bytes));
+        let left = &repository.manifests;
+        repository.tags.retain(|_, digest| left.contains_key(digest));
+    }
     let gone = if reference.contains(':') {
         repository.tags.retain(|_, digest| digest != reference);
         repository.manifests.remove(reference).is_some()

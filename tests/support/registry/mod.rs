@@ -43,6 +43,8 @@ pub(crate) struct Options {
     pub(crate) no_referrers: bool,
     /// `POST ?digest=` starts an upload like any other.
     pub(crate) no_single_post: bool,
+    /// What is about a manifest is deleted with it.
+    pub(crate) cascade: bool,
 }
 
 /// A running registry; it ends with this value.

@@ -1,0 +1,364 @@
+//! What a repository has and needs no more: the images of old releases, and what was left over.
+//!
+//! The distribution specification has no list of manifests without a tag. What is found is what something leads to: an
+//! entry of a ledger, an index, a list of referrers, a claim, or the caller's own knowledge. Invariant: entries that
+//! count are never waste; nor is what a tag leads to, what an environment has, or what it can go back to.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::sync::Mutex;
+
+use serde_json::Value;
+
+use super::environment::Tag;
+use super::{
+    ARTIFACT_TYPE, Chain, Entry, Environment, Ledger, Link, RegistryShelf, ReleaseError, Shelf as _,
+};
+use crate::oci::{Descriptor, Digest};
+use crate::parallel;
+use crate::transport::TransportError;
+
+/// As many questions at once as a registry doesn't mind.
+const QUESTIONS: usize = 6;
+/// A claim that has not been gone on with for so long is nobody's: seconds.
+const ABANDONED: u64 = 24 * 60 * 60;
+
+/// What stays.
+#[derive(Debug, Clone, Copy)]
+pub struct Keep {
+    /// How many images an environment can go back to; one at least.
+    pub last: usize,
+    /// Also what an environment had at this time or later, in seconds since 1970.
+    pub since: Option<u64>,
+    /// Seconds since 1970.
+    pub now: u64,
+}
+
+/// A manifest that nothing needs.
+#[derive(Debug, Clone)]
+pub struct Waste {
+    pub descriptor: Descriptor,
+    pub why: Why,
+    /// What it says something of: lists that a registry doesn't keep by itself have to forget it.
+    subject: Option<Digest>,
+    /// Entries about it, which stay.
+    entries: Vec<Link>,
+}
+
+/// Why something is there that nothing needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Why {
+    /// An environment had it, the last time by this entry.
+    Release { environment: Environment, number: u64 },
+    /// An index that goes lists it.
+    Part { of: String },
+    /// It says something of what goes.
+    Referrer { of: String },
+    /// An entry that never came to count, as another writer had its number.
+    Lost { environment: Environment },
+    /// The caller knew of it.
+    Known,
+}
+
+/// All that is known of a repository.
+struct Survey<'s> {
+    shelf: &'s RegistryShelf<'s>,
+    keep: Keep,
+    ledgers: Vec<(Environment, Chain)>,
+    /// What must stay, by digest.
+    needed: BTreeSet<String>,
+    waste: Vec<Waste>,
+    seen: BTreeSet<String>,
+}
+
+impl RegistryShelf<'_> {
+    /// What the repository needs no more, in the order in which it can go. `known` are manifests that the caller knows
+    /// it may have. A ledger that is not whole is an error: what its rest needs can't be told.
+    pub fn waste(&self, keep: &Keep, known: &[Descriptor]) -> Result<Vec<Waste>, ReleaseError> {
+        let tags = self.resolved()?;
+        let mut survey = Survey::new(self, *keep, &tags)?;
+        let lost = survey.need_all(&tags)?;
+        for (environment, descriptor) in lost {
+            survey.add(&descriptor, Why::Lost { environment })?;
+        }
+        for (environment, link) in survey.moves() {
+            let why = Why::Release { environment, number: link.entry.number };
+            survey.add(&link.entry.image, why)?;
+        }
+        survey.lost_referrers()?;
+        for descriptor in known {
+            survey.add(descriptor, Why::Known)?;
+        }
+        Ok(survey.waste)
+    }
+
+    /// Takes something away for good. Should the registry take entries along that are about it, they are put back, and
+    /// that is an error: it does so with the next one, too.
+    pub fn dispose(&self, waste: &Waste) -> Result<(), ReleaseError> {
+        self.remove(&waste.descriptor)?;
+        // A list that still names it is wrong, and does no harm.
+        if let Some(subject) = &waste.subject
+            && let Err(error) = self.forget_referrer(subject, &waste.descriptor)
+        {
+            log::warn!("the list of what is about `{subject}` stays as it is: {error}");
+        }
+        let mut lost = Vec::new();
+        for link in &waste.entries {
+            if self.resolve(link.descriptor.digest().as_ref())?.is_none() {
+                let (artifact, blobs) = link.entry.artifact()?;
+                self.add(&artifact, &blobs)?;
+                let environment: Option<Environment> = link.entry.environment.parse().ok();
+                if let Some(environment) = environment {
+                    self.tag(&link.descriptor, &environment.entry_tag(link.entry.number))?;
+                    Ledger::new(self, environment).point()?;
+                }
+                lost.push(link.entry.number.to_string());
+            }
+        }
+        if lost.is_empty() {
+            return Ok(());
+        }
+        let digest = waste.descriptor.digest().to_string();
+        Err(ReleaseError::TakenAlong { digest, entries: lost.join(", ") })
+    }
+
+    /// What each tag stands for; those that stand for nothing are left out.
+    fn resolved(&self) -> Result<BTreeMap<String, Descriptor>, ReleaseError> {
+        let found = Mutex::new(BTreeMap::new());
+        parallel::each(&self.tags()?, QUESTIONS, |tag| {
+            if let Some(descriptor) = self.resolve(tag)? {
+                found.lock().expect("nobody panics with it").insert(tag.clone(), descriptor);
+            }
+            Ok::<(), TransportError>(())
+        })?;
+        Ok(found.into_inner().expect("as above"))
+    }
+
+    /// A manifest; none if it isn't there, as of an index of which only some platforms were copied.
+    fn document(&self, descriptor: &Descriptor) -> Result<Option<Value>, ReleaseError> {
+        let failed = |error| {
+            ReleaseError::from(TransportError::Io {
+                what: format!("reading `{}`", descriptor.digest()),
+                error,
+            })
+        };
+        match self.bytes(descriptor) {
+            Ok(bytes) => serde_json::from_slice(&bytes)
+                .map(Some)
+                .map_err(|error| failed(io::Error::new(io::ErrorKind::InvalidData, error))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(failed(error)),
+        }
+    }
+}
+
+impl<'s> Survey<'s> {
+    fn new(
+        shelf: &'s RegistryShelf<'s>,
+        keep: Keep,
+        tags: &BTreeMap<String, Descriptor>,
+    ) -> Result<Self, ReleaseError> {
+        let mut ledgers = Vec::new();
+        for environment in Environment::all(tags.keys().map(String::as_str)) {
+            let chain = match Ledger::new(shelf, environment.clone()).chain() {
+                Ok(Chain { broken: Some(error), .. }) => return Err(error),
+                Err(ReleaseError::Empty(_)) => continue,
+                chain => chain?,
+            };
+            ledgers.push((environment, chain));
+        }
+        let (needed, seen) = (BTreeSet::new(), BTreeSet::new());
+        Ok(Self { shelf, keep, ledgers, needed, waste: Vec::new(), seen })
+    }
+
+    /// Finds out what has to stay; gives the entries that were claimed for and never came to count.
+    fn need_all(
+        &mut self,
+        tags: &BTreeMap<String, Descriptor>,
+    ) -> Result<Vec<(Environment, Descriptor)>, ReleaseError> {
+        let mut lost = Vec::new();
+        let mut roots: Vec<Descriptor> = Vec::new();
+        for (_, chain) in &self.ledgers {
+            self.needed.extend(chain.links.iter().map(|link| link.descriptor.digest().to_string()));
+        }
+        let mut claims = Vec::new();
+        for (tag, descriptor) in tags.iter().filter(|(tag, _)| !is_fallback(tag)) {
+            let of = |environment: &Environment| match environment.read(tag) {
+                Some(Tag::Claim(..)) => Some(environment.clone()),
+                _ => None,
+            };
+            match self.ledgers.iter().find_map(|(environment, _)| of(environment)) {
+                Some(environment) => claims.push((environment, descriptor.clone())),
+                None => roots.push(descriptor.clone()),
+            }
+        }
+        for (environment, chain) in &self.ledgers {
+            roots.extend(self.kept(environment, chain)?);
+        }
+        roots.into_iter().try_for_each(|root| self.need(root))?;
+        for (environment, descriptor) in claims {
+            if self.is_lost(&descriptor)? {
+                lost.push((environment, descriptor));
+            } else {
+                self.need(descriptor)?;
+            }
+        }
+        Ok(lost)
+    }
+
+    /// What an environment has, and can go back to.
+    fn kept(&self, environment: &Environment, chain: &Chain) -> Result<Vec<Descriptor>, ReleaseError> {
+        let ledger = Ledger::new(self.shelf, environment.clone());
+        let good = chain.good(&ledger)?;
+        let mut kept = vec![good.current.entry.image.clone()];
+        let mut left = self.keep.last.max(1);
+        for link in good.links {
+            if left > 0 && self.shelf.resolve(&link.entry.digest())?.is_some() {
+                kept.push(link.entry.image.clone());
+                left -= 1;
+            }
+        }
+        if let Some(since) = self.keep.since {
+            for link in chain.links.iter().filter(|link| link.entry.moves()) {
+                kept.push(link.entry.image.clone());
+                // This one was there when the time began.
+                if link.entry.time < since {
+                    break;
+                }
+            }
+        }
+        Ok(kept)
+    }
+
+    /// Notes a manifest with all that it needs. Entries that count are known already, and so don't lead to their images; one
+    /// that a writer is just going on with does.
+    fn need(&mut self, root: Descriptor) -> Result<(), ReleaseError> {
+        let mut todo = vec![root];
+        while let Some(descriptor) = todo.pop() {
+            if !self.needed.insert(descriptor.digest().to_string()) {
+                continue;
+            }
+            let Some(document) = self.shelf.document(&descriptor)? else { continue };
+            todo.extend(parts(&document));
+            todo.extend(descriptor_in(&document["subject"]));
+        }
+        Ok(())
+    }
+
+    /// All that environments had, the last first.
+    fn moves(&self) -> Vec<(Environment, Link)> {
+        let mut found: Vec<(Environment, Link)> = Vec::new();
+        for (environment, chain) in &self.ledgers {
+            for link in chain.links.iter().filter(|link| link.entry.moves()) {
+                found.push((environment.clone(), link.clone()));
+            }
+        }
+        found
+    }
+
+    /// Adds something that goes, with what goes with it: first what is about it, then itself, then its parts.
+    fn add(&mut self, descriptor: &Descriptor, why: Why) -> Result<(), ReleaseError> {
+        let text = descriptor.digest().to_string();
+        if self.needed.contains(&text) || !self.seen.insert(text.clone()) {
+            return Ok(());
+        }
+        let Some(descriptor) = self.shelf.resolve(&text)? else { return Ok(()) };
+        let Some(document) = self.shelf.document(&descriptor)? else { return Ok(()) };
+        let is_entry = document["artifactType"].as_str() == Some(ARTIFACT_TYPE);
+        if is_entry && !matches!(why, Why::Lost { .. }) {
+            return Ok(());
+        }
+        let entries = self.about(&text);
+        // What couldn't be put back must not be put at risk.
+        if entries.iter().any(|link| !is_ours(link)) {
+            return Ok(());
+        }
+        for referrer in self.referrers(&descriptor)? {
+            self.add(&referrer, Why::Referrer { of: text.clone() })?;
+        }
+        let subject = descriptor_in(&document["subject"]).and_then(|subject| digest_of(&subject));
+        self.waste.push(Waste { descriptor, why, subject, entries });
+        for part in parts(&document) {
+            self.add(&part, Why::Part { of: text.clone() })?;
+        }
+        Ok(())
+    }
+
+    /// The entries about an image.
+    fn about(&self, image: &str) -> Vec<Link> {
+        let links = self.ledgers.iter().flat_map(|(_, chain)| &chain.links);
+        links.filter(|link| link.entry.digest() == image).cloned().collect()
+    }
+
+    fn referrers(&self, descriptor: &Descriptor) -> Result<Vec<Descriptor>, ReleaseError> {
+        digest_of(descriptor).map_or(Ok(Vec::new()), |digest| self.shelf.referrers(&digest))
+    }
+
+    /// Entries that stand beside an image that has had others, without a tag: what is left where a claim's tag could go.
+    fn lost_referrers(&mut self) -> Result<(), ReleaseError> {
+        let links = self.ledgers.iter().flat_map(|(_, chain)| &chain.links);
+        let images: BTreeMap<String, Descriptor> =
+            links.map(|link| (link.entry.digest(), link.entry.image.clone())).collect();
+        for image in images.values() {
+            for referrer in self.referrers(image)? {
+                let own = referrer.artifact_type().as_ref().map(ToString::to_string);
+                let is_new = !self.needed.contains(referrer.digest().as_ref());
+                if is_new && own.as_deref() == Some(ARTIFACT_TYPE) && self.is_lost(&referrer)? {
+                    let entry = self.read(&referrer)?;
+                    if let Some(environment) = entry.and_then(|entry| entry.environment.parse().ok()) {
+                        self.add(&referrer, Why::Lost { environment })?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether it is an entry that never came to count, and no writer can still be going on with.
+    fn is_lost(&self, descriptor: &Descriptor) -> Result<bool, ReleaseError> {
+        if self.needed.contains(descriptor.digest().as_ref()) {
+            return Ok(false);
+        }
+        let Some(entry) = self.read(descriptor)? else { return Ok(false) };
+        let head = |(environment, chain): &(Environment, Chain)| {
+            let first = chain.links.first().filter(|_| environment.tag() == entry.environment)?;
+            Some(first.entry.number)
+        };
+        let is_settled = self.ledgers.iter().find_map(head).is_some_and(|head| entry.number <= head);
+        Ok(is_settled && entry.time.saturating_add(ABANDONED) < self.keep.now)
+    }
+
+    fn read(&self, descriptor: &Descriptor) -> Result<Option<Entry>, ReleaseError> {
+        let Some(document) = self.shelf.document(descriptor)? else { return Ok(None) };
+        let Ok((blob, _)) = Entry::blob_of(document.to_string().as_bytes()) else { return Ok(None) };
+        let found = self.shelf.document(&blob)?;
+        Ok(found.and_then(|found| serde_json::from_value(found).ok()))
+    }
+}
+
+/// Whether an entry would be written again byte for byte.
+fn is_ours(link: &Link) -> bool {
+    let written = link.entry.artifact();
+    written.is_ok_and(|(artifact, _)| artifact.descriptor().digest() == link.descriptor.digest())
+}
+
+/// Whether a tag is a list of referrers (distribution-spec, "Referrers Tag Schema"), which keeps nothing.
+fn is_fallback(tag: &str) -> bool {
+    let hex = tag.strip_prefix("sha256-").or_else(|| tag.strip_prefix("sha512-"));
+    hex.is_some_and(|hex| hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
+fn parts(document: &Value) -> Vec<Descriptor> {
+    let listed = document["manifests"].as_array();
+    listed.into_iter().flatten().filter_map(descriptor_in).collect()
+}
+
+fn descriptor_in(value: &Value) -> Option<Descriptor> {
+    let found: Descriptor = serde_json::from_value(value.clone()).ok()?;
+    digest_of(&found).map(|_| found)
+}
+
+fn digest_of(descriptor: &Descriptor) -> Option<Digest> {
+    Digest::try_from(descriptor.digest()).ok()
+}

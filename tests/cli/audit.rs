@@ -1,0 +1,107 @@
+//! `lith audit`: references beside ledgers, and the page in a browser.
+
+use std::process::Command;
+
+use serde_json::Value;
+
+use super::releases::{json, push};
+use crate::support::World;
+use crate::support::programs::{find, run};
+use crate::support::registry::Registry;
+
+const HOSTILE: &str =
+    "</td><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">'&\u{202e}";
+
+/// Two environments; `prod` has had three images, one of them bad, and has gone back.
+fn scene() -> (World, Registry, Vec<String>) {
+    let (world, registry) = (World::new(), Registry::start());
+    let repo = registry.name("team/app");
+    let digests: Vec<String> = ["1", "2", "3"].iter().map(|tag| push(&world, &repo, tag)).collect();
+    for tag in ["1", "2", "3"] {
+        world.ok(["release", "prod", &format!("{repo}:{tag}"), "-m", HOSTILE, "--actor", "<b>ann"]);
+    }
+    world.ok(["release", "staging", &format!("{repo}:3")]);
+    world.ok(["releases", "mark", "prod", "3", "bad", "--repo", &repo]);
+    world.ok(["rollback", "prod", "--repo", &repo]);
+    world.write(
+        "k8s/pod.yaml",
+        format!(
+            "kind: Pod\nspec:\n  containers:\n  - image: {repo}:1@{}\n  - image: {repo}@{}\n  - image: {repo}:3\n  - image: {repo}:none\n  - image: app:${{TAG}}\n  - image: \"<script>alert(1)</script>\"\n",
+            digests[0], digests[1]
+        ),
+    );
+    (world, registry, digests)
+}
+
+#[test]
+fn each_reference_is_told_with_its_release() {
+    let (world, registry, digests) = scene();
+    let run = world.run(["audit", "-f", "k8s", "--format", "json"]);
+    assert!(run.code == Some(0) && run.stderr.contains("k8s/pod.yaml:7: "), "{run:?}");
+    let document: Value = serde_json::from_str(&run.stdout).unwrap();
+    let references = document["references"].as_array().unwrap();
+    let states: Vec<&str> = references.iter().map(|row| row["state"].as_str().unwrap()).collect();
+    assert_eq!(states, ["pinned", "pinned", "floating", "floating", "left", "left"]);
+    let releases = |row: usize| -> Vec<(String, u64, bool)> {
+        let all = references[row]["releases"].as_array().unwrap();
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let of = |one: &Value| {
+            (text(&one["environment"]), one["number"].as_u64().unwrap(), one["current"].as_bool().unwrap())
+        };
+        all.iter().map(of).collect()
+    };
+    assert_eq!(releases(0), [("prod".to_owned(), 1, false)]);
+    assert_eq!(releases(1), [("prod".to_owned(), 5, true)]);
+    assert_eq!(releases(2), [("prod".to_owned(), 3, false), ("staging".to_owned(), 1, true)]);
+    assert_eq!(references[2]["digest"], digests[2].as_str());
+    assert_eq!(references[2]["releases"][0]["verdict"], "bad");
+    assert_eq!(references[0]["releases"][0]["revision"].as_str().unwrap().len(), 40);
+    assert!(references[3]["problem"].as_str().unwrap().contains("is not there"));
+    assert_eq!(document["ledgers"].as_array().unwrap().len(), 2);
+    let text = world.ok(["audit", "--file", "k8s/pod.yaml"]);
+    let line = text.lines().nth(2).unwrap();
+    assert!(line.contains("pinned") && line.contains("prod 5") && line.contains("  yes  "), "{text}");
+    assert!(text.contains("marked bad") && !text.contains('\u{202e}'), "{text}");
+    // A ledger elsewhere, and a registry that is none.
+    let gone = format!("image: 127.0.0.1:1/x@{}\n", digests[1]);
+    world.write("other.yaml", gone);
+    let other = json(&world, &["audit", "-f", "other.yaml", "--repo", &registry.name("team/app")]);
+    assert_eq!(other["references"][0]["releases"][0]["number"], 5);
+    assert!(other["references"][0]["problem"].as_str().unwrap().contains("127.0.0.1:1"));
+    world.fails(2, ["audit", "k8s"]);
+    world.write("wrong.yaml", "a: [\n");
+    world.fails(1, ["audit", "-f", "wrong.yaml"]);
+}
+
+#[test]
+fn a_ledger_that_breaks_off_is_told_and_shown() {
+    let (world, registry, _) = scene();
+    let list = json(&world, &["releases", "prod", "--repo", &registry.name("team/app")]);
+    let entry = list["entries"][2]["entry"].as_str().unwrap().to_owned();
+    registry.state().repository("team/app").manifests.remove(&entry);
+    let error = world.fails(1, ["audit", "-f", "k8s", "--html", "page.html"]);
+    assert!(error.contains("1 ledger not whole") && error.contains(&entry), "{error}");
+    assert!(std::fs::read_to_string(world.path("page.html")).unwrap().contains("The ledger breaks off"));
+}
+
+#[test]
+fn the_page_needs_nothing_and_runs_nothing() {
+    let (world, _registry, digests) = scene();
+    world.ok(["audit", "-f", "k8s", "--html", "page.html"]);
+    let page = std::fs::read_to_string(world.path("page.html")).unwrap();
+    for part in ["<script", "<img", "<b>", "\u{202e}", "@import", "url("] {
+        assert!(!page.contains(part), "{part}");
+    }
+    assert!(page.contains("&lt;script&gt;document.title=&#39;owned&#39;") && page.contains(&digests[0]));
+    assert!(page.contains("default-src 'none'"));
+    let Some(browser) = find("chromium", "the page of `lith audit` in a browser") else { return };
+    let mut command = Command::new(browser);
+    command.args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]);
+    command.arg(format!("--user-data-dir={}", world.path("profile").display()));
+    command.arg("--dump-dom").arg(world.path("page.html"));
+    let dom = run(&mut command);
+    assert!(dom.contains("<title>What is deployed</title>"), "{dom}");
+    assert_eq!(dom.matches("<rect ").count(), 5, "a bar for each move");
+    assert_eq!(dom.matches("<script").count() + dom.matches("<img").count(), 0);
+    assert_eq!(dom.matches("<h3>").count(), 2);
+}
