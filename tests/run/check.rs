@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{arguments, world};
+use super::{arguments, fails, told, world};
 
 fn check(what: &str, buildfile: &str, args: &[&str]) -> Option<(Option<i32>, String, String)> {
     let world = world(what)?;
@@ -84,4 +84,13 @@ fn a_second_run_sees_the_same_files() {
                      mv /a/b /a/c; rm /a/c/g; ls -lR /a /gone /was-file > /list\n";
     let run = world.run(arguments(&world, buildfile, &["--check-reproducible", "-q"]));
     assert_eq!(run.code, Some(0), "{}", run.stderr);
+}
+
+#[test]
+fn a_second_run_has_no_network_that_the_build_refuses() {
+    let Some(world) = world("a second run offline") else { return };
+    let step = "FROM bb\nRUN --network=default echo a > /a\n";
+    told(&world, step, &[]);
+    let error = fails(&world, step, &["--offline", "--check-reproducible"]);
+    assert!(error.contains("wants a network, which this build refuses"), "{error}");
 }
