@@ -3,10 +3,10 @@
 
 use std::sync::Arc;
 
-use super::inputs::causes;
 use crate::diff::{self, Aspect, Change, FileDiff, ImageDiff};
 use crate::image::{Artifact, Blobs, Image};
 use crate::store::Store;
+use crate::text::causes;
 use crate::text::{shown, shown_up_to};
 use crate::transport::import_layers;
 

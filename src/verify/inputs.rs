@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use crate::image::{Image, descriptor};
 use crate::lock::Lock;
-use crate::oci::{Digest, MediaType};
+use crate::oci::Digest;
 use crate::store::Store;
+use crate::text::causes;
 use crate::transport::{StoreSource, TransportError, import_documents, put_blob};
 
 /// Copies what `known` has. Says which of it are not what their names say.
@@ -51,19 +52,5 @@ fn blob(digest: &Digest, size: u64, known: &Arc<Store>, store: &Store) -> Result
     if !known.has(digest) {
         return Ok(());
     }
-    let media_type = MediaType::Other("application/octet-stream".to_owned());
-    put_blob(store, &**known, &descriptor(media_type, digest, size))
-}
-
-pub(super) fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let more = cause.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        next = cause.source();
-    }
-    text
+    put_blob(store, &**known, &crate::proxy::descriptor(digest, size))
 }
