@@ -54,7 +54,8 @@ struct State {
     used: BTreeSet<String>,
     /// What somebody is just fetching.
     claimed: BTreeSet<String>,
-    verified: BTreeSet<Digest>,
+    /// With their sizes: a lock may claim another.
+    verified: BTreeSet<(Digest, u64)>,
 }
 
 impl fmt::Debug for Session {
@@ -150,11 +151,13 @@ impl Session {
         Ok(brought)
     }
 
-    /// Reads a blob once to its end, before parts of it are given.
+    /// Reads a blob once to its end, before anything of it is given.
     pub(super) fn verify(&self, blob: &Descriptor, digest: &Digest) -> std::io::Result<()> {
-        if !self.state().verified.contains(digest) {
+        let named = (digest.clone(), blob.size());
+        let is_verified = self.state().verified.contains(&named);
+        if !is_verified {
             body::verify(&self.store, blob)?;
-            self.state().verified.insert(digest.clone());
+            self.state().verified.insert(named);
         }
         Ok(())
     }

@@ -564,7 +564,53 @@ fn a_lock_that_says_nonsense_harms_nobody() {
     assert!(running.get("http://h/odd").starts_with("HTTP/1.1 999 Unknown\r\n"));
     assert!(running.get("http://h/redirect").starts_with("HTTP/1.1 302 Found\r\nContent-Length: 0"));
     assert!(!body(&running.with("http://h/big", "Range: bytes=5-9\r\n")).contains("abc"));
-    assert!(!running.get("http://h/big").contains("abc"), "its end is held back");
+    assert!(!running.get("http://h/big").contains("abc"));
+}
+
+#[test]
+fn damaged_bytes_are_not_given_and_the_step_does_not_count() {
+    let world = World::new();
+    let text = big();
+    let digest = world.store.put(text.as_bytes()).unwrap();
+    let good = LockedResponse {
+        digest: Some(digest.clone()),
+        size: Some(text.len() as u64),
+        ..LockedResponse::of_status(200)
+    };
+    let url = "http://h/big";
+    let broken = |response: &LockedResponse, ask: &dyn Fn(&Running) -> String| {
+        let running = world.replaying(Entries::from([(url.to_owned(), response.clone())]));
+        let answer = ask(&running);
+        let broken = running.finish().1.broken;
+        assert_eq!(broken.is_some(), answer.starts_with("HTTP/1.1 502 "), "{:.100}", answer);
+        broken
+    };
+    let get = |running: &Running| running.get(url);
+    let part = |running: &Running| running.with(url, "Range: bytes=1000-1009\r\n");
+    let head = |running: &Running| running.raw(&format!("HEAD {url} HTTP/1.1\r\nConnection: close\r\n\r\n"));
+    let early = |running: &Running| {
+        let mut stream = TcpStream::connect(running.address).unwrap();
+        write!(stream, "GET {url} HTTP/1.1\r\n\r\n").unwrap();
+        let mut start = [0; 20];
+        stream.read_exact(&mut start).unwrap();
+        String::from_utf8_lossy(&start).into_owned()
+    };
+    let asks: [&dyn Fn(&Running) -> String; 4] = [&get, &part, &head, &early];
+    for ask in asks {
+        assert!(broken(&good, ask).is_none());
+        for size in [0, 20, text.len() as u64 - 1, text.len() as u64 + 1] {
+            let lying = LockedResponse { size: Some(size), ..good.clone() };
+            assert!(matches!(broken(&lying, ask), Some(ProxyError::Damaged { .. })), "{size}");
+        }
+    }
+    let path = world.store.blob_path(&digest);
+    let mut damaged = text.clone().into_bytes();
+    damaged[..8].copy_from_slice(b"DAMAGED!");
+    std::fs::remove_file(&path).unwrap();
+    std::fs::write(&path, damaged).unwrap();
+    for ask in asks {
+        assert!(matches!(broken(&good, ask), Some(ProxyError::Damaged { .. })));
+    }
 }
 
 #[test]
