@@ -82,6 +82,9 @@ impl Exchange<'_> {
             Ok(None) => Ok(()),
             Err(trouble) => Err(trouble),
         };
+        if self.step.session.records() && matches!(answered, Err(Trouble::Refused(_) | Trouble::Passed(..))) {
+            self.step.unrecorded();
+        }
         match answered {
             Ok(()) => Ok(()),
             Err(Trouble::Refused(why)) => self.refuse(why),
@@ -171,6 +174,7 @@ impl Exchange<'_> {
                 PullError::Store(error) => error.into(),
                 PullError::Source(why) => {
                     if streams {
+                        self.step.unrecorded();
                         self.step.refused(self.refusal(Why::Failed(why)));
                         return Trouble::Cut(None);
                     }

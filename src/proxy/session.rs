@@ -20,6 +20,8 @@ pub type Entries = BTreeMap<String, LockedResponse>;
 pub struct Options {
     pub http: Http,
     pub unknown: Unknown,
+    /// A step that asks for what the lock has not does not count, whatever its program makes of that.
+    pub strict: bool,
     /// Not even what is in the lock is fetched: it is in the store, or vendored.
     pub offline: bool,
     /// Where bytes may be that the store has not.
@@ -104,6 +106,10 @@ impl Session {
         self.options.unknown == Unknown::Recorded && !self.options.offline
     }
 
+    pub(crate) fn is_strict(&self) -> bool {
+        self.options.strict
+    }
+
     pub(super) fn is_offline(&self) -> bool {
         self.options.offline
     }
@@ -173,12 +179,12 @@ impl Session {
     }
 
     /// The whole key of a step that is known by `step` but for what it is answered: none if it was never run, or if not
-    /// all that it asked for is known and the rest could be had.
+    /// all that it asked for is known and the rest could be had, or has to be known.
     pub(crate) fn key(&self, step: &str) -> Option<String> {
         let asked: Vec<Asked> = self.store.memo(ASKED, step)?;
         let state = self.state();
         let missing = asked.iter().any(|asked| state.find(asked).is_none());
-        (!missing || !self.records()).then(|| state.key(step, &asked))
+        (!missing || !(self.records() || self.is_strict())).then(|| state.key(step, &asked))
     }
 
     /// Remembers what a step that was run asked for; gives its whole key.

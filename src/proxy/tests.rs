@@ -93,7 +93,14 @@ impl World {
     }
 
     fn options(unknown: Unknown) -> Options {
-        Options { http: Http::default(), unknown, offline: false, vendor: None, loopback: true }
+        Options {
+            http: Http::default(),
+            unknown,
+            strict: false,
+            offline: false,
+            vendor: None,
+            loopback: true,
+        }
     }
 
     fn recording(&self) -> Running {
@@ -168,7 +175,7 @@ fn what_was_recorded_is_given_again_without_the_world() {
     assert_eq!(origin.count(), 1);
     assert_eq!(entries.keys().collect::<Vec<_>>(), [&origin.url("/a?b")]);
     assert_eq!(entries[&origin.url("/a?b")].digest, Some(Digest::of(b"hello")));
-    assert!(outcome.refused.is_empty() && outcome.broken.is_none());
+    assert!(outcome.refused.is_empty() && outcome.broken.is_none() && !outcome.unrecorded);
 
     let running = world.replaying(entries.clone());
     assert_eq!(running.get(&origin.url("/a?b")), first);
@@ -179,6 +186,8 @@ fn what_was_recorded_is_given_again_without_the_world() {
     assert_eq!((origin.count(), used), (1, entries));
     assert_eq!(outcome.refused.len(), 1);
     assert_eq!(outcome.refused[0].why, Why::NotLocked);
+    assert_eq!(outcome.missing.as_ref(), Some(&outcome.refused[0]));
+    assert!(!outcome.unrecorded, "it is refused in each build");
 }
 
 #[test]
@@ -282,7 +291,31 @@ fn what_breaks_off_is_not_recorded() {
     assert!(cut.len() < 3_000_000, "the program sees that it is not whole");
     let (entries, outcome) = running.finish();
     assert!(entries.is_empty(), "{entries:?}");
+    assert!(outcome.unrecorded && outcome.missing.is_none());
     assert_eq!(outcome.refused.len(), 7, "{:?}", outcome.refused);
+}
+
+#[test]
+fn one_answer_that_is_not_recorded_is_enough() {
+    let world = World::new();
+    let count = AtomicUsize::new(0);
+    let cut = response("200 OK", "Content-Length: 3000000", &"x".repeat(2_000_000));
+    let origin = Origin::new(move |request| match request.split(' ').nth(1).unwrap() {
+        "/turn" if count.fetch_add(1, Ordering::SeqCst) == 0 => response("401 Who", "Content-Length: 0", ""),
+        "/turn" => ok("yes"),
+        "/long" => cut.clone(),
+        _ => response("500 No", "Content-Length: 0", ""),
+    });
+    for (path, again) in [("/turn", true), ("/long", false), ("/no", false)] {
+        let running = world.recording();
+        running.get(&origin.url(path));
+        if again {
+            assert_eq!(body(&running.get(&origin.url(path))), "yes");
+        }
+        let (entries, outcome) = running.finish();
+        assert_eq!((entries.len(), outcome.unrecorded), (usize::from(again), true), "{path}");
+        assert_eq!(outcome.refused.len(), 1, "it is named");
+    }
 }
 
 #[test]
@@ -637,4 +670,8 @@ fn a_step_is_known_by_what_it_was_told() {
     assert_ne!(with(&Entries::new(), Unknown::Refused), Some(key));
     assert_eq!(with(&Entries::new(), Unknown::Recorded), None, "it is to be recorded");
     assert_eq!(session.key("another step"), None);
+    let strict = Options { strict: true, ..World::options(Unknown::Refused) };
+    let strict = |entries: Entries| Session::new(&world.store, entries, strict.clone()).key("step");
+    assert_eq!(strict(Entries::new()), None, "it has to be known");
+    assert_eq!(strict(entries), session.key("step"));
 }
