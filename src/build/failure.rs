@@ -57,6 +57,7 @@ fn run(span: Span, error: &RunError) -> Diagnostic {
         RunError::NoSsh { .. } | RunError::NotASocket { .. } => "run-ssh",
         RunError::NotAllowed(_) => "run-not-allowed",
         RunError::NoLock => "run-no-lock",
+        RunError::NotLocked(_) => "run-not-locked",
         RunError::Proxy(ProxyError::Changed { .. }) => "run-changed",
         RunError::Proxy(_) => "run-bytes",
         RunError::Foreign { .. } => "run-platform",

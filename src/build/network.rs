@@ -20,6 +20,8 @@ impl Outside {
         let options = Options {
             http: self.contexts.http.clone(),
             unknown,
+            strict: unknown == Unknown::Refused
+                && self.with_lock(|memo| memo.policy()) == Some(Policy::Refuse),
             offline: self.contexts.offline,
             vendor: self.vendor.get().cloned(),
             loopback: request.run.allow.contains(&Entitlement::NetworkLoopback),

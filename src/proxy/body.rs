@@ -61,21 +61,19 @@ pub(super) fn pull(
     Ok(Pulled { writer, held })
 }
 
-/// Gives a blob to the program. A blob that turns out to be another than it should be breaks off before its end.
-pub(super) fn give(store: &Store, blob: &Descriptor, out: &mut dyn Write) -> io::Result<()> {
-    let mut reader = store.open_blob(blob).map_err(io::Error::other)?;
-    let (mut piece, mut held) = (vec![0; PIECE], Vec::new());
-    loop {
-        let read = reader.read(&mut piece)?;
-        if read == 0 {
-            break;
-        }
-        out.write_all(&held)?;
-        held.clear();
-        held.extend_from_slice(&piece[..read]);
-    }
-    out.write_all(&held)?;
-    out.flush()
+/// Why a body was not given to its end.
+#[derive(Debug)]
+pub(super) enum GiveError {
+    /// The program is gone.
+    Program,
+    /// The bytes can't be read, or are others.
+    Store(io::Error),
+}
+
+/// Gives a blob that was verified before. One that has become another meanwhile breaks off before its end.
+pub(super) fn give(store: &Store, blob: &Descriptor, out: &mut dyn Write) -> Result<(), GiveError> {
+    let reader = store.open_blob(blob).map_err(|error| GiveError::Store(io::Error::other(error)))?;
+    copy(reader, out).map(drop)
 }
 
 /// Gives a part of a blob that was verified before.
@@ -84,15 +82,35 @@ pub(super) fn give_part(
     blob: &Descriptor,
     range: &Range<u64>,
     out: &mut dyn Write,
-) -> io::Result<()> {
-    let digest = crate::store::digest_of(blob)?;
-    let mut file = File::open(store.blob_path(&digest))?;
-    file.seek(SeekFrom::Start(range.start))?;
+) -> Result<(), GiveError> {
+    let digest = crate::store::digest_of(blob).map_err(GiveError::Store)?;
+    let mut file = File::open(store.blob_path(&digest)).map_err(GiveError::Store)?;
+    file.seek(SeekFrom::Start(range.start)).map_err(GiveError::Store)?;
     let length = range.end - range.start;
-    if io::copy(&mut file.take(length), out)? != length {
-        return Err(io::ErrorKind::UnexpectedEof.into());
+    match copy(file.take(length), out)? {
+        copied if copied == length => Ok(()),
+        _ => Err(GiveError::Store(io::ErrorKind::UnexpectedEof.into())),
     }
-    out.flush()
+}
+
+/// The last piece is given when the reader has said that this was all.
+fn copy(mut reader: impl Read, out: &mut dyn Write) -> Result<u64, GiveError> {
+    let (mut piece, mut held, mut copied) = (vec![0; PIECE], Vec::new(), 0);
+    let gone = |_| GiveError::Program;
+    loop {
+        let read = match reader.read(&mut piece) {
+            Ok(0) => break,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(GiveError::Store(error)),
+            Ok(read) => read,
+        };
+        copied += read as u64;
+        out.write_all(&held).map_err(gone)?;
+        held.clear();
+        held.extend_from_slice(&piece[..read]);
+    }
+    out.write_all(&held).and_then(|()| out.flush()).map_err(gone)?;
+    Ok(copied)
 }
 
 /// Reads a blob to its end, to know whether it is what it should be.

@@ -18,6 +18,8 @@ pub enum ProxyError {
     Offline { url: String, digest: Digest },
     #[error("the lock has no digest for `{url}`")]
     NoBody { url: String },
+    #[error("the store's bytes of `{url}` are not those of the lock (`{digest}`): {why}")]
+    Damaged { url: String, digest: Digest, why: String },
     #[error("making a certificate authority: {0}")]
     Authority(String),
     #[error(transparent)]

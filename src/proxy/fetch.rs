@@ -1,10 +1,11 @@
 //! One request from its being understood to its answer.
 
 use std::io::{self, Write};
+use std::ops::Range;
 
 use super::answer::{Part, part};
 use super::asked::{Asked, Method};
-use super::body::{self, PullError, Pulled};
+use super::body::{self, GiveError, PullError, Pulled};
 use super::error::{ProxyError, Refusal, Why};
 use super::message::Head;
 use super::origin::{Answer, Passed};
@@ -63,15 +64,16 @@ impl From<StoreError> for Trouble {
     }
 }
 
-impl From<io::Error> for Trouble {
-    fn from(_: io::Error) -> Self {
-        Self::Cut(None)
-    }
+/// What comes of writing to a program that is gone; never of reading.
+fn gone(_: io::Error) -> Trouble {
+    Trouble::Cut(None)
 }
 
 impl Exchange<'_> {
     /// Answers. An error is the end of the connection.
     pub(super) fn run(&mut self) -> io::Result<()> {
+        // Until what went wrong is noted, too.
+        let _active = self.step.active();
         if !self.step.note(self.asked) {
             return self.refuse(Why::Malformed("the step has asked for too much".into()));
         }
@@ -80,6 +82,9 @@ impl Exchange<'_> {
             Ok(None) => Ok(()),
             Err(trouble) => Err(trouble),
         };
+        if self.step.session.records() && matches!(answered, Err(Trouble::Refused(_) | Trouble::Passed(..))) {
+            self.step.unrecorded();
+        }
         match answered {
             Ok(()) => Ok(()),
             Err(Trouble::Refused(why)) => self.refuse(why),
@@ -134,7 +139,6 @@ impl Exchange<'_> {
         if let Some(response) = session.find(self.asked) {
             return Ok(Some(response));
         }
-        let _active = self.step.active();
         let answer = session.origin.ask(self.asked, self.url, self.passed)?;
         self.record(answer)
     }
@@ -170,6 +174,7 @@ impl Exchange<'_> {
                 PullError::Store(error) => error.into(),
                 PullError::Source(why) => {
                     if streams {
+                        self.step.unrecorded();
                         self.step.refused(self.refusal(Why::Failed(why)));
                         return Trouble::Cut(None);
                     }
@@ -182,9 +187,12 @@ impl Exchange<'_> {
         if !streams {
             return Ok(Some(response));
         }
-        self.out.write_all(&held)?;
-        self.out.flush()?;
+        self.finish(&held)?;
         Ok(None)
+    }
+
+    fn finish(&mut self, held: &[u8]) -> Result<(), Trouble> {
+        self.out.write_all(held).and_then(|()| self.out.flush()).map_err(gone)
     }
 
     /// Whether the body is passed on as it comes.
@@ -224,20 +232,10 @@ impl Exchange<'_> {
         let part = part(response, self.head);
         if part == Part::NotModified {
             let unsized_ = LockedResponse { status: 304, media_type: None, ..response.clone() };
-            return Ok(self.reply(&unsized_).send(self.out)?);
+            return self.reply(&unsized_).send(self.out).map_err(gone);
         }
-        let reply = self.reply(response);
-        if !self.wants_body() {
-            // A server need not say it, but what it says is believed.
-            let length = response.size.filter(|_| response.status == 200);
-            let reply = length.map_or_else(|| self.reply(response), |length| reply.length(length));
-            return Ok(reply.send(self.out)?);
-        }
-        if matches!(response.status, 100..200 | 204 | 304) {
-            return Ok(reply.send(self.out)?);
-        }
-        if response.status != 200 {
-            return Ok(reply.length(0).send(self.out)?);
+        if !self.wants_body() || response.status != 200 {
+            return self.give_head(response);
         }
         let Some((digest, size)) = response.digest.as_ref().zip(response.size) else {
             return Err(ProxyError::NoBody { url: shown(&self.asked.url) }.into());
@@ -246,27 +244,73 @@ impl Exchange<'_> {
         if self.bring(response, &blob, digest)? {
             return Ok(());
         }
-        let store = &self.step.session.store;
+        self.verify(&blob, digest)?;
         match part {
             Part::Some(range) => {
-                self.step.session.verify(&blob, digest)?;
                 let content = format!("bytes {}-{}/{size}", range.start, range.end - 1);
                 let partial = LockedResponse { status: 206, ..response.clone() };
                 let reply = self.reply(&partial).header("Content-Range", content);
-                reply.length(range.end - range.start).send(self.out)?;
-                body::give_part(store, &blob, &range, self.out)?;
+                reply.length(range.end - range.start).send(self.out).map_err(gone)?;
+                self.give_bytes(&blob, digest, Some(&range))
             }
             Part::Unsatisfiable => {
                 let content = format!("bytes */{size}");
                 let reply = Reply::new(416).closing(self.close).header("Content-Range", content);
-                reply.length(0).send(self.out)?;
+                reply.length(0).send(self.out).map_err(gone)
             }
             Part::Whole | Part::NotModified => {
-                reply.header("Accept-Ranges", "bytes").length(size).send(self.out)?;
-                body::give(store, &blob, self.out)?;
+                let reply = self.reply(response).header("Accept-Ranges", "bytes");
+                reply.length(size).send(self.out).map_err(gone)?;
+                self.give_bytes(&blob, digest, None)
             }
         }
-        Ok(())
+    }
+
+    /// Gives an answer that has no body.
+    fn give_head(&mut self, response: &LockedResponse) -> Result<(), Trouble> {
+        let length = match response.status {
+            100..200 | 204 | 304 => None,
+            // A server need not say it, but what it says is believed.
+            200 => response.size,
+            _ if self.wants_body() => Some(0),
+            _ => None,
+        };
+        if let (Some(digest), Some(size)) = (&response.digest, length)
+            && self.step.session.store.has(digest)
+        {
+            self.verify(&descriptor(digest, size), digest)?;
+        }
+        let reply = self.reply(response);
+        let reply = if let Some(length) = length { reply.length(length) } else { reply };
+        reply.send(self.out).map_err(gone)
+    }
+
+    /// Sees to it that what is given is what the lock has, before the first byte is.
+    fn verify(&self, blob: &Descriptor, digest: &Digest) -> Result<(), ProxyError> {
+        let verified = self.step.session.verify(blob, digest);
+        verified.map_err(|error| self.damaged(digest, &error))
+    }
+
+    fn give_bytes(
+        &mut self,
+        blob: &Descriptor,
+        digest: &Digest,
+        range: Option<&Range<u64>>,
+    ) -> Result<(), Trouble> {
+        let store = &self.step.session.store;
+        let given = match range {
+            Some(range) => body::give_part(store, blob, range, self.out),
+            None => body::give(store, blob, self.out),
+        };
+        given.map_err(|error| match error {
+            GiveError::Program => Trouble::Cut(None),
+            GiveError::Store(error) => Trouble::Cut(Some(self.damaged(digest, &error))),
+        })
+    }
+
+    fn damaged(&self, digest: &Digest, error: &io::Error) -> ProxyError {
+        let why = crate::text::shown(error);
+        ProxyError::Damaged { url: shown(&self.asked.url), digest: digest.clone(), why }
     }
 
     /// Sees to it that the store has the bytes; whether the program has got them on the way.
@@ -288,7 +332,6 @@ impl Exchange<'_> {
             let error = ProxyError::Offline { url: shown(&self.asked.url), digest: digest.clone() };
             return Err(error.into());
         }
-        let _active = self.step.active();
         let mut answer = self.ask_again()?;
         let streams = self.streams(response) && answer.length() == response.size;
         let unreachable = |why: String| ProxyError::Unreachable { url: shown(&self.asked.url), why };
@@ -301,8 +344,7 @@ impl Exchange<'_> {
         writer.finish_expecting(blob).map_err(|error| cut(self.changed(error)))?;
         session.keep(digest)?;
         if streams {
-            self.out.write_all(&held)?;
-            self.out.flush()?;
+            self.finish(&held)?;
         }
         Ok(streams)
     }

@@ -76,7 +76,8 @@ impl Origin {
     /// One request; redirects are answers.
     pub(super) fn ask(&self, asked: &Asked, url: &Url, passed: &Passed) -> Result<Answer, Why> {
         // Where a proxy looks up the address, the name is all that can be judged here.
-        if Class::named(url).is_some_and(|class| !permitted(class, self.loopback)) {
+        let named = url.address().map(Class::dialled).or_else(|| Class::named(url));
+        if named.is_some_and(|class| !permitted(class, self.loopback)) {
             return Err(Why::Address);
         }
         let agent = self.agent(url)?;
@@ -141,7 +142,7 @@ fn permitted(class: Class, loopback: bool) -> bool {
     match class {
         Class::Elsewhere => true,
         Class::Loopback => loopback,
-        Class::LinkLocal => false,
+        Class::LinkLocal | Class::Nowhere => false,
     }
 }
 
@@ -176,7 +177,7 @@ impl<R: Resolver> Resolver for Guard<R> {
             return Ok(found);
         }
         let mut allowed = self.empty();
-        for address in found.iter().filter(|address| permitted(Class::of(address.ip()), self.loopback)) {
+        for address in found.iter().filter(|address| permitted(Class::dialled(address.ip()), self.loopback)) {
             allowed.push(*address);
         }
         if allowed.is_empty() { Err(ureq::Error::Other(Box::new(Refused))) } else { Ok(allowed) }
@@ -226,6 +227,9 @@ mod tests {
             (false, "http://[::1]:1/", true),
             (false, "http://169.254.169.254/latest", true),
             (true, "http://169.254.169.254/latest", true),
+            (false, "http://224.0.0.1:1/", true),
+            (true, "http://100.100.100.200/", true),
+            (true, "http://[64:ff9b:1::a9fe:a9fe]/", true),
             (true, "http://127.0.0.1:1/", false),
         ] {
             let url = Url::parse(url).unwrap();

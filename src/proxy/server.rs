@@ -7,7 +7,7 @@ use std::thread::{self, JoinHandle};
 
 use super::asked::Asked;
 use super::authority::Authority;
-use super::error::{ProxyError, Refusal};
+use super::error::{ProxyError, Refusal, Why};
 use super::session::Session;
 use super::{connection, environment};
 
@@ -35,6 +35,8 @@ pub(super) struct Step {
 struct Noted {
     asked: BTreeSet<Asked>,
     refused: BTreeSet<Refusal>,
+    missing: Option<Refusal>,
+    unrecorded: bool,
     broken: Option<ProxyError>,
 }
 
@@ -58,9 +60,17 @@ impl Step {
     pub(super) fn refused(&self, refusal: Refusal) {
         log::debug!("a step: {refusal}");
         let mut noted = self.noted();
+        if refusal.why == Why::NotLocked {
+            noted.missing.get_or_insert_with(|| refusal.clone());
+        }
         if noted.refused.len() < REFUSALS {
             noted.refused.insert(refusal);
         }
+    }
+
+    /// The step was told what no later run is told.
+    pub(super) fn unrecorded(&self) {
+        self.noted().unrecorded = true;
     }
 
     /// What a step was told then is not what the lock says.
@@ -98,6 +108,10 @@ impl Drop for Active<'_> {
 pub(crate) struct Outcome {
     pub(crate) asked: BTreeSet<Asked>,
     pub(crate) refused: Vec<Refusal>,
+    /// A request that could have been recorded, and was not.
+    pub(crate) missing: Option<Refusal>,
+    /// It was given, or refused, what the lock does not have: another run may come to something else.
+    pub(crate) unrecorded: bool,
     /// With this, the step does not count.
     pub(crate) broken: Option<ProxyError>,
 }
@@ -139,7 +153,13 @@ impl Proxy {
         self.stop();
         drop(self.step.wait(|busy| busy.fetches == 0));
         let noted = std::mem::take(&mut *self.step.noted());
-        Outcome { asked: noted.asked, refused: noted.refused.into_iter().collect(), broken: noted.broken }
+        Outcome {
+            asked: noted.asked,
+            refused: noted.refused.into_iter().collect(),
+            missing: noted.missing,
+            unrecorded: noted.unrecorded,
+            broken: noted.broken,
+        }
     }
 
     fn stop(&mut self) {

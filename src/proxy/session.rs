@@ -20,6 +20,8 @@ pub type Entries = BTreeMap<String, LockedResponse>;
 pub struct Options {
     pub http: Http,
     pub unknown: Unknown,
+    /// A step that asks for what the lock has not does not count, whatever its program makes of that.
+    pub strict: bool,
     /// Not even what is in the lock is fetched: it is in the store, or vendored.
     pub offline: bool,
     /// Where bytes may be that the store has not.
@@ -54,7 +56,8 @@ struct State {
     used: BTreeSet<String>,
     /// What somebody is just fetching.
     claimed: BTreeSet<String>,
-    verified: BTreeSet<Digest>,
+    /// With their sizes: a lock may claim another.
+    verified: BTreeSet<(Digest, u64)>,
 }
 
 impl fmt::Debug for Session {
@@ -101,6 +104,10 @@ impl Session {
 
     pub(super) fn records(&self) -> bool {
         self.options.unknown == Unknown::Recorded && !self.options.offline
+    }
+
+    pub(crate) fn is_strict(&self) -> bool {
+        self.options.strict
     }
 
     pub(super) fn is_offline(&self) -> bool {
@@ -150,11 +157,13 @@ impl Session {
         Ok(brought)
     }
 
-    /// Reads a blob once to its end, before parts of it are given.
+    /// Reads a blob once to its end, before anything of it is given.
     pub(super) fn verify(&self, blob: &Descriptor, digest: &Digest) -> std::io::Result<()> {
-        if !self.state().verified.contains(digest) {
+        let named = (digest.clone(), blob.size());
+        let is_verified = self.state().verified.contains(&named);
+        if !is_verified {
             body::verify(&self.store, blob)?;
-            self.state().verified.insert(digest.clone());
+            self.state().verified.insert(named);
         }
         Ok(())
     }
@@ -170,12 +179,12 @@ impl Session {
     }
 
     /// The whole key of a step that is known by `step` but for what it is answered: none if it was never run, or if not
-    /// all that it asked for is known and the rest could be had.
+    /// all that it asked for is known and the rest could be had, or has to be known.
     pub(crate) fn key(&self, step: &str) -> Option<String> {
         let asked: Vec<Asked> = self.store.memo(ASKED, step)?;
         let state = self.state();
         let missing = asked.iter().any(|asked| state.find(asked).is_none());
-        (!missing || !self.records()).then(|| state.key(step, &asked))
+        (!missing || !(self.records() || self.is_strict())).then(|| state.key(step, &asked))
     }
 
     /// Remembers what a step that was run asked for; gives its whole key.

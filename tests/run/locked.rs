@@ -129,6 +129,62 @@ fn only_what_is_in_the_lock_is_there() {
 }
 
 #[test]
+fn a_locked_build_wants_all_that_its_steps_ask_for_in_the_lock() {
+    let Some(world) = world("locked steps") else { return };
+    let site = Site::new("one\n");
+    // What the step asks for is in a file, so that the lock is not stale.
+    let step = "COPY f /f\nRUN --network=locked unset no_proxy NO_PROXY; . /f; echo done >/got\n";
+    write(&world, step);
+    world.write("ctx/f", "true\n");
+    world.ok(arguments("lock", "store"));
+    let ask = |option: &str| {
+        world.write("ctx/f", format!("wget -q -O- {option} {} || true\n", site.url("/a")));
+    };
+    digest(&world, "store", &["--locked"]);
+    ask("");
+    let build = |more| world.fails(1, arguments("build", "store").into_iter().chain(more));
+    let missing = format!("`GET {}` is not in the lock", site.url("/a"));
+    let refused = build(["--locked", "--no-cache"]);
+    assert!(refused.contains(&missing) && refused.contains("`lith lock` records"), "{refused}");
+    // A warning without it; and what that leaves in the cache is none the better.
+    digest(&world, "store", &[]);
+    let refused = build(["--locked", "-q"]);
+    assert!(refused.contains(&missing), "{refused}");
+    ask("--post-data x");
+    digest(&world, "store", &["--locked"]);
+}
+
+#[test]
+fn damaged_bytes_fail_a_step_that_does_not_look() {
+    let Some(world) = world("locked steps") else { return };
+    let text = "0123456789abcdef".repeat(200_000);
+    let site = Site::new(&text);
+    let step = format!(
+        "RUN --network=locked unset no_proxy NO_PROXY; wget -q -O- {} | head -c 20 >/out; true\n",
+        site.url("/big")
+    );
+    write(&world, &step);
+    world.ok(arguments("lock", "store"));
+    let first = digest(&world, "store", &["--locked", "--no-cache"]);
+    let blob = walkdir::WalkDir::new(world.path("store"))
+        .into_iter()
+        .map(|entry| entry.unwrap().into_path())
+        .find(|path| path.is_file() && std::fs::read(path).unwrap() == text.as_bytes())
+        .unwrap();
+    std::fs::remove_file(&blob).unwrap();
+    std::fs::write(&blob, text.replacen("01234567", "DAMAGED!", 1)).unwrap();
+    let refused = world.fails(1, arguments("build", "store").into_iter().chain(["--locked", "--no-cache"]));
+    assert!(refused.contains("are not those of the lock"), "{refused}");
+    assert_eq!(digest(&world, "store", &["--locked"]), first, "nothing damaged is cached");
+    let lock = world.path("Buildfile.run.lock");
+    let lying = std::fs::read_to_string(&lock).unwrap().replace("\"size\": 3200000", "\"size\": 20");
+    std::fs::write(&blob, &text).unwrap();
+    std::fs::write(&lock, lying).unwrap();
+    let refused = world.fails(1, arguments("build", "store").into_iter().chain(["--locked", "--no-cache"]));
+    assert!(refused.contains("are not those of the lock"), "{refused}");
+}
+
+#[test]
 fn the_machine_itself_is_not_reached_without_leave() {
     let Some(world) = world("locked steps") else { return };
     let site = Site::new("one\n");

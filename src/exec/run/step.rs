@@ -28,7 +28,7 @@ use crate::store::Store;
 use crate::store::roots::Staged;
 use crate::tree::{Changes, ImagePath, Tree};
 use check::Conditions;
-use prepared::{Prepared, is_open};
+use prepared::{Answered, Prepared, is_open};
 
 pub(in crate::exec) use prepared::has_network;
 
@@ -81,8 +81,8 @@ struct Made {
     changes: Changes,
     settle: Settle,
     rewritten: bool,
-    /// The whole key.
-    key: String,
+    /// The whole key, if the step is to be known by it.
+    key: Option<String>,
 }
 
 impl<'a> Runner<'a> {
@@ -131,7 +131,9 @@ impl<'a> Runner<'a> {
         }
         self.check_network(prepared)?;
         let (ran, key) = self.execute(prepared, &secrets, &workshop, unpacked)?;
-        cache::remember_run(self.store, kind, &key, ran.layer.as_ref())?;
+        if let Some(key) = key {
+            cache::remember_run(self.store, kind, &key, ran.layer.as_ref())?;
+        }
         workshop.sweep();
         Ok(ran)
     }
@@ -187,7 +189,7 @@ impl<'a> Runner<'a> {
         secrets: &Secrets,
         workshop: &Workshop,
         unpacked: &mut Unpacked,
-    ) -> Result<(Ran, String), ExecError> {
+    ) -> Result<(Ran, Option<String>), ExecError> {
         let made = self.make(prepared, secrets, workshop, unpacked, Conditions::Usual)?;
         let (ask, epoch) = (prepared.ask, self.options.layer.epoch);
         let Made { staged, changes, settle, rewritten, key } = made;
@@ -243,7 +245,7 @@ impl<'a> Runner<'a> {
         workshop: &Workshop,
         staged: Staged,
         held: Held,
-    ) -> Result<(Staged, Exit, String), RunError> {
+    ) -> Result<(Staged, Exit, Option<String>), RunError> {
         let (file, path) = self.store.step_log(&prepared.key[..16])?;
         let masked = Masked::new(secrets.all.iter());
         // What the second run says was said by the first.
@@ -261,12 +263,15 @@ impl<'a> Runner<'a> {
         let outcome = proxy.map(Proxy::finish);
         let (tail, logged) = output.finish();
         let exit = exit?;
-        let (key, refused) = prepared.answered(outcome)?;
+        let Answered { key, refused, missing } = prepared.answered(outcome)?;
         if let Some(text) = unapplied(&exit.unapplied) {
             report.report(Event::Warning { text: &text });
         }
         if exit.success() {
             logged.map_err(|error| RunError::Log { path, error })?;
+            if let Some(refusal) = missing {
+                return Err(RunError::NotLocked(refusal).into());
+            }
             for refusal in refused {
                 let text = format!("a request of the step that succeeded all the same: {refusal}");
                 report.report(Event::Warning { text: &text });

@@ -37,6 +37,16 @@ pub(super) struct Prepared<'a> {
     parts: Vec<(Part, String)>,
 }
 
+/// What the requests of a run came to.
+#[derive(Debug, Default)]
+pub(super) struct Answered {
+    /// The whole key; none if the same requests may be answered otherwise in the next run.
+    pub(super) key: Option<String>,
+    pub(super) refused: Vec<Refusal>,
+    /// What the lock ought to have had.
+    pub(super) missing: Option<Refusal>,
+}
+
 /// Whether a step has a network.
 pub(in crate::exec) fn has_network(run: &Run, unsaid: Network) -> bool {
     is_open(network(run, unsaid))
@@ -102,15 +112,20 @@ impl<'a> Prepared<'a> {
         }
     }
 
-    /// What the requests of a run came to: the whole key, and what was refused.
-    pub(super) fn answered(&self, outcome: Option<Outcome>) -> Result<(String, Vec<Refusal>), RunError> {
+    /// What the requests of a run came to.
+    pub(super) fn answered(&self, outcome: Option<Outcome>) -> Result<Answered, RunError> {
         let (Some(outcome), Some(session)) = (outcome, self.session) else {
-            return Ok((self.key.clone(), Vec::new()));
+            return Ok(Answered { key: Some(self.key.clone()), ..Answered::default() });
         };
         if let Some(error) = outcome.broken {
             return Err(error.into());
         }
-        Ok((session.remember(&self.key, &outcome.asked)?, outcome.refused))
+        let key = session.remember(&self.key, &outcome.asked)?;
+        Ok(Answered {
+            key: (!outcome.unrecorded).then_some(key),
+            refused: outcome.refused,
+            missing: outcome.missing.filter(|_| session.is_strict()),
+        })
     }
 
     /// The working folder, if an earlier step has removed it: it is the user's then.
