@@ -23,9 +23,9 @@ pub fn outside_names(file: &Buildfile) -> Vec<String> {
 /// Whether what a step asks for is part of what it asks of the outside.
 pub fn has_locked_steps(file: &Buildfile) -> bool {
     let mut statements = file.stages.iter().flat_map(|stage| &stage.statements);
-    statements.any(|statement| {
-        matches!(&statement.instruction, Instruction::Run(run) if run.network == Network::Locked)
-    })
+    statements.any(
+        |statement| matches!(&statement.instruction, Instruction::Run(run) if run.network == Network::Locked),
+    )
 }
 
 fn of_statement(statement: &Statement) -> Vec<String> {
