@@ -155,7 +155,12 @@ pub fn record(facts: Facts<'_>) -> Record {
         [] => vec![Resource::new("_", facts.image)],
         names => names.iter().map(|name| Resource::new(name, facts.image)).collect(),
     };
-    let resolved_dependencies = dependencies(&facts);
+    let lock_file = facts.lock_file.as_ref().map(|(name, digest)| Resource {
+        annotations: [("path".to_owned(), name.clone().into())].into(),
+        ..Resource::new("lock", digest)
+    });
+    let (external, lock) = (&facts.external, &facts.internal.lock);
+    let resolved_dependencies = dependencies(external, lock, lock_file, &facts.contexts);
     let byproducts = facts.contexts.iter().map(|(name, list)| Resource {
         media_type: Some(files::MEDIA_TYPE.to_owned()),
         content: Some(STANDARD.encode(list.bytes())),
@@ -181,27 +186,59 @@ fn context_name(name: &str) -> String {
     if name.is_empty() { "context".to_owned() } else { format!("context:{name}") }
 }
 
-fn dependencies(facts: &Facts<'_>) -> Vec<Resource> {
-    let lock = &facts.internal.lock;
-    let mut found = vec![Resource::new("buildfile", &facts.external.buildfile.digest)];
-    if let Some(source) = &facts.external.source {
+fn dependencies(
+    external: &External,
+    lock: &Lock,
+    lock_file: Option<Resource>,
+    contexts: &BTreeMap<String, FileList>,
+) -> Vec<Resource> {
+    let mut found = vec![Resource::new("buildfile", &external.buildfile.digest)];
+    if let Some(source) = &external.source {
         found.push(Resource {
             name: Some("source".to_owned()),
-            uri: source.remote.as_ref().map(|remote| format!("git+{remote}")),
+            uri: source.remote.as_deref().map(git_uri),
             digest: [("gitCommit".to_owned(), source.commit.clone())].into(),
             ..Resource::default()
         });
     }
-    for (name, list) in &facts.contexts {
+    for (name, list) in contexts {
         let media_type = Some(files::MEDIA_TYPE.to_owned());
         found.push(Resource { media_type, ..Resource::new(context_name(name), &list.digest()) });
     }
-    found.extend(facts.lock_file.as_ref().map(|(name, digest)| Resource {
-        annotations: [("path".to_owned(), name.clone().into())].into(),
-        ..Resource::new("lock", digest)
-    }));
+    found.extend(lock_file);
     found.extend(of_lock(lock));
     found
+}
+
+/// The dependencies that a record has and those that it ought to have, by all else that it says, where they differ: the
+/// first are there for nothing, the second are missing.
+pub fn odd_dependencies(record: &Record) -> Result<(Vec<&Resource>, Vec<Resource>), RecordError> {
+    let Definition { external_parameters: external, internal_parameters: internal, .. } =
+        &record.predicate.build_definition;
+    let mut contexts = BTreeMap::new();
+    for name in external.contexts.keys().map(String::as_str).chain([""]) {
+        contexts.extend(files_of(record, name)?.map(|list| (name.to_owned(), list)));
+    }
+    let lock_file = lock_file(record).map(|(_, resource)| resource.clone());
+    let mut wanted = dependencies(external, &internal.lock, lock_file, &contexts);
+    let found = &record.predicate.build_definition.resolved_dependencies;
+    let odd = found.iter().filter(|resource| !wanted.contains(resource)).collect();
+    wanted.retain(|resource| !found.contains(resource));
+    Ok((odd, wanted))
+}
+
+/// A repository's address as a URI: that of ssh may be written in a way that is none.
+fn git_uri(remote: &str) -> String {
+    if remote.starts_with('/') {
+        return format!("git+file://{remote}");
+    }
+    let (address, rest) = remote.split_at(remote.find(['#', '?']).unwrap_or(remote.len()));
+    match address.split_once(':') {
+        Some((host, path)) if !path.starts_with("//") && !host.contains('/') => {
+            format!("git+ssh://{host}/{}{rest}", path.trim_start_matches('/'))
+        }
+        _ => format!("git+{remote}"),
+    }
 }
 
 /// What a lock names.
@@ -229,7 +266,7 @@ fn of_lock(lock: &Lock) -> Vec<Resource> {
     // Answers without a body are in the lock alone.
     found.extend(lock.network.iter().filter_map(|(name, known)| Some(url((name, known.digest.as_ref()?)))));
     found.extend(lock.git.iter().map(|(name, known)| Resource {
-        uri: Some(format!("git+{name}")),
+        uri: Some(git_uri(name)),
         digest: [("gitCommit".to_owned(), known.commit.as_str().to_owned())].into(),
         ..Resource::default()
     }));
@@ -315,4 +352,24 @@ pub fn text(record: &Record) -> Vec<u8> {
     let mut bytes = crate::oci::canonical::to_vec(record).expect("its maps have texts as keys");
     bytes.push(b'\n');
     bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::git_uri;
+
+    #[test]
+    fn repositories_are_named_by_uris() {
+        for (remote, uri) in [
+            ("https://h/a/b", "git+https://h/a/b"),
+            ("https://h:8443/a.git#main", "git+https://h:8443/a.git#main"),
+            ("ssh://git@h:22/a", "git+ssh://git@h:22/a"),
+            ("git@h:a/b.git", "git+ssh://git@h/a/b.git"),
+            ("git@h:/srv/a#v1:x", "git+ssh://git@h/srv/a#v1:x"),
+            ("/srv/a", "git+file:///srv/a"),
+            ("file:///srv/a", "git+file:///srv/a"),
+        ] {
+            assert_eq!(git_uri(remote), uri);
+        }
+    }
 }

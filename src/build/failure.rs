@@ -53,6 +53,7 @@ fn run(span: Span, error: &RunError) -> Diagnostic {
         RunError::Failed(failure) if failure.kept => "run-failed",
         RunError::Sandbox(SandboxError::Fault(Fault::Clock { .. })) => "run-clock",
         RunError::Sandbox(SandboxError::Fault(Fault::ProgramNotFound { .. })) => "run-no-program",
+        RunError::Sandbox(SandboxError::Fault(fault)) if fault.lacks_ids() => "run-ids",
         RunError::NoSecret { .. } => "run-secret",
         RunError::NoSsh { .. } | RunError::NotASocket { .. } => "run-ssh",
         RunError::NotAllowed(_) => "run-not-allowed",

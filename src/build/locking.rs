@@ -9,7 +9,7 @@ use std::error::Error;
 
 use super::images::{Found, Origin};
 use super::outside::{Outside, lock};
-use crate::buildfile::{Buildfile, outside_names};
+use crate::buildfile::{Buildfile, has_locked_steps, outside_names};
 use crate::context::{ContextSpec, git};
 use crate::exec::{Event, Report};
 use crate::layer::FORMAT_PROFILE;
@@ -94,11 +94,20 @@ impl Outside {
     }
 
     /// When all has been asked: the lock is now of this Buildfile; one that must not change has to have been before.
-    pub(super) fn settle_lock(&self, file: &Buildfile, platforms: &[Platform]) -> Result<(), LockUseError> {
+    ///
+    /// A build records no network: where locked steps may have changed, the lock stays one of another Buildfile.
+    pub(super) fn settle_lock(
+        &self,
+        file: &Buildfile,
+        is_build: bool,
+        platforms: &[Platform],
+    ) -> Result<(), LockUseError> {
         let (fingerprint, syntax) = origin(file);
         let settled = self.with_lock(|memo| match memo.policy() {
             Policy::Add => {
-                memo.set_origin(fingerprint, syntax);
+                if !(is_build && has_locked_steps(file)) {
+                    memo.set_origin(fingerprint, syntax);
+                }
                 let default = [Platform::default()];
                 let platforms = if platforms.is_empty() { &default } else { platforms };
                 memo.lock_mut().platforms.extend(platforms.iter().map(PlatformName::of));

@@ -129,7 +129,6 @@ pub fn build(
     let plans = plan(&file, request, Stages::Needed, outside, warn)?;
     outside.warn_of_unused(report);
     outside.tell_unpinned(report);
-    outside.save_lock(report)?;
     for plan in &plans {
         outside.fetch(plan, request, source.name(), report)?;
     }
@@ -154,8 +153,6 @@ pub fn build(
     }
     outside.warn(report);
     outside.save();
-    // Steps may have added to it.
-    outside.save_lock(report)?;
     let artifact = match <[Image; 1]>::try_from(images) {
         Ok([image]) if request.platforms.len() <= 1 => Artifact::Image(image),
         Ok([image]) => Artifact::index(vec![image], request.index_annotations.clone())?,
@@ -167,6 +164,8 @@ pub fn build(
     } else {
         sink.put(&artifact, &**store)?;
     }
+    // Only now: whoever finds the file changed may take it for that of a build that succeeded.
+    outside.save_lock(report)?;
     let materials = explain::close(ledgers, &artifact.digest(), outside);
     Ok(Built { artifact, epoch, trees, clock, hermetic, differing, materials })
 }
@@ -221,7 +220,7 @@ fn plan(
     for platform in platforms(request) {
         plans.push(lower(file, request, stages, platform, outside, warn)?);
     }
-    outside.settle_lock(file, &request.platforms)?;
+    outside.settle_lock(file, stages == Stages::Needed, &request.platforms)?;
     Ok(plans)
 }
 

@@ -24,7 +24,7 @@ mod words;
 pub use check::check;
 pub use diagnostic::{Diagnostic, Severity};
 pub use lower::{LowerOptions, lower, source_date_epoch};
-pub use outside::outside_names;
+pub use outside::{has_locked_steps, outside_names};
 pub use parse::{Parsed, Trigger, parse, parse_trigger};
 pub use source::{Position, Source, Span};
 pub use syntax::{Buildfile, Stage, Statement, Word};

@@ -20,6 +20,14 @@ pub fn outside_names(file: &Buildfile) -> Vec<String> {
     names
 }
 
+/// Whether what a step asks for is part of what it asks of the outside.
+pub fn has_locked_steps(file: &Buildfile) -> bool {
+    let mut statements = file.stages.iter().flat_map(|stage| &stage.statements);
+    statements.any(
+        |statement| matches!(&statement.instruction, Instruction::Run(run) if run.network == Network::Locked),
+    )
+}
+
 fn of_statement(statement: &Statement) -> Vec<String> {
     let mut names: Vec<String> = lower::from_words(statement).map(|word| said("copy", word)).collect();
     match &statement.instruction {
@@ -75,5 +83,13 @@ mod tests {
         );
         let other = text.replace("make", "other").replace("A=b", "A=c").replace("local", "another");
         assert_eq!(names(&other), names(text));
+    }
+
+    #[test]
+    fn a_locked_step_is_outside() {
+        let text = "FROM a\nRUN --network=locked make\n";
+        assert_ne!(names(text), names(&text.replace("make", "other")));
+        let is_locked = |text| super::has_locked_steps(&parse(&Source::new("Buildfile", text)).buildfile);
+        assert!(is_locked(text) && !is_locked("FROM a\nRUN --network=default make\n"));
     }
 }

@@ -26,11 +26,12 @@ pub(super) fn of_step(code: &str) -> Option<&'static str> {
     Some(match code {
         "run-failed" => "`lith debug` opens a shell in the state in which it failed",
         "run-offline" => {
-            "steps have no network unless it is asked for: `RUN --network=default …` in the Buildfile, or `lith build \
-             --network default` for all steps"
+            "steps have no network unless it is asked for: `RUN --network=locked …` in the Buildfile, which `lith lock` \
+             records, so that the build is reproducible; or `RUN --network=default …`, or `lith build --network default` \
+             for all steps"
         }
         "run-ids" => {
-            "the step has one id, and seems to need others: give the user that builds some, by a line \
+            "the step seems to need ids that it has not: give the user that builds some, by a line \
              `USER:100000:65536` in `/etc/subuid` and in `/etc/subgid`, and install `newuidmap` (`uidmap`); or build as root"
         }
         "run-not-locked" => "`lith lock` records what a step asks for",
@@ -137,9 +138,9 @@ fn advice(cause: &Cause) -> Option<&'static str> {
 
 fn lock_advice(error: &LockUseError) -> Option<&'static str> {
     match error {
-        LockUseError::Stale { .. } => {
-            Some("`lith lock` brings it up to date; without `--locked`, `lith build` does")
-        }
+        LockUseError::Stale { .. } => Some(
+            "`lith lock` brings it up to date; without `--locked`, `lith build` does, if no step's network is locked",
+        ),
         LockUseError::Profile { .. } => Some(
             "remove it and run `lith lock`, which makes one for this profile; images then have other digests",
         ),

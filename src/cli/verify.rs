@@ -209,6 +209,7 @@ fn told(error: VerifyError, args: &Args) -> anyhow::Error {
         VerifyError::Request(RequestError::NotAllowed(_)) => {
             "`--allow ENTITLEMENT` allows it here too: only if you trust the source with this machine"
         }
+        VerifyError::Request(RequestError::OneMachine { .. }) => "name it with `--source DIR`, if it is here",
         VerifyError::Request(RequestError::Dirty { .. }) => {
             "give that source with `--source DIR`, or build from a commit"
         }

@@ -95,6 +95,16 @@ impl GitAddress {
         Ok(Some(address))
     }
 
+    /// A commit of a repository whose address is known to be one, and a folder of it.
+    pub fn of_commit(remote: &str, commit: &str, subdir: &str) -> Self {
+        Self {
+            remote: remote.to_owned(),
+            subdir: folder(subdir),
+            checksum: Some(commit.to_owned()),
+            ..Self::default()
+        }
+    }
+
     /// What is to be fetched, with the defaults for what isn't said: no `.git`, and submodules.
     pub fn git(self) -> Git {
         Git {

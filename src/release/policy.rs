@@ -131,11 +131,14 @@ impl Rules {
             "clean" => clean(facts),
             "after" => {
                 let before = self.after.as_deref().unwrap_or_default();
-                let wants = format!("`lith release {before}` it first, and let nobody mark it bad there");
-                facts
-                    .since
-                    .is_none()
-                    .then(|| shut(format!("`{before}` has not had it, or it is marked bad there"), wants))?
+                let wants =
+                    format!("`lith release {before}` it first; there, mark it good if it was marked bad");
+                facts.since.is_none().then(|| {
+                    shut(
+                        format!("`{before}` has not had it, has gone back from it, or has it marked bad"),
+                        wants,
+                    )
+                })?
             }
             _ => {
                 let soak = seconds(self.soak.as_deref()?)?;

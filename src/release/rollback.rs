@@ -28,22 +28,32 @@ impl Chain {
 
     /// What is said of an image counts for each entry that has it.
     fn is_good(&self, link: &Link) -> bool {
-        let same = |other: &&Link| other.entry.image.digest() == link.entry.image.digest();
-        for (at, later) in self.links.iter().enumerate() {
-            let left = self.links[at + 1..].iter().find(|before| before.entry.moves());
-            match later.entry.kind {
-                Kind::Mark { verdict, .. } if same(&later) => return verdict == Verdict::Good,
-                Kind::Rollback { .. } if left.is_some_and(|left| same(&left)) => return false,
+        self.held(&link.entry.digest()).is_some()
+    }
+
+    /// The entry since which the environment has, or had, an image that is good here: that nobody has marked bad, and that
+    /// nobody has gone back from without its being released again or marked good.
+    fn held(&self, image: &str) -> Option<&Link> {
+        let same = |link: &&Link| link.entry.digest() == image;
+        let is_move = |link: &&Link| link.entry.moves();
+        let mut again = None;
+        for (at, link) in self.links.iter().enumerate() {
+            let left = self.links[at + 1..].iter().find(is_move);
+            match link.entry.kind {
+                Kind::Mark { verdict: Verdict::Bad, .. } if same(&link) => return None,
+                Kind::Mark { verdict: Verdict::Good, .. } if same(&link) => {
+                    return self.links.iter().rev().filter(is_move).find(same);
+                }
+                Kind::Release | Kind::Rollback { .. } if same(&link) => again = Some(link),
+                Kind::Rollback { .. } if left.is_some_and(|left| same(&left)) => return again,
                 _ => {}
             }
         }
-        true
+        again
     }
 
-    /// When the environment first got an image that nobody has marked bad here.
+    /// Since when the environment has, or had, an image that is good here.
     pub fn since(&self, image: &Digest) -> Option<u64> {
-        let is_it = |link: &&Link| link.entry.moves() && link.entry.digest() == image.to_string();
-        let first = self.links.iter().rev().find(is_it)?;
-        self.is_good(first).then_some(first.entry.time)
+        Some(self.held(&image.to_string())?.entry.time)
     }
 }

@@ -306,6 +306,34 @@ fn going_back_leaves_out_what_is_bad() {
 }
 
 #[test]
+fn what_is_released_again_is_good_again() {
+    let fake = Fake::default();
+    let view = fake.view(u32::MAX);
+    let ledger = Ledger::new(&view, environment());
+    release(&view, "a", 1).unwrap();
+    release(&view, "b", 1).unwrap();
+    let chain = || ledger.chain().unwrap();
+    let image_of = |number| view.image(&chain().get(number).unwrap().entry.image).unwrap();
+    let (a, b) = (image_of(1), image_of(2));
+    let since = |image: &Artifact| chain().since(&image.digest());
+    ledger.append(&entry(&a, Kind::Rollback { to: 1 }, 3), None).unwrap();
+    assert_eq!((since(&a), since(&b)), (Some(1), None));
+    ledger.append(&entry(&b, Kind::Release, 4), None).unwrap();
+    assert_eq!((since(&a), since(&b)), (Some(1), Some(4)), "it soaks anew");
+    let mark = |verdict| {
+        let author = Author { time: 5, actor: "x".into(), reason: "y".into() };
+        ledger.mark(chain().get(4).unwrap(), verdict, author).unwrap();
+    };
+    mark(Verdict::Bad);
+    assert_eq!(since(&b), None);
+    ledger.append(&entry(&a, Kind::Release, 6), None).unwrap();
+    ledger.append(&entry(&b, Kind::Release, 7), None).unwrap();
+    assert_eq!(since(&b), None, "what was said of it stands");
+    mark(Verdict::Good);
+    assert_eq!(since(&b), Some(1));
+}
+
+#[test]
 fn an_image_without_one_of_its_blobs_is_not_whole() {
     let fake = Fake::default();
     let view = fake.view(u32::MAX);

@@ -37,6 +37,8 @@ pub enum SandboxError {
 pub enum Fault {
     #[error("{doing}: {}", os(*.errno))]
     System { doing: String, errno: i32 },
+    #[error("becoming {uid}:{gid}: {}", os(*.errno))]
+    User { uid: u32, gid: u32, errno: i32 },
     /// As a shell's 127: there is no such program.
     #[error("`{}` is not in the root file system", shown(.program))]
     ProgramNotFound { program: String },
@@ -62,6 +64,11 @@ fn os(errno: i32) -> io::Error {
 }
 
 impl Fault {
+    /// Whether the sandbox does not have the user's ids.
+    pub fn lacks_ids(&self) -> bool {
+        matches!(self, Self::User { errno: libc::EINVAL, .. })
+    }
+
     /// For `map_err`: what was being done.
     pub(super) fn doing<E: Into<io::Error>>(doing: impl Into<String>) -> impl FnOnce(E) -> Self {
         let doing = doing.into();

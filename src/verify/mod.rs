@@ -15,12 +15,14 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::attest::Resource;
 use crate::attest::provenance::{self, Record, RecordError};
 use crate::build::{self, BuildError, Contexts, Outside, OutsideError};
 use crate::buildfile::Diagnostic;
 use crate::context::ContextSpec;
 use crate::exec::{Event, Report};
 use crate::image::{Artifact, Blobs};
+use crate::layer::FORMAT_PROFILE;
 use crate::lock::{Memo, Policy};
 use crate::oci::Digest;
 use crate::store::{Store, StoreError};
@@ -117,6 +119,12 @@ pub fn verify(ask: Ask<'_>, report: &dyn Report) -> Result<Verdict, VerifyError>
         reasons
             .push(format!("the Buildfile `{}` is not the recorded one", crate::text::shown(source.name())));
     }
+    if internal.profile != FORMAT_PROFILE {
+        let found = internal.profile;
+        reasons
+            .push(format!("the record is of format profile {found}, and it is built with {FORMAT_PROFILE}"));
+    }
+    reasons.extend(false_dependencies(ask.record)?);
     reasons.extend(lock_changed(ask.record, &outside)?);
     if !reasons.is_empty() {
         // It would be another image, or one of inputs that nobody recorded.
@@ -135,6 +143,10 @@ pub fn verify(ask: Ask<'_>, report: &dyn Report) -> Result<Verdict, VerifyError>
     if internal.hermetic && !built.hermetic {
         reasons.push("the record says that no step had a network, and one has".to_owned());
     }
+    let (said, is) = (internal.epoch, built.epoch.seconds());
+    if said != is {
+        reasons.push(format!("the record says that the time in the image is {said}, and it is {is}"));
+    }
     let found = outside.file_lists(&built, ask.threads)?;
     for name in external.contexts.keys().map(String::as_str).chain([""]) {
         let was = provenance::files_of(ask.record, name)?.unwrap_or_default();
@@ -148,6 +160,21 @@ pub fn verify(ask: Ask<'_>, report: &dyn Report) -> Result<Verdict, VerifyError>
         reasons.extend(compare::explain(ask.store, (ask.image, ask.blobs), (&built.artifact, &blobs)));
     }
     Ok(Verdict { image, rebuilt: Some(built.artifact.digest()), reasons })
+}
+
+/// What the record says to depend on, and doesn't; or the other way round.
+fn false_dependencies(record: &Record) -> Result<Vec<String>, VerifyError> {
+    let (odd, missing) = provenance::odd_dependencies(record)?;
+    let name = |resource: &Resource| {
+        let name = resource.name.as_deref().or(resource.uri.as_deref());
+        crate::text::shown_up_to(160, name.unwrap_or("something without a name"))
+    };
+    let odd = odd
+        .into_iter()
+        .map(|odd| format!("the record's dependency `{}` is not one of this build", name(odd)));
+    let missing =
+        missing.iter().map(|missing| format!("the record does not have the dependency `{}`", name(missing)));
+    Ok(odd.chain(missing).collect())
 }
 
 /// The lock file in the source, where it is not the one that was used.

@@ -34,6 +34,9 @@ pub enum RequestError {
     Value { what: &'static str, text: String, why: String },
     #[error("the record was made of a checkout of {commit} with changes that no commit has")]
     Dirty { commit: String },
+    /// Which files of this machine are looked at is not for whoever wrote the record to say.
+    #[error("the record's repository `{}` is a folder of one machine", crate::text::shown(.remote))]
+    OneMachine { remote: String },
     #[error("the record's build allowed its steps `{0}`")]
     NotAllowed(Entitlement),
     #[error("the build argument `{0}` was given, but the record tells what it was or has none")]
@@ -127,12 +130,11 @@ pub(super) fn source(external: &External, given: Option<ContextSpec>) -> Result<
     }
     let remote = source.remote.as_ref();
     let remote = remote.ok_or_else(|| RequestError::NotTold("where the source's repository is".into()))?;
-    let folder = source.folder.as_ref().map_or_else(String::new, |folder| format!(":{folder}"));
-    let text = format!("{remote}#{}{folder}", source.commit);
-    let wrong = |why: String| RequestError::Value { what: "source", text: text.clone(), why };
-    let address = GitAddress::parse(&text).map_err(|error| wrong(error.to_string()))?;
-    let address = address.ok_or_else(|| wrong("it is no address of a git repository".to_owned()))?;
-    Ok(ContextSpec::Git(address.git()))
+    if remote.starts_with('/') || remote.starts_with("file:") {
+        return Err(RequestError::OneMachine { remote: remote.clone() });
+    }
+    let folder = source.folder.as_deref().unwrap_or_default();
+    Ok(ContextSpec::Git(GitAddress::of_commit(remote, &source.commit, folder).git()))
 }
 
 /// The named contexts: images as the record says, by digest through its lock; others have to be given.
@@ -172,4 +174,33 @@ pub(super) fn file(
         ContextSpec::Folder(root) => root.join(path),
         _ => path.into(),
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(remote: &str, commit: &str) -> Result<ContextSpec, RequestError> {
+        let source =
+            serde_json::json!({ "remote": remote, "commit": commit, "folder": "a/b", "dirty": false });
+        let external = serde_json::json!({
+            "buildfile": { "digest": crate::oci::Digest::of(b"") }, "source": source, "contexts": {}, "buildArgs": {},
+            "secretBuildArgs": [], "platforms": [], "labels": {}, "annotations": {}, "indexAnnotations": {},
+            "compression": "gzip", "network": "none", "allow": [], "cleaners": "default", "secrets": [], "ssh": [],
+        });
+        super::source(&serde_json::from_value(external).unwrap(), None)
+    }
+
+    #[test]
+    fn any_remote_is_the_source() {
+        let commit = "0123456789abcdef0123456789abcdef01234567";
+        for remote in ["https://h/team/app", "https://h/app.git", "git@h:team/app", "ssh://git@h/app"] {
+            let Ok(ContextSpec::Git(git)) = read(remote, commit) else { panic!("{remote}") };
+            assert_eq!((git.remote.as_str(), git.subdir.as_deref()), (remote, Some("a/b")));
+            assert_eq!((git.reference, git.commit), (None, crate::plan::Pin::Pinned(commit.to_owned())));
+        }
+        for remote in ["/srv/app", "file:///srv/app"] {
+            assert!(matches!(read(remote, commit), Err(RequestError::OneMachine { .. })), "{remote}");
+        }
+    }
 }

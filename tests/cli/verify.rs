@@ -169,6 +169,36 @@ fn a_record_of_something_else_does_not_pass() {
 }
 
 #[test]
+fn what_a_record_says_beside_has_to_be_true() {
+    let Some(world) = world() else { return };
+    let whole = record(&world);
+    let verify = |edit: &dyn Fn(&mut serde_json::Value)| {
+        let mut record = whole.clone();
+        edit(&mut record["predicate"]["buildDefinition"]);
+        write_record(&world, &record);
+        refused(&world, &["verify", "app:1", "--record", "edited.json", "--source", "clone"])
+    };
+    let said = verify(&|definition| definition["internalParameters"]["epoch"] = 99.into());
+    assert!(said.contains("the time in the image is 99, and it is "), "{said}");
+    let said = verify(&|definition| definition["internalParameters"]["profile"] = 77.into());
+    assert!(said.contains("of format profile 77"), "{said}");
+    let dependencies = |definition: &mut serde_json::Value, more: serde_json::Value| {
+        definition["resolvedDependencies"].as_array_mut().unwrap().push(more);
+    };
+    let digest = serde_json::json!({ "sha256": "0".repeat(64) });
+    for name in ["invented", "buildfile", "context", "lock", "base:1"] {
+        let more = serde_json::json!({ "name": name, "digest": digest });
+        let said = verify(&|definition| dependencies(definition, more.clone()));
+        assert!(said.contains(&format!("dependency `{name}` is not one of this build")), "{said}");
+    }
+    let said = verify(&|definition| {
+        let all = definition["resolvedDependencies"].as_array_mut().unwrap();
+        all.retain(|one| one["name"] != "source");
+    });
+    assert!(said.contains("does not have the dependency `source`"), "{said}");
+}
+
+#[test]
 fn a_step_that_gives_another_layer_is_named() {
     let Some(world) = world() else { return };
     let mut record = record(&world);

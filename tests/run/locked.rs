@@ -114,6 +114,18 @@ fn only_what_is_in_the_lock_is_there() {
     let refused = world.fails(1, arguments("build", "store"));
     assert!(refused.contains(&format!("`GET {}` is not in the lock", site.url("/b"))), "{refused}");
     assert!(refused.contains("`lith lock` records what a step asks for"), "{refused}");
+    // What failed has written nothing, and so the lock is still that of another Buildfile.
+    let check = || arguments("lock", "store").into_iter().chain(["--check", "--offline"]);
+    let stale = world.fails(1, check());
+    assert!(stale.contains("is stale"), "{stale}");
+    let stale = world.fails(1, arguments("build", "store").into_iter().chain(["--locked"]));
+    assert!(stale.contains("is stale") && stale.contains("`lith lock` brings it up to date"), "{stale}");
+    // Nor is it its own when the step doesn't run, or does without.
+    write(&world, &get(&site.url("/b")).replace(" wget", " true || wget"));
+    digest(&world, "store", &[]);
+    world.fails(1, check());
+    world.ok(arguments("lock", "store"));
+    world.ok(check());
     // Past the proxy there is nothing, and names lead nowhere.
     let address = site.address;
     let past = format!(

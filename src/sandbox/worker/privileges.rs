@@ -74,14 +74,15 @@ pub(super) fn become_user(step: &Step, given: &Given) -> Result<(), Fault> {
     use rustix::process::{Gid, Uid};
     use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
     let (uid, gid) = (Uid::from_raw(step.user.uid), Gid::from_raw(step.user.gid));
-    let doing = || Fault::doing(format!("becoming {}:{}", step.user.uid, step.user.gid));
+    let (uid_number, gid_number) = (step.user.uid, step.user.gid);
+    let failed = |error: Errno| Fault::User { uid: uid_number, gid: gid_number, errno: error.raw_os_error() };
     let groups: Vec<Gid> = step.user.groups.iter().map(|gid| Gid::from_raw(*gid)).collect();
     // With one id, there are no groups to be in.
     if !given.single {
-        set_thread_groups(&groups).map_err(doing())?;
+        set_thread_groups(&groups).map_err(failed)?;
     }
-    set_thread_res_gid(gid, gid, gid).map_err(doing())?;
-    set_thread_res_uid(uid, uid, uid).map_err(doing())
+    set_thread_res_gid(gid, gid, gid).map_err(failed)?;
+    set_thread_res_uid(uid, uid, uid).map_err(failed)
 }
 
 /// The capabilities of root, within their bound; of others, none.
