@@ -615,7 +615,7 @@ fn damaged_bytes_are_not_given_and_the_step_does_not_count() {
         let running = world.replaying(Entries::from([(url.to_owned(), response.clone())]));
         let answer = ask(&running);
         let broken = running.finish().1.broken;
-        assert_eq!(broken.is_some(), answer.starts_with("HTTP/1.1 502 "), "{:.100}", answer);
+        assert_eq!(broken.is_some(), answer.starts_with("HTTP/1.1 502 "), "{answer:.100}");
         broken
     };
     let get = |running: &Running| running.get(url);
