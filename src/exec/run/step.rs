@@ -270,7 +270,7 @@ impl<'a> Runner<'a> {
         if exit.success() {
             logged.map_err(|error| RunError::Log { path, error })?;
             if let Some(refusal) = missing {
-                return Err(RunError::NotLocked(refusal).into());
+                return Err(RunError::NotLocked(refusal));
             }
             for refusal in refused {
                 let text = format!("a request of the step that succeeded all the same: {refusal}");
