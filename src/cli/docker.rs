@@ -7,7 +7,7 @@ use lith::exec::{Event, Report};
 
 use super::error::Hinted;
 
-const HEADING: &str = "docker's options without effect in this version";
+const HEADING: &str = "docker's options, taken so that command lines carry over";
 
 /// How an option is written.
 #[derive(Debug, Clone, Copy)]
@@ -47,7 +47,7 @@ struct DockerOption {
 }
 
 const NO_LIMIT: Effect = Warn("steps have `--memory`, `--pids-limit` and `--timeout`");
-const NO_ATTESTATION: Effect = Warn("this version of lith writes no attestations");
+const NO_ATTESTATION: Effect = Warn("lith attaches no attestations; `--record FILE` writes the provenance");
 
 const fn option(long: &'static str, form: Form, effect: Effect, help: &'static str) -> DockerOption {
     DockerOption { long, short: None, form, effect, help }

@@ -52,7 +52,7 @@ pub enum RunError {
     NotASocket { id: String, path: PathBuf },
     #[error("the step's network is what a lock file has of it, and this build has none")]
     NoLock,
-    /// Of a step that succeeded all the same.
+    /// Of a step that succeeded without it.
     #[error("the step's request {0}, and the lock has to have all that a step asks for")]
     NotLocked(Refusal),
     /// Of a step that is not to count, whether its program failed or not.

@@ -273,7 +273,7 @@ impl<'a> Runner<'a> {
                 return Err(RunError::NotLocked(refusal));
             }
             for refusal in refused {
-                let text = format!("a request of the step that succeeded all the same: {refusal}");
+                let text = format!("the step succeeded, though not with each of its requests: {refusal}");
                 report.report(Event::Warning { text: &text });
             }
             return Ok((staged, exit, key));
