@@ -112,7 +112,7 @@ pub fn verify(ask: Ask<'_>, report: &dyn Report) -> Result<Verdict, VerifyError>
     }
     let choice = request::file(external, &main, ask.file)?;
     let contexts = Contexts { main: Some(main), named, pull: false, ..ask.contexts };
-    let outside = Outside::new(ask.store, contexts);
+    let mut outside = Outside::new(ask.store, contexts);
     let source = outside.source(&choice)?;
     let mut reasons = Vec::new();
     if Digest::of(source.text().as_bytes()) != external.buildfile.digest {
@@ -135,7 +135,7 @@ pub fn verify(ask: Ask<'_>, report: &dyn Report) -> Result<Verdict, VerifyError>
         report.report(Event::Warning { text });
     }
     outside.set_lock(Memo::fileless(Policy::Refuse, internal.lock.clone()));
-    let built = build::build(&source, &request, &outside, ask.store, report, &|_| {});
+    let built = build::build(&source, &request, &mut outside, ask.store, report, &|_| {});
     let built = built.map_err(|error| {
         let said = error.diagnostics(&outside).unwrap_or_default();
         VerifyError::Build { error: Box::new(error), said }
