@@ -2,6 +2,7 @@
 //! for, and what is believed of the answer, is the matter of those who ask.
 
 mod address;
+mod guard;
 mod secret;
 mod url;
 
@@ -13,6 +14,9 @@ use ureq::tls::{RootCerts, TlsConfig};
 use ureq::typestate::AgentScope;
 
 pub(crate) use address::{Class, is_proxy};
+#[cfg(test)]
+pub(crate) use guard::tests::dials_this_machine;
+pub(crate) use guard::{guarded, is_refused};
 pub use secret::{Credentials, decode, shown, split};
 pub use url::{Url, encode};
 

@@ -5,10 +5,9 @@ use std::io;
 use std::time::Duration;
 
 use super::answer::Answer;
-use super::guard::Refused;
 use super::retry::{is_passing, retry_after};
 use super::{Complaint, RegistryError};
-use crate::http::Url;
+use crate::http::{Url, is_refused};
 use crate::text;
 
 #[derive(Debug)]
@@ -84,7 +83,7 @@ impl Fault {
             ureq::Error::Tls(_) | ureq::Error::TlsRequired | ureq::Error::Pem(_) => {
                 Kind::Tls { why, fault: TlsFault::Other }
             }
-            ureq::Error::Other(error) if error.is::<Refused>() => Kind::Guarded(url.clone()),
+            error if is_refused(&error) => Kind::Guarded(url.clone()),
             ureq::Error::HostNotFound
             | ureq::Error::ConnectionFailed
             | ureq::Error::ConnectProxyFailed(_) => Kind::Connect { why, broken: false },
