@@ -190,10 +190,7 @@ impl From<ImagePath> for Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn path(text: &str) -> ImagePath {
-        ImagePath::new(text.as_bytes()).unwrap()
-    }
+    use crate::tree::testing::path;
 
     #[test]
     fn paths_are_normal() {
