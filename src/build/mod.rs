@@ -139,12 +139,12 @@ pub fn build(
     let mut images = Vec::new();
     let mut trees = Vec::new();
     let (mut hermetic, mut differing) = (true, 0);
-    let mut ledgers = Vec::new();
+    let mut listeners = Vec::new();
     for plan in &plans {
-        let ledger = explain::open((plan, request, epoch), outside, source, report);
+        let listener = explain::open((plan, request, epoch), outside, source, report);
         let (image, finished) =
-            execute(plan, (request, &run), epoch, outside, store, (source.name(), &ledger))?;
-        ledgers.push((ledger, image.manifest.digest()));
+            execute(plan, (request, &run), epoch, outside, store, (source.name(), &listener))?;
+        listeners.push((listener, image.manifest.digest()));
         let tree = finished.tree;
         hermetic &= finished.hermetic;
         differing += finished.differing;
@@ -166,7 +166,7 @@ pub fn build(
     }
     // Only now: whoever finds the file changed may take it for that of a build that succeeded.
     outside.save_lock(report)?;
-    let materials = explain::close(ledgers, &artifact.digest(), outside);
+    let materials = explain::close(listeners, &artifact.digest(), outside);
     Ok(Built { artifact, epoch, trees, clock, hermetic, differing, materials })
 }
 

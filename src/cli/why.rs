@@ -109,9 +109,9 @@ fn built(text: &str, store: &Store) -> anyhow::Result<Kept> {
 
 fn between(a: &str, b: &str, store: &Store, format: Format) -> anyhow::Result<ExitCode> {
     let (was, is) = (built(a, store)?, built(b, store)?);
-    let (causes, told) = why::between(store, &was.record, &is.record);
+    let (causes, told) = why::between(store, &was.trace, &is.trace);
     let told: Vec<&Told> = told.iter().collect();
-    let (was, is) = (&was.record.artifact, &is.record.artifact);
+    let (was, is) = (&was.trace.artifact, &is.trace.artifact);
     match format {
         Format::Json => {
             print_json(&json!({"from": was, "to": is, "causes": words(&causes), "steps": steps(&told)}))?;
@@ -147,14 +147,14 @@ fn steps(told: &[&Told]) -> Vec<Value> {
 
 fn describe(kept: &Kept, told: &[&Told]) -> Value {
     json!({
-        "buildfile": kept.file, "target": kept.target, "platform": kept.platform, "digest": kept.record.artifact,
+        "buildfile": kept.file, "target": kept.target, "platform": kept.platform, "digest": kept.trace.artifact,
         "unchangedSince": kept.again, "causes": words(&kept.causes), "steps": steps(told),
     })
 }
 
 fn text(kept: &Kept, told: &[&Told], one: bool) -> String {
     let mut lines =
-        vec![format!("{} ({}): {}", escaped(&kept.file), escaped(&kept.platform), kept.record.artifact)];
+        vec![format!("{} ({}): {}", escaped(&kept.file), escaped(&kept.platform), kept.trace.artifact)];
     if kept.again && !one {
         lines.push("the last build found everything as it was; the one before:".to_owned());
     }

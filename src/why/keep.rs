@@ -1,11 +1,11 @@
-//! The records in the store: of each Buildfile, context, target and platform the last few.
+//! The traces in the store: of each Buildfile, context, target and platform the last few.
 
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use super::cause::{Cause, Told};
-use super::record::Record;
+use super::trace::Trace;
 use crate::oci::Digest;
 use crate::store::{Store, StoreError};
 
@@ -19,7 +19,7 @@ pub struct Kept {
     pub file: String,
     pub target: Option<String>,
     pub platform: String,
-    pub record: Record,
+    pub trace: Trace,
     /// Whether there was one before to compare with.
     pub compared: bool,
     /// Of the whole.
@@ -61,8 +61,8 @@ pub(super) fn save(
     new: Kept,
 ) -> Result<(), StoreError> {
     match before.first_mut() {
-        Some(last) if last.record == new.record && last.again && new.told.is_empty() => return Ok(()),
-        Some(last) if last.record == new.record && new.told.is_empty() => last.again = true,
+        Some(last) if last.trace == new.trace && last.again && new.told.is_empty() => return Ok(()),
+        Some(last) if last.trace == new.trace && new.told.is_empty() => last.again = true,
         _ => {
             before.insert(0, new);
             before.truncate(BUILDS);
@@ -83,6 +83,6 @@ pub fn last(store: &Store, file: Option<&str>) -> Result<Option<Kept>, StoreErro
 
 /// The last build that made the image or index of that digest.
 pub fn find(store: &Store, digest: &Digest) -> Result<Option<Kept>, StoreError> {
-    let made = |kept: &Kept| kept.record.image == *digest || kept.record.artifact == *digest;
+    let made = |kept: &Kept| kept.trace.image == *digest || kept.trace.artifact == *digest;
     Ok(store.build_records::<Vec<Kept>>()?.into_iter().flatten().find(made))
 }
