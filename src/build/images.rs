@@ -81,7 +81,7 @@ impl Outside {
                 let found = available.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
                 Err(ResolveError::NoPlatform { name: name.to_owned(), wanted, found })
             }
-            image => Ok(Found { image: Arc::new(image.map_err(|error| other(name, error))?), origin }),
+            image => Ok(Found { image: Arc::new(image.map_err(|error| failed(name, error))?), origin }),
         }
     }
 
@@ -90,7 +90,7 @@ impl Outside {
         match origin {
             Origin::Store(root) | Origin::Registry(_, root) => Ok(root.clone()),
             Origin::At(..) => {
-                let source = self.image_source(origin).map_err(|error| other(name, error))?;
+                let source = self.image_source(origin).map_err(|error| failed(name, error))?;
                 Ok(source.root().clone())
             }
         }
@@ -99,7 +99,7 @@ impl Outside {
     /// The store and then the registry; for a tag the registry alone, if the newest is asked for.
     pub(super) fn look_up(&self, name: &str, reference: &Reference) -> Result<Option<Origin>, ResolveError> {
         let here = |root| Ok(Some(Origin::Store(root)));
-        let other = |error: crate::store::StoreError| other(name, error.into());
+        let other = |error: crate::store::StoreError| failed(name, error.into());
         let Some(registries) = &self.contexts.registries else {
             let root = match reference.digest() {
                 Some(digest) => self.store.manifest(digest),
@@ -132,8 +132,10 @@ impl Outside {
             return Ok(Origin::Registry(reference.into(), root.clone()));
         }
         let failed = |error: RegistryError| {
+            let unauthorized = matches!(error, RegistryError::Unauthorized { .. });
             let (name, source) = (name.to_owned(), error.into());
             match self.contexts.pull && reference.digest().is_none() {
+                _ if unauthorized => ResolveError::Unauthorized { name, source },
                 true => ResolveError::Other { name, source },
                 false => ResolveError::Registry { name, source },
             }
@@ -248,8 +250,14 @@ impl Outside {
     }
 }
 
-fn other(name: &str, error: OutsideError) -> ResolveError {
-    ResolveError::Other { name: name.to_owned(), source: error.into() }
+/// What resolving a name has failed of.
+pub(super) fn failed(name: &str, error: OutsideError) -> ResolveError {
+    let name = name.to_owned();
+    match error {
+        error if error.is_offline() => ResolveError::Offline { name },
+        error if error.is_unauthorized() => ResolveError::Unauthorized { name, source: error.into() },
+        error => ResolveError::Other { name, source: error.into() },
+    }
 }
 
 fn images_used(stage: &Stage) -> impl Iterator<Item = &Pinned> {

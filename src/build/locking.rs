@@ -5,17 +5,18 @@
 //!
 //! [`Resolve`]: crate::plan::Resolve
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 
-use super::images::{Found, Origin};
+use super::images::{Found, Origin, failed};
 use super::outside::{Outside, lock};
 use crate::buildfile::{Buildfile, has_locked_steps, outside_names};
 use crate::context::{ContextSpec, git};
 use crate::exec::{Event, Report};
 use crate::layer::FORMAT_PROFILE;
 use crate::lock::{
-    Commit, LockFileError, LockedConfig, LockedGit, LockedImage, LockedManifest, LockedUrl, Memo,
-    PlatformName, Policy, changes, name_of_git, name_of_url,
+    Commit, Lock, LockFileError, LockedConfig, LockedGit, LockedImage, LockedManifest, LockedResponse, LockedUrl,
+    Memo, PlatformName, Policy, changes, name_of_git, name_of_url,
 };
 use crate::oci::{Descriptor, Digest, Pinned, Platform, Reference, canonical};
 use crate::plan::{Git, Pin, ResolveError, ResolvedImage, Url};
@@ -108,9 +109,7 @@ impl Outside {
                 if !(is_build && has_locked_steps(file)) {
                     memo.set_origin(fingerprint, syntax);
                 }
-                let default = [Platform::default()];
-                let platforms = if platforms.is_empty() { &default } else { platforms };
-                memo.lock_mut().platforms.extend(platforms.iter().map(PlatformName::of));
+                memo.lock_mut().platforms.extend(names(platforms));
                 Ok(())
             }
             Policy::Refuse if memo.lock().fingerprint != fingerprint => {
@@ -176,7 +175,13 @@ impl Outside {
                 pinned: Pinned { name: name.to_owned(), digest: manifest.digest.clone() },
                 config: manifest.config.to_config(),
             }),
-            Some(manifest) => self.locked_image(name, platform, &way, manifest),
+            Some(manifest) => {
+                if self.with_lock(|memo| memo.proves()) == Some(true) {
+                    let index = known.as_ref().map(|image| &image.digest).filter(|index| **index != manifest.digest);
+                    index.map_or(Ok(()), |index| self.check_index(name, platform, &way, (index, manifest)))?;
+                }
+                self.locked_image(name, platform, &way, manifest)
+            }
             None if policy == Policy::Refuse => {
                 let platform = known.map(|_| platform.clone());
                 Err(ResolveError::NotLocked { name: name.to_owned(), platform })
@@ -281,6 +286,55 @@ impl Outside {
         Ok(self.remember(name, found))
     }
 
+    /// Whether the index that a lock names leads to the image that it names. A build needs no index, and takes the lock's
+    /// word for what it is.
+    fn check_index(
+        &self,
+        name: &str,
+        platform: &Platform,
+        way: &Way,
+        (index, manifest): (&Digest, &LockedManifest),
+    ) -> Result<(), ResolveError> {
+        let gone = |error| gone(name, index, way.place(), error);
+        let origin = match way {
+            Way::At(format, text) => Origin::At(*format, text.clone()),
+            Way::Reference(reference) => {
+                let found = self.look_up(name, &reference.with_digest(index)).map_err(gone)?;
+                found.ok_or_else(|| gone(self.not_found(name)))?
+            }
+        };
+        let moved = |locked: &Digest, place: String, found: Digest| ResolveError::Moved {
+            name: name.to_owned(),
+            locked: locked.clone(),
+            place,
+            found,
+        };
+        let root = Digest::try_from(self.root_of(name, &origin)?.digest()).map_err(|error| other(name, error))?;
+        if root != *index {
+            return Err(moved(index, way.place(), root));
+        }
+        let found = self.read_image(name, platform, origin).map_err(gone)?.image.manifest.digest();
+        if found != manifest.digest {
+            return Err(moved(&manifest.digest, format!("the index {index}"), found));
+        }
+        Ok(())
+    }
+
+    /// All that a build of a Buildfile has used of what is resolved, with what its steps were answered; and nothing else
+    /// that the lock may have.
+    pub(super) fn used(
+        &self,
+        file: &Buildfile,
+        platforms: &[Platform],
+        answers: BTreeMap<String, LockedResponse>,
+    ) -> Option<Lock> {
+        let (fingerprint, syntax) = origin(file);
+        let mut used = self.with_lock(|memo| memo.used())?;
+        (used.fingerprint, used.syntax) = (fingerprint, syntax);
+        (used.platforms, used.network) = (names(platforms), answers);
+        Some(used)
+    }
+
     /// What the source policy has for an image; the same without one.
     pub(super) fn by_policy(&self, name: &str, reference: &Reference) -> Result<Reference, ResolveError> {
         let Some(policy) = &self.contexts.policy else { return Ok(reference.clone()) };
@@ -315,7 +369,7 @@ impl Outside {
             Policy::Look => return Ok(()),
             Policy::Add => {}
         }
-        let (digest, size) = self.fetch_new(&url.url, said.as_ref()).map_err(|error| other(&name, error))?;
+        let (digest, size) = self.fetch_new(&url.url, said.as_ref()).map_err(|error| failed(&name, error))?;
         url.digest = Pin::Pinned(digest.clone());
         self.with_lock(|memo| memo.add_url(name, LockedUrl { digest, size }));
         Ok(())
@@ -353,11 +407,19 @@ impl Outside {
 
     fn lock_git(&self, name: String, git: &Git, commit: Commit) -> Result<Commit, ResolveError> {
         let archive = match is_archived(git) && !self.contexts.offline {
-            true => Some(self.new_archive(git, &commit).map_err(|error| other(&name, error))?),
+            true => Some(self.new_archive(git, &commit).map_err(|error| failed(&name, error))?),
             false => None,
         };
         self.with_lock(|memo| memo.add_git(name, LockedGit { commit: commit.clone(), archive }));
         Ok(commit)
+    }
+}
+
+/// What a lock calls the platforms that are asked for.
+fn names(platforms: &[Platform]) -> BTreeSet<PlatformName> {
+    match platforms {
+        [] => [PlatformName::of(&Platform::default())].into(),
+        platforms => platforms.iter().map(PlatformName::of).collect(),
     }
 }
 
@@ -399,6 +461,7 @@ fn gone(name: &str, digest: &Digest, place: String, error: ResolveError) -> Reso
     // What went wrong counts; that it happened while resolving is said already.
     let source = match error {
         ResolveError::Other { source, .. } | ResolveError::Registry { source, .. } => source,
+        error @ ResolveError::Unauthorized { .. } => return error,
         error => error.into(),
     };
     ResolveError::Gone { name: name.to_owned(), digest: digest.clone(), place, source }

@@ -42,10 +42,12 @@ impl Comparison<'_> {
         let mut causes = Vec::new();
         if was.text != step.text {
             causes.push(Cause::Instruction { was: was.text.clone(), is: step.text.clone() });
+        } else if was.expanded != step.expanded {
+            causes.push(Cause::Instruction { was: was.expanded.clone(), is: step.expanded.clone() });
         }
-        // Variables stand before the command in a text: only what of it isn't told by them is worth a line.
         self.parts(stage, was, step, &mut causes);
-        if was.text != step.text && causes.len() > 1 && is_told_by_parts(was, step) {
+        // A command that changed is worth one line.
+        if causes.len() > 1 && is_told_by_parts(was, step) {
             causes.remove(0);
         }
         if was.key != step.key {
@@ -67,10 +69,17 @@ impl Comparison<'_> {
 
     fn parts(&self, stage: &str, was: &StepTrace, is: &StepTrace, causes: &mut Vec<Cause>) {
         let names: BTreeSet<&Part> = was.parts.keys().chain(is.parts.keys()).collect();
+        let mut answers = 0_usize;
         for part in names {
             let (was, value) = (was.parts.get(part).cloned(), is.parts.get(part).cloned());
             if was == value {
                 continue;
+            }
+            if matches!(part, Part::Answer(_)) {
+                answers += 1;
+                if answers > FILES {
+                    continue;
+                }
             }
             causes.push(match part {
                 Part::Below => self.below(stage, is.number).unwrap_or(Cause::Part {
@@ -86,6 +95,8 @@ impl Comparison<'_> {
                 part => Cause::Part { part: part.clone(), was, is: value },
             });
         }
+        let more = answers.saturating_sub(FILES);
+        causes.extend((more > 0).then_some(Cause::More(more)));
     }
 
     fn is_argument(&self, name: &str) -> bool {
@@ -171,12 +182,11 @@ impl FileChange {
 /// Whether the texts differ in nothing but what a difference of parts tells better.
 fn is_told_by_parts(was: &StepTrace, is: &StepTrace) -> bool {
     let command = |step: &StepTrace| step.parts.get(&Part::Command).cloned();
-    command(was).is_some() && (command(was) != command(is) || was.text.starts_with('|'))
+    was.text != is.text && command(was).is_some() && command(was) != command(is)
 }
 
-/// The instruction, without the build arguments that stand before a RUN's.
+/// The instruction's name.
 fn verb(text: &str) -> &str {
-    let text = if text.starts_with('|') { "RUN" } else { text };
     text.split_ascii_whitespace().next().unwrap_or_default()
 }
 

@@ -9,6 +9,7 @@ fn kept(number: u32) -> Kept {
         number: 1,
         line: 2,
         text: format!("RUN {number}"),
+        expanded: format!("RUN {number}"),
         key: Some(number.to_string()),
         layer: None,
         parts: [(crate::exec::Part::Command, number.to_string())].into(),
@@ -67,7 +68,7 @@ fn hostile_records_are_none() {
     let (_dir, store) = store();
     let id = identity("a");
     keep::save(&store, &id, Vec::new(), kept(1)).unwrap();
-    let whole = postcard::to_stdvec(&vec![kept(1)]).unwrap();
+    let whole = postcard::to_stdvec(&(0x6c77_0002_u32, vec![kept(1)])).unwrap();
     let name = &id.name();
     // Each with a right hash, so that nothing but their reading is in their way.
     for end in 0..whole.len() {

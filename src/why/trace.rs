@@ -67,7 +67,10 @@ pub enum BaseTrace {
 pub struct StepTrace {
     pub number: usize,
     pub line: usize,
+    /// As it stands in the Buildfile.
     pub text: String,
+    /// With what variables stand for.
+    pub expanded: String,
     /// Equal keys, equal steps.
     pub key: Option<String>,
     pub layer: Option<DiffId>,
@@ -101,6 +104,7 @@ impl StepTrace {
             number: known.step.number,
             line: known.line,
             text: masked(known.step.text, secrets),
+            expanded: masked(known.expanded, secrets),
             key: known.key.map(str::to_owned),
             layer: known.layer.map(|layer| layer.diff_id.clone()),
             parts: known.parts.iter().map(part).collect(),
