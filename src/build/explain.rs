@@ -37,7 +37,11 @@ pub(super) fn open<'a>(
 }
 
 /// Keeps what was remembered. Gives what steps have read of contexts.
-pub(super) fn close(listeners: Vec<(Listener<'_>, Digest)>, artifact: &Digest, outside: &Outside) -> Materials {
+pub(super) fn close(
+    listeners: Vec<(Listener<'_>, Digest)>,
+    artifact: &Digest,
+    outside: &Outside,
+) -> Materials {
     let mut all = Materials::new();
     let opened = outside.opened();
     for (listener, image) in listeners {

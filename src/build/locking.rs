@@ -15,8 +15,8 @@ use crate::context::{ContextSpec, git};
 use crate::exec::{Event, Report};
 use crate::layer::FORMAT_PROFILE;
 use crate::lock::{
-    Commit, Lock, LockFileError, LockedConfig, LockedGit, LockedImage, LockedManifest, LockedResponse, LockedUrl,
-    Memo, PlatformName, Policy, changes, name_of_git, name_of_url,
+    Commit, Lock, LockFileError, LockedConfig, LockedGit, LockedImage, LockedManifest, LockedResponse,
+    LockedUrl, Memo, PlatformName, Policy, changes, name_of_git, name_of_url,
 };
 use crate::oci::{Descriptor, Digest, Pinned, Platform, Reference, canonical};
 use crate::plan::{Git, Pin, ResolveError, ResolvedImage, Url};
@@ -177,8 +177,10 @@ impl Outside {
             }),
             Some(manifest) => {
                 if self.with_lock(|memo| memo.proves()) == Some(true) {
-                    let index = known.as_ref().map(|image| &image.digest).filter(|index| **index != manifest.digest);
-                    index.map_or(Ok(()), |index| self.check_index(name, platform, &way, (index, manifest)))?;
+                    let index =
+                        known.as_ref().map(|image| &image.digest).filter(|index| **index != manifest.digest);
+                    index
+                        .map_or(Ok(()), |index| self.check_index(name, platform, &way, (index, manifest)))?;
                 }
                 self.locked_image(name, platform, &way, manifest)
             }
@@ -309,7 +311,8 @@ impl Outside {
             place,
             found,
         };
-        let root = Digest::try_from(self.root_of(name, &origin)?.digest()).map_err(|error| other(name, error))?;
+        let root =
+            Digest::try_from(self.root_of(name, &origin)?.digest()).map_err(|error| other(name, error))?;
         if root != *index {
             return Err(moved(index, way.place(), root));
         }

@@ -126,8 +126,9 @@ impl OutsideError {
 
     /// Whether it is that a registry wants to know who asks.
     pub(super) fn is_unauthorized(&self) -> bool {
-        let unauthorized =
-            |error: &TransportError| matches!(error, TransportError::Registry(RegistryError::Unauthorized { .. }));
+        let unauthorized = |error: &TransportError| {
+            matches!(error, TransportError::Registry(RegistryError::Unauthorized { .. }))
+        };
         matches!(self, Self::Transport(error) if unauthorized(error))
     }
 }

@@ -14,7 +14,7 @@ use lith::context::ContextSpec;
 use lith::oci::{Digest, canonical};
 use lith::sandbox::{self, Sandbox, rootfs};
 use lith::store::Store;
-use lith::text::escaped;
+use lith::text::{escaped, escaped_lines};
 use lith::verify::{self, Ask, Given, RequestError, Untold, Verdict, VerifyError};
 
 use super::World;
@@ -221,6 +221,7 @@ fn told(error: VerifyError, args: &Args) -> anyhow::Error {
         VerifyError::Build { said, .. } => {
             for diagnostic in said {
                 tell(&format!("error: {}", escaped(&diagnostic.message)));
+                diagnostic.notes.iter().for_each(|note| tell(&format!("  {}", escaped_lines(note))));
             }
             return anyhow::Error::from(error);
         }

@@ -112,8 +112,7 @@ impl<'a> Run<'a> {
         let label = self.label(id, stage);
         let mut state = self.base(id, stage, done)?;
         for (index, step) in stage.steps.iter().enumerate() {
-            let name =
-                StepName { stage: &label, number: index + 1, of: stage.steps.len(), text: &step.text };
+            let name = StepName { stage: &label, number: index + 1, of: stage.steps.len(), text: &step.text };
             self.report.report(Event::Started { step: name });
             let start = Instant::now();
             let how = self.step(id, step, name, &mut state, done).map_err(|error| error.of_step(step))?;
@@ -233,7 +232,7 @@ impl<'a> Run<'a> {
                 self.tell(name, known_as(step), &how, &parts, &[]);
                 Ok(how.how)
             }
-            Op::Run(run) => self.run(id, run, (name, step.place.line), state, done),
+            Op::Run(run) => self.run(id, run, (name, step), state, done),
         }
     }
 
@@ -345,7 +344,7 @@ impl<'a> Run<'a> {
         &self,
         id: StageId,
         run: &plan::Run,
-        (step, line): (StepName<'_>, usize),
+        (name, step): (StepName<'_>, &Step),
         state: &mut Finished,
         done: &Results<StageId, Finished>,
     ) -> Result<How, ExecError> {
@@ -354,12 +353,14 @@ impl<'a> Run<'a> {
         let base = Arc::clone(state.tree.as_ref().expect("a stage with operations has its tree read"));
         let platform = &self.plan.stage(id).config.platform;
         let layer = self.layer_options(id);
-        let ask = Ask { run, step, line, platform, base: &base, layers: &layers, sources: &sources, layer };
+        let line = step.place.line;
+        let ask =
+            Ask { run, step: name, line, platform, base: &base, layers: &layers, sources: &sources, layer };
         let ran = self.runner.run(&ask, &mut state.unpacked)?;
         drop(base);
         state.differing += usize::from(!ran.reproducible);
         state.hermetic &= !has_network(run, self.options.run.network);
-        state.history.push(self.history(step.text, ran.layer.is_none()));
+        state.history.push(self.history(&step.created_by, ran.layer.is_none()));
         let Some(layer) = ran.layer else { return Ok(ran.how) };
         state.layers.push(layer);
         let tree = state.tree.as_mut().expect("seen above");

@@ -95,7 +95,11 @@ impl FromStr for SourcePolicy {
             serde_json::from_str(text).map_err(|error| SourcePolicyError::Syntax(shown(&error)))?;
         let read = |(index, written): (usize, Written)| {
             let selector = shown(&written.selector.identifier);
-            rule(written).map_err(|why| SourcePolicyError::Rule { number: index + 1, selector, why: shown(&why) })
+            rule(written).map_err(|why| SourcePolicyError::Rule {
+                number: index + 1,
+                selector,
+                why: shown(&why),
+            })
         };
         document.rules.into_iter().enumerate().map(read).collect::<Result<_, _>>().map(Self)
     }

@@ -27,7 +27,7 @@ use crate::lock::Memo;
 use crate::oci::Digest;
 use crate::store::{Store, StoreError};
 use crate::transport::TransportError;
-use crate::tree::ContentError;
+use crate::tree::{ContentError, ImagePath};
 
 /// What is verified, and with what.
 pub struct Ask<'a> {
@@ -188,17 +188,20 @@ fn false_dependencies(record: &Record) -> Result<Vec<String>, VerifyError> {
 fn odd_byproducts(record: &Record) -> Vec<String> {
     let name = |resource: &Resource| crate::text::shown_up_to(160, resource.name.as_deref().unwrap_or("?"));
     let odd = provenance::odd_byproducts(record);
-    odd.into_iter().map(|odd| format!("the record's byproduct `{}` is not one of this build", name(odd))).collect()
+    odd.into_iter()
+        .map(|odd| format!("the record's byproduct `{}` is not one of this build", name(odd)))
+        .collect()
 }
 
 /// The lock file in the source, where it is not the one that was used.
 fn lock_changed(record: &Record, outside: &Outside) -> Result<Option<String>, VerifyError> {
     const LIMIT: u64 = 256 << 20;
-    let Some((path, wanted)) = provenance::lock_file(record) else { return Ok(None) };
-    let shown = crate::text::shown(path);
     // One that was not in the context can't be in the source; what it said is in the record.
-    if Path::new(path).is_absolute() {
-        return Ok(None);
+    let Some((Some(path), wanted)) = provenance::lock_file(record) else { return Ok(None) };
+    let shown = crate::text::shown(path);
+    // Which other files of this machine are looked at is not for whoever wrote the record to say.
+    if path.starts_with('/') || ImagePath::new(path.as_bytes()).is_err() {
+        return Ok(Some(format!("the record's lock file `{shown}` is not in the context")));
     }
     Ok(match outside.read_in_context(Path::new(path), LIMIT)? {
         None => Some(format!("the lock file `{shown}` is not in the source")),

@@ -88,8 +88,7 @@ pub(super) fn request(external: &External, given: &Given, threads: usize) -> Res
     let mut build_args = external.build_args.clone();
     for name in &external.secret_build_args {
         let value = given.build_args.get(name);
-        let value = value
-            .ok_or_else(|| RequestError::NotTold(Untold::BuildArg(name.clone())))?;
+        let value = value.ok_or_else(|| RequestError::NotTold(Untold::BuildArg(name.clone())))?;
         build_args.insert(name.clone(), value.clone());
     }
     if let Some(name) = given.build_args.keys().find(|name| !external.secret_build_args.contains(*name)) {
@@ -157,8 +156,7 @@ pub(super) fn source(external: &External, given: Option<ContextSpec>) -> Result<
     if let Some(given) = given {
         return Ok(given);
     }
-    let source =
-        external.source.as_ref().ok_or_else(|| RequestError::NotTold(Untold::Source))?;
+    let source = external.source.as_ref().ok_or_else(|| RequestError::NotTold(Untold::Source))?;
     if source.dirty {
         return Err(RequestError::Dirty { commit: source.commit.clone() });
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::cause::{Cause, FileChange, Told};
 use super::manifest::{KIND, Manifest};
-use super::trace::{Asked, BaseTrace, FilesTrace, Trace, StageTrace, StepTrace};
+use super::trace::{Asked, BaseTrace, FilesTrace, StageTrace, StepTrace, Trace};
 use crate::exec::Part;
 use crate::store::Store;
 

@@ -9,7 +9,7 @@ use super::compare::{Comparison, whole};
 use super::keep::{self, Identity, Kept};
 use super::manifest::{KIND, Manifest, source};
 use super::mask;
-use super::trace::{Asked, Trace, StageTrace, StepTrace, context, stages};
+use super::trace::{Asked, StageTrace, StepTrace, Trace, context, stages};
 use crate::exec::{Event, Files, How, Inputs, Known, Part, Report, StepName};
 use crate::oci::Digest;
 use crate::plan::{ContextName, Plan, TreeRef};

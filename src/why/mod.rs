@@ -14,13 +14,13 @@ mod keep;
 mod listener;
 mod manifest;
 mod mask;
-mod trace;
 #[cfg(test)]
 mod tests;
+mod trace;
 
 pub use cause::{Cause, FileChange, Told};
 pub use compare::between;
 pub use keep::{Identity, Kept, find, last};
 pub use listener::{Listener, Materials, Options};
 pub use manifest::{File, Manifest};
-pub use trace::{Asked, BaseTrace, FilesTrace, Trace, StageTrace, StepTrace};
+pub use trace::{Asked, BaseTrace, FilesTrace, StageTrace, StepTrace, Trace};

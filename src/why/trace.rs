@@ -132,9 +132,7 @@ pub(super) fn stages(plan: &Plan) -> Vec<StageTrace> {
         let base = match &plan.stage(id).base {
             Base::Scratch => BaseTrace::Scratch,
             Base::Stage(base) => BaseTrace::Stage(label(plan, *base)),
-            Base::Image(image) => {
-                BaseTrace::Image { name: image.name.clone(), digest: image.digest.clone() }
-            }
+            Base::Image(image) => BaseTrace::Image { name: image.name.clone(), digest: image.digest.clone() },
             Base::Files(name) => BaseTrace::Files(context(name)),
         };
         StageTrace { name: label(plan, id), base, steps: Vec::new() }
