@@ -102,7 +102,7 @@ impl Outside {
                 let found = available.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
                 Err(ResolveError::NoPlatform { name: name.to_owned(), wanted, found })
             }
-            image => Ok(Found { image: Arc::new(image.map_err(|error| other(name, error))?), origin }),
+            image => Ok(Found { image: Arc::new(image.map_err(|error| failed(name, error))?), origin }),
         }
     }
 
@@ -111,7 +111,7 @@ impl Outside {
         match origin {
             Origin::Store(root) | Origin::Registry(_, root) => Ok(root.clone()),
             Origin::At(..) => {
-                let source = self.image_source(origin).map_err(|error| other(name, error))?;
+                let source = self.image_source(origin).map_err(|error| failed(name, error))?;
                 Ok(source.root().clone())
             }
         }
@@ -153,8 +153,10 @@ impl Outside {
             return Ok(Origin::Registry(reference.into(), root.clone()));
         }
         let failed = |error: RegistryError| {
+            let unauthorized = matches!(error, RegistryError::Unauthorized { .. });
             let (name, source) = (name.to_owned(), error.into());
             match self.contexts.pull && reference.digest().is_none() {
+                _ if unauthorized => ResolveError::Unauthorized { name, source },
                 true => ResolveError::Other { name, source },
                 false => ResolveError::Registry { name, source },
             }
@@ -259,6 +261,16 @@ impl Outside {
 
 pub(super) fn other(name: &str, source: impl Into<Box<dyn Error + Send + Sync>>) -> ResolveError {
     ResolveError::Other { name: name.to_owned(), source: source.into() }
+}
+
+/// What resolving a name has failed of.
+pub(super) fn failed(name: &str, error: OutsideError) -> ResolveError {
+    let name = name.to_owned();
+    match error {
+        error if error.is_offline() => ResolveError::Offline { name },
+        error if error.is_unauthorized() => ResolveError::Unauthorized { name, source: error.into() },
+        error => ResolveError::Other { name, source: error.into() },
+    }
 }
 
 fn images_used(stage: &Stage) -> impl Iterator<Item = &Pinned> {

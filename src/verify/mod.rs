@@ -9,7 +9,7 @@ mod compare;
 mod inputs;
 mod request;
 
-pub use request::{Given, RequestError};
+pub use request::{Given, RequestError, Untold};
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -23,11 +23,11 @@ use crate::context::ContextSpec;
 use crate::exec::{Event, Report};
 use crate::image::{Artifact, Blobs};
 use crate::layer::FORMAT_PROFILE;
-use crate::lock::{Memo, Policy};
+use crate::lock::Memo;
 use crate::oci::Digest;
 use crate::store::{Store, StoreError};
 use crate::transport::TransportError;
-use crate::tree::ContentError;
+use crate::tree::{ContentError, ImagePath};
 
 /// What is verified, and with what.
 pub struct Ask<'a> {
@@ -125,6 +125,7 @@ pub fn verify(ask: Ask<'_>, report: &dyn Report) -> Result<Verdict, VerifyError>
             .push(format!("the record is of format profile {found}, and it is built with {FORMAT_PROFILE}"));
     }
     reasons.extend(false_dependencies(ask.record)?);
+    reasons.extend(odd_byproducts(ask.record));
     reasons.extend(lock_changed(ask.record, &outside)?);
     if !reasons.is_empty() {
         // It would be another image, or one of inputs that nobody recorded.
@@ -134,15 +135,21 @@ pub fn verify(ask: Ask<'_>, report: &dyn Report) -> Result<Verdict, VerifyError>
         let text = "the build was not hermetic: steps had a network, and may get something else from it now";
         report.report(Event::Warning { text });
     }
-    outside.set_lock(Memo::fileless(Policy::Refuse, internal.lock.clone()));
+    outside.set_lock(Memo::to_prove(internal.lock.clone()));
     let built = build::build(&source, &request, &mut outside, ask.store, report, &|_| {});
     let built = built.map_err(|error| {
+        if let Some(line) = error.wants_network() {
+            return RequestError::Network { line }.into();
+        }
         let said = error.diagnostics(&outside).unwrap_or_default();
         VerifyError::Build { error: Box::new(error), said }
     })?;
-    if internal.hermetic && !built.hermetic {
-        reasons.push("the record says that no step had a network, and one has".to_owned());
+    match (internal.hermetic, built.hermetic) {
+        (true, false) => reasons.push("the record says that no step had a network, and one has".to_owned()),
+        (false, true) => reasons.push("the record says that a step had a network, and none has".to_owned()),
+        (true, true) | (false, false) => {}
     }
+    reasons.extend(compare::resolved(&internal.lock, built.used.as_ref()));
     let (said, is) = (internal.epoch, built.epoch.seconds());
     if said != is {
         reasons.push(format!("the record says that the time in the image is {said}, and it is {is}"));
@@ -177,14 +184,24 @@ fn false_dependencies(record: &Record) -> Result<Vec<String>, VerifyError> {
     Ok(odd.chain(missing).collect())
 }
 
+/// Lists of files that no context is of.
+fn odd_byproducts(record: &Record) -> Vec<String> {
+    let name = |resource: &Resource| crate::text::shown_up_to(160, resource.name.as_deref().unwrap_or("?"));
+    let odd = provenance::odd_byproducts(record);
+    odd.into_iter()
+        .map(|odd| format!("the record's byproduct `{}` is not one of this build", name(odd)))
+        .collect()
+}
+
 /// The lock file in the source, where it is not the one that was used.
 fn lock_changed(record: &Record, outside: &Outside) -> Result<Option<String>, VerifyError> {
     const LIMIT: u64 = 256 << 20;
-    let Some((path, wanted)) = provenance::lock_file(record) else { return Ok(None) };
-    let shown = crate::text::shown(path);
     // One that was not in the context can't be in the source; what it said is in the record.
-    if Path::new(path).is_absolute() {
-        return Ok(None);
+    let Some((Some(path), wanted)) = provenance::lock_file(record) else { return Ok(None) };
+    let shown = crate::text::shown(path);
+    // Which other files of this machine are looked at is not for whoever wrote the record to say.
+    if path.starts_with('/') || ImagePath::new(path.as_bytes()).is_err() {
+        return Ok(Some(format!("the record's lock file `{shown}` is not in the context")));
     }
     Ok(match outside.read_in_context(Path::new(path), LIMIT)? {
         None => Some(format!("the lock file `{shown}` is not in the source")),

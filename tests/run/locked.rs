@@ -9,14 +9,14 @@ use super::{fails, told, world};
 use crate::support::World;
 
 /// A server on loopback that gives a text for any path, until it is shut.
-struct Site {
+pub(super) struct Site {
     address: SocketAddr,
     open: Arc<AtomicBool>,
-    text: Arc<Mutex<String>>,
+    pub(super) text: Arc<Mutex<String>>,
 }
 
 impl Site {
-    fn new(text: &str) -> Self {
+    pub(super) fn new(text: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (open, text) = (Arc::new(AtomicBool::new(true)), Arc::new(Mutex::new(text.to_owned())));
@@ -37,26 +37,26 @@ impl Site {
         Self { address, open, text }
     }
 
-    fn url(&self, path: &str) -> String {
+    pub(super) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
-    fn shut(&self) {
+    pub(super) fn shut(&self) {
         self.open.store(false, Ordering::SeqCst);
     }
 }
 
 /// With `no_proxy` away, for the server is on loopback, where programs go directly.
-fn get(url: &str) -> String {
+pub(super) fn get(url: &str) -> String {
     format!("RUN --network=locked unset no_proxy NO_PROXY; wget -q -O /got {url}\n")
 }
 
-fn arguments<'a>(command: &'a str, store: &'a str) -> Vec<&'a str> {
+pub(super) fn arguments<'a>(command: &'a str, store: &'a str) -> Vec<&'a str> {
     let buildfile = ["-f", "Buildfile.run", "--build-context", "bb=bb", "ctx", "--allow", "network.loopback"];
     ["--store", store, command].into_iter().chain(buildfile).collect()
 }
 
-fn write(world: &World, steps: &str) {
+pub(super) fn write(world: &World, steps: &str) {
     world.write("Buildfile.run", format!("FROM bb\n{steps}")).write("ctx/f", "f\n");
 }
 

@@ -1,6 +1,6 @@
 //! Images, by the lock: what it has is asked of the world by digest alone.
 
-use super::{Depth, against_policy};
+use super::{Depth, against_policy, moved};
 use crate::build::images::{Origin, Way, other};
 use crate::build::outside::Outside;
 use crate::context::ContextSpec;
@@ -34,7 +34,15 @@ impl Outside {
                 pinned: Pinned { name: name.to_owned(), digest: manifest.digest.clone() },
                 config: manifest.config.to_config(),
             }),
-            Some(manifest) => self.locked_image(name, platform, &way, manifest),
+            Some(manifest) => {
+                let index = known.as_ref().map(|image| &image.digest);
+                if let Some(index) = index.filter(|index| **index != manifest.digest)
+                    && self.with_lock(|memo| memo.proves()) == Some(true)
+                {
+                    self.check_index(name, platform, &way, (index, manifest))?;
+                }
+                self.locked_image(name, platform, &way, manifest)
+            }
             None if policy == Policy::Refuse => {
                 let platform = known.map(|_| platform.clone());
                 Err(ResolveError::NotLocked { name: name.to_owned(), platform })
@@ -124,17 +132,41 @@ impl Outside {
             self.read_image(name, platform, origin).map_err(|error| gone(name, digest, way, error))?;
         let image = &found.image;
         if image.manifest.digest() != *digest {
-            return Err(ResolveError::Moved {
-                name: name.to_owned(),
-                locked: digest.clone(),
-                place: place(way),
-                found: image.manifest.digest(),
-            });
+            return Err(moved(name, digest, place(way), image.manifest.digest()));
         }
         if LockedConfig::new(image.config.digest(), &image.config.value) != manifest.config {
             return Err(ResolveError::OtherConfig { name: name.to_owned(), digest: digest.clone() });
         }
         Ok(self.remember(name, found))
+    }
+
+    /// Whether the index that a lock names leads to the image that it names. A build needs no index, and takes the lock's
+    /// word for what it is.
+    fn check_index(
+        &self,
+        name: &str,
+        platform: &Platform,
+        way: &Way,
+        (index, manifest): (&Digest, &LockedManifest),
+    ) -> Result<(), ResolveError> {
+        let gone = |error| gone(name, index, way, error);
+        let origin = match way {
+            Way::At(format, text) => Origin::At(*format, text.clone()),
+            Way::Reference(reference) => {
+                let found = self.look_up(name, &reference.with_digest(index)).map_err(gone)?;
+                found.ok_or_else(|| gone(self.not_found(name)))?
+            }
+        };
+        let root = self.root_of(name, &origin)?;
+        let root = Digest::try_from(root.digest()).map_err(|error| other(name, error))?;
+        if root != *index {
+            return Err(moved(name, index, place(way), root));
+        }
+        let found = self.read_image(name, platform, origin).map_err(gone)?.image.manifest.digest();
+        if found != manifest.digest {
+            return Err(moved(name, &manifest.digest, format!("the index {index}"), found));
+        }
+        Ok(())
     }
 }
 
@@ -158,6 +190,7 @@ fn gone(name: &str, digest: &Digest, way: &Way, error: ResolveError) -> ResolveE
     // What went wrong counts; that it happened while resolving is said already.
     let source = match error {
         ResolveError::Other { source, .. } | ResolveError::Registry { source, .. } => source,
+        error @ ResolveError::Unauthorized { .. } => return error,
         error => error.into(),
     };
     ResolveError::Gone { name: name.to_owned(), digest: digest.clone(), place: place(way), source }
