@@ -184,6 +184,7 @@ impl<'a> Run<'a> {
                 let label = self.label(id, stage);
                 let step = StepName { stage: &label, number: 0, of: stage.steps.len(), text: "FROM files" };
                 self.tell(step, 0, &how, &[], &[files]);
+                self.lay(id, changes, &state);
             }
         }
         Ok(state)
@@ -228,6 +229,7 @@ impl<'a> Run<'a> {
                 let shape = format!("{copy:?}");
                 let how = self.commit(id, &copied.changes, &step.created_by, &shape, state)?;
                 self.tell_copy(copy, &copied, &from, (name, step, &how));
+                self.lay(id, copied.changes, state);
                 Ok(how.how)
             }
             Op::Mkdir(mkdir) => {
@@ -236,6 +238,7 @@ impl<'a> Run<'a> {
                 let how = self.commit(id, &made.changes, &step.created_by, "", state)?;
                 let parts = [(Part::Operation, format!("{mkdir:?}"))];
                 self.tell(name, step.place.line, &how, &parts, &[]);
+                self.lay(id, made.changes, state);
                 Ok(how.how)
             }
             Op::Run(run) => self.run(id, run, (name, step.place.line), state, done),
@@ -312,7 +315,7 @@ impl<'a> Run<'a> {
         copy::Origin::new(tree.clone(), name).to_string()
     }
 
-    /// Adds what a step changed to its stage: to the tree, the layers and the record.
+    /// Adds what a step changed to its stage: to the layers and the record.
     fn commit(
         &self,
         id: StageId,
@@ -333,12 +336,19 @@ impl<'a> Run<'a> {
             Committed { how: How::Applied, key: None, layer: None }
         };
         state.history.push(self.history(created_by, changes.is_empty()));
-        if let Some(whole) = &state.whole {
-            // Only an output of the tree shows times, and programs see them: those that the layers have.
-            let dated = self.options.tree || self.layered.contains(&id);
-            whole.lay(if dated { self.dated(changes) } else { changes.clone() })?;
-        }
         Ok(how)
+    }
+
+    /// Lays what a step changed over its stage's tree.
+    fn lay(&self, id: StageId, mut changes: Changes, state: &State) {
+        let Some(whole) = &state.whole else { return };
+        // Only an output of the tree shows times, and programs see them: those that the layers have.
+        if self.options.tree || self.layered.contains(&id) {
+            let epoch =
+                i64::try_from(self.options.layer.epoch.seconds()).expect("an epoch is before the year 10000");
+            changes.puts.values_mut().for_each(|node| node.mtime = epoch);
+        }
+        whole.lay(changes);
     }
 
     /// Runs a program; what it changed is in a layer already.
@@ -362,7 +372,7 @@ impl<'a> Run<'a> {
         state.history.push(self.history(step.text, ran.layer.is_none()));
         let Some(layer) = ran.layer else { return Ok(ran.how) };
         match ran.changes {
-            Some(changes) => base.lay(changes)?,
+            Some(changes) => base.lay(changes),
             None => base.push(&layer, layer::open),
         }
         state.layers.push(layer);
@@ -405,14 +415,6 @@ impl<'a> Run<'a> {
         let exported = self.exported.contains(&id);
         let compression = if exported { self.options.layer.compression } else { Compression::NONE };
         layer::Options { compression, ..self.options.layer }
-    }
-
-    fn dated(&self, changes: &Changes) -> Changes {
-        let mut changes = changes.clone();
-        let epoch =
-            i64::try_from(self.options.layer.epoch.seconds()).expect("an epoch is before the year 10000");
-        changes.puts.values_mut().for_each(|node| node.mtime = epoch);
-        changes
     }
 
     fn history(&self, created_by: &str, empty_layer: bool) -> History {

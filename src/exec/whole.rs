@@ -2,6 +2,7 @@
 //!
 //! A cached step adds a layer and looks at nothing: where all steps are, no layer's listing is read.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::layer::{Layer, LayerError};
@@ -11,7 +12,7 @@ use crate::tree::{Changes, Tree};
 /// How a layer is opened: [`crate::layer::open`], or [`crate::layer::open_whole`].
 pub(super) type Open = fn(&Arc<Store>, &Layer) -> Result<Changes, LayerError>;
 
-/// A tree, and the layers that nobody has yet looked at with it.
+/// A tree, and what nobody has yet looked at with it.
 #[derive(Debug)]
 pub(super) struct Whole {
     store: Arc<Store>,
@@ -23,7 +24,13 @@ struct State {
     /// What it stands on, until somebody looks.
     below: Option<Arc<Whole>>,
     tree: Arc<Tree>,
-    unseen: Vec<(Layer, Open)>,
+    unseen: VecDeque<Unseen>,
+}
+
+#[derive(Debug)]
+enum Unseen {
+    Layer(Layer, Open),
+    Changes(Changes),
 }
 
 impl Whole {
@@ -38,23 +45,21 @@ impl Whole {
     }
 
     fn with(store: &Arc<Store>, below: Option<Arc<Self>>) -> Self {
-        let state = State { below, tree: Arc::default(), unseen: Vec::new() };
+        let state = State { below, tree: Arc::default(), unseen: VecDeque::new() };
         Self { store: Arc::clone(store), state: Mutex::new(state) }
     }
 
     /// Lays a layer over it.
     pub(super) fn push(&self, layer: &Layer, open: Open) {
-        self.lock().unseen.push((layer.clone(), open));
+        self.lock().unseen.push_back(Unseen::Layer(layer.clone(), open));
     }
 
-    /// Lays over it what was changed. Who still holds what [`Whole::get`] gave has it copied.
-    pub(super) fn lay(&self, changes: Changes) -> Result<(), LayerError> {
-        let mut state = self.lock();
-        self.settle(&mut state)?;
-        Arc::make_mut(&mut state.tree).lay(changes);
-        Ok(())
+    /// Lays over it what was changed.
+    pub(super) fn lay(&self, changes: Changes) {
+        self.lock().unseen.push_back(Unseen::Changes(changes));
     }
 
+    /// All of it. Who still holds it when more is laid over it and looked at has it copied.
     pub(super) fn get(&self) -> Result<Arc<Tree>, LayerError> {
         let mut state = self.lock();
         self.settle(&mut state)?;
@@ -66,10 +71,13 @@ impl Whole {
             state.tree = below.get()?;
             state.below = None;
         }
-        while let Some((layer, open)) = state.unseen.first() {
-            let changes = open(&self.store, layer)?;
+        while let Some(unseen) = state.unseen.front_mut() {
+            let changes = match unseen {
+                Unseen::Layer(layer, open) => open(&self.store, layer)?,
+                Unseen::Changes(changes) => std::mem::take(changes),
+            };
             Arc::make_mut(&mut state.tree).lay(changes);
-            state.unseen.remove(0);
+            state.unseen.pop_front();
         }
         Ok(())
     }

@@ -90,7 +90,7 @@ impl ImagePath {
     }
 
     /// The bytes of the folder that holds it; empty for the root, and for what stands in it.
-    pub(super) fn folder(&self) -> &[u8] {
+    pub(crate) fn folder(&self) -> &[u8] {
         &self.0[..self.0.iter().rposition(|&b| b == b'/').unwrap_or(0)]
     }
 
