@@ -43,6 +43,24 @@ impl fmt::Display for Refused {
 
 impl std::error::Error for Refused {}
 
+/// What the resolver says of a name that stands for no address.
+#[derive(Debug)]
+pub(crate) struct Unresolved {
+    pub(crate) host: String,
+    why: ureq::Error,
+}
+
+impl fmt::Display for Unresolved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.why {
+            ureq::Error::Io(error) => error.fmt(f),
+            error => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Unresolved {}
+
 struct Guard<R> {
     rule: Rule,
     inner: R,
@@ -61,12 +79,18 @@ impl<R: Resolver> Resolver for Guard<R> {
         config: &Config,
         timeout: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        let found = self.inner.resolve(uri, config, timeout)?;
+        let host = uri.host().unwrap_or_default();
+        let found = self.inner.resolve(uri, config, timeout).map_err(|why| match why {
+            ureq::Error::Io(_) | ureq::Error::HostNotFound => {
+                ureq::Error::Other(Box::new(Unresolved { host: host.to_owned(), why }))
+            }
+            other => other,
+        })?;
         if is_proxy(uri, config) {
             return Ok(found);
         }
         let addresses: Vec<IpAddr> = found.iter().map(|address| address.ip()).collect();
-        let judged = (self.rule)(uri.host().unwrap_or_default(), &addresses);
+        let judged = (self.rule)(host, &addresses);
         let mut allowed = self.empty();
         for (address, _) in found.iter().zip(judged).filter(|(_, ok)| *ok) {
             allowed.push(*address);

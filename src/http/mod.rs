@@ -16,7 +16,7 @@ use ureq::typestate::AgentScope;
 pub(crate) use address::{Class, is_proxy};
 #[cfg(test)]
 pub(crate) use guard::tests::dials_this_machine;
-pub(crate) use guard::{guarded, is_refused};
+pub(crate) use guard::{Unresolved, guarded, is_refused};
 pub use secret::{Credentials, decode, shown, split};
 pub use url::{Url, encode};
 

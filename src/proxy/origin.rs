@@ -128,6 +128,7 @@ impl Origin {
             ureq::Error::Timeout(_) => {
                 Why::Failed(format!("nothing came for {} seconds", self.http.patience.as_secs_f32()))
             }
+            ureq::Error::Other(error) => Why::Failed(shown(error)),
             error => Why::Failed(shown(error)),
         }
     }
