@@ -111,15 +111,6 @@ impl State {
         }
     }
 
-    /// Whether a site names something that can move; a text that is no reference doesn't.
-    pub fn floats(site: &Site) -> bool {
-        match &site.target {
-            Target::Image(named) => named.digest.is_none(),
-            Target::Folder(_) => true,
-            Target::Left(why) => why.floats(),
-        }
-    }
-
     pub fn word(&self) -> &'static str {
         match self {
             Self::Pinned => "pinned",

@@ -198,7 +198,7 @@ impl Found<'_> {
         }
         let standings = digest.as_ref().map(|digest| standings(&self.ledgers, digest)).unwrap_or_default();
         let (file, line, text) = (file.to_owned(), site.line, site.text.clone());
-        let (state, floats) = (State::of(site), State::floats(site));
+        let (state, floats) = (State::of(site), site.floats());
         Ok(Row { file, line, text, state, floats, digest, standings, problem })
     }
 }

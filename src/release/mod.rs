@@ -33,7 +33,7 @@ pub use evidence::{Evidence, EvidenceError, Testimony, attached};
 pub use facts::Facts;
 pub use policy::{Policy, PolicyError, REBUILT, Refusal, Rules, duration, seconds};
 pub use repair::{Break, Repair};
-pub use retention::{Keep, Waste, Why};
+pub use retention::{Keep, Kept, Tidying, Use, Waste, Why};
 pub use rollback::Candidates;
 pub use shelf::{LayoutShelf, RegistryShelf, Shelf};
 pub use verify::Problem;
