@@ -185,7 +185,11 @@ impl Row {
             let is_meant = meant.is_none_or(|tag| standing.entry.environment == tag);
             is_meant && standing.is_current && standing.verdict != Some(Verdict::Bad)
         };
-        if self.standings.iter().any(|standing| is_good(&standing)) { Finding::Fine } else { Finding::NotCurrent }
+        if self.standings.iter().any(|standing| is_good(&standing)) {
+            Finding::Fine
+        } else {
+            Finding::NotCurrent
+        }
     }
 }
 

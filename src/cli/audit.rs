@@ -135,7 +135,8 @@ fn check(sites: &[(String, Site)], rows: &[Row], found: &Found<'_>) -> anyhow::R
         }
     }
     if floating > 0 {
-        let error = Hinted::new(format!("{} not pinned, or not to be looked up", count(floating, "reference")));
+        let error =
+            Hinted::new(format!("{} not pinned, or not to be looked up", count(floating, "reference")));
         return Err(error.hint("`lith pin` pins them").into());
     }
     if other > 0 {

@@ -80,8 +80,7 @@ const OFFLINE: &str = "build once without `--offline` with this store, which the
 pub(super) const LOGIN: &str = "is the name right? If it is, `lith login REGISTRY` keeps a credential";
 
 const FSCK: &str = "`lith fsck` says what is damaged, and how it can be mended";
-const BROKEN_LEDGER: &str =
-    "`lith releases ENV --verify` says what is wrong, and `lith releases repair ENV` how the ledger can go on";
+const BROKEN_LEDGER: &str = "`lith releases ENV --verify` says what is wrong, and `lith releases repair ENV` how the ledger can go on";
 const OTHER_OUTPUT: &str = "write an archive with `-o type=docker,dest=FILE` instead";
 
 /// Whether the store is damaged.

@@ -159,13 +159,15 @@ impl GateArgs {
 
 /// `FILE`, or `FILE@DIGEST`.
 fn read_record(name: &str) -> anyhow::Result<Vec<u8>> {
-    let wanted = name.rsplit_once('@').and_then(|(path, digest)| Some((path, digest.parse::<Digest>().ok()?)));
+    let wanted =
+        name.rsplit_once('@').and_then(|(path, digest)| Some((path, digest.parse::<Digest>().ok()?)));
     let (path, wanted) = wanted.map_or((name, None), |(path, digest)| (path, Some(digest)));
     let text = super::verify::read(Path::new(path))?;
     let found = Digest::of(&text);
     match wanted {
         Some(wanted) if wanted != found => {
-            Err(Hinted::new(format!("the record `{path}` has the digest `{found}`; expected `{wanted}`")).into())
+            Err(Hinted::new(format!("the record `{path}` has the digest `{found}`; expected `{wanted}`"))
+                .into())
         }
         _ => Ok(text),
     }

@@ -78,14 +78,12 @@ pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
     if args.format.format == Format::Json {
         let blobs: Vec<_> =
             garbage.blobs.iter().map(|(digest, size)| json!({"digest": digest, "size": size})).collect();
-        print_json(
-            &json!({
-                "blobs": blobs, "bytes": bytes, "memos": garbage.memos, "leftovers": garbage.leftovers,
-                "roots": garbage.roots, "dryRun": args.dry_run, "keptBlobs": garbage.kept_blobs,
-                "kept": garbage.kept.iter().map(|(name, digest)| json!({"name": name.to_string(), "digest": digest}))
-                    .collect::<Vec<_>>(),
-            }),
-        )?;
+        print_json(&json!({
+            "blobs": blobs, "bytes": bytes, "memos": garbage.memos, "leftovers": garbage.leftovers,
+            "roots": garbage.roots, "dryRun": args.dry_run, "keptBlobs": garbage.kept_blobs,
+            "kept": garbage.kept.iter().map(|(name, digest)| json!({"name": name.to_string(), "digest": digest}))
+                .collect::<Vec<_>>(),
+        }))?;
         return Ok(ExitCode::SUCCESS);
     }
     for (digest, size) in &garbage.blobs {
@@ -108,7 +106,10 @@ pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
     ))?;
     if args.dry_run {
         let names = count(garbage.kept.len(), "name");
-        print(&format!("stays: {}, for {names} and what is to be kept\n", count(garbage.kept_blobs, "blob")))?;
+        print(&format!(
+            "stays: {}, for {names} and what is to be kept\n",
+            count(garbage.kept_blobs, "blob")
+        ))?;
         for (name, digest) in &garbage.kept {
             print(&format!("  {digest}  {}\n", name.familiar()))?;
         }

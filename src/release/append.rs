@@ -86,7 +86,9 @@ impl Ledger<'_> {
                 return Ok(Appended { link, overtaken: true });
             }
             let is_other = match after {
-                After::Last(expected) => expected.zip(head.as_ref()).is_some_and(|(a, b)| a.digest() != b.digest()),
+                After::Last(expected) => {
+                    expected.zip(head.as_ref()).is_some_and(|(a, b)| a.digest() != b.digest())
+                }
                 After::Damage { head, .. } => slots.head() != Some(head),
             };
             if let Some(head) = head.as_ref().filter(|_| is_other) {

@@ -127,9 +127,20 @@ mod tests {
             let claim = Tag::Claim(1, digest.hex()[..16].into());
             assert_eq!(environment.read(&environment.claim_tag(1, &digest)), Some(claim));
         }
-        for text in
-            ["", "Prod", "1", "-a", "a-", "a.b", "prod-000001", "latest", "mark", "repair", "lith-x", &"a".repeat(65)]
-        {
+        for text in [
+            "",
+            "Prod",
+            "1",
+            "-a",
+            "a-",
+            "a.b",
+            "prod-000001",
+            "latest",
+            "mark",
+            "repair",
+            "lith-x",
+            &"a".repeat(65),
+        ] {
             assert!(text.parse::<Environment>().is_err(), "{text}");
         }
     }

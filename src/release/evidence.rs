@@ -1,10 +1,10 @@
 //! What statements say of an image: the record of its build, and the verdict of who built it again. Nobody has signed
 //! them: whoever gives them stands for them.
 
+use super::Shelf;
 use crate::attest::Resource;
 use crate::attest::provenance::{self, Record, RecordError, SourceRef};
 use crate::attest::summary::{self, Summary};
-use super::Shelf;
 use crate::oci::{Digest, ImageManifest};
 use crate::text::shown;
 

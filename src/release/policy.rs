@@ -143,7 +143,9 @@ impl Rules {
                 let reason = facts.evidence.reason.as_ref().map(|reason| format!(": {}", shown(reason)));
                 let why = match facts.evidence.rebuilt {
                     Some(true) => return None,
-                    Some(false) => format!("building it again gave no such image{}", reason.unwrap_or_default()),
+                    Some(false) => {
+                        format!("building it again gave no such image{}", reason.unwrap_or_default())
+                    }
                     None => "there is no record to build it again from".to_owned(),
                 };
                 let wants = "give the record that `lith build --record` wrote, and the source (`--source`) if that \

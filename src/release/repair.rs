@@ -161,12 +161,16 @@ impl Ledger<'_> {
     }
 
     /// The last entry before a number that is whole, and the numbers between that have none.
-    fn whole_before(&self, slots: &Slots, below: u64) -> Result<(Option<Descriptor>, Vec<u64>), ReleaseError> {
+    fn whole_before(
+        &self,
+        slots: &Slots,
+        below: u64,
+    ) -> Result<(Option<Descriptor>, Vec<u64>), ReleaseError> {
         let mut lost = Vec::new();
         for number in slots.taken().rev().filter(|number| *number < below) {
-            let found = self.at(&self.environment.entry_tag(number)).and_then(|found| {
-                found.map(|found| Ok((self.entry(&found)?.number, found))).transpose()
-            });
+            let found = self
+                .at(&self.environment.entry_tag(number))
+                .and_then(|found| found.map(|found| Ok((self.entry(&found)?.number, found))).transpose());
             match found {
                 Ok(Some((own, found))) if own == number => return Ok((Some(bare(&found)), lost)),
                 Ok(_) | Err(ReleaseError::Broken { .. }) => lost.push(number),

@@ -61,9 +61,15 @@ pub enum Use {
     /// An environment has it.
     Current(Environment),
     /// An environment can go back to it: to this entry.
-    Back { environment: Environment, number: u64 },
+    Back {
+        environment: Environment,
+        number: u64,
+    },
     /// An environment had it in the time that is kept.
-    Lately { environment: Environment, number: u64 },
+    Lately {
+        environment: Environment,
+        number: u64,
+    },
     /// A writer may just be going on with an entry about it.
     Claim,
 }
@@ -125,7 +131,8 @@ impl RegistryShelf<'_> {
         for descriptor in known {
             survey.add(descriptor, Why::Known)?;
         }
-        let entries = survey.ledgers.iter().map(|(environment, chain)| (environment.clone(), chain.links.len()));
+        let entries =
+            survey.ledgers.iter().map(|(environment, chain)| (environment.clone(), chain.links.len()));
         let entries = entries.collect();
         Ok(Tidying { waste: survey.waste, kept: survey.kept, entries })
     }
@@ -262,11 +269,7 @@ impl<'s> Survey<'s> {
     }
 
     /// What an environment has, and can go back to.
-    fn kept(
-        &self,
-        environment: &Environment,
-        chain: &Chain,
-    ) -> Result<Vec<(Descriptor, Use)>, ReleaseError> {
+    fn kept(&self, environment: &Environment, chain: &Chain) -> Result<Vec<(Descriptor, Use)>, ReleaseError> {
         let ledger = Ledger::new(self.shelf, environment.clone());
         let good = chain.good(&ledger)?;
         let current = Use::Current(environment.clone());

@@ -133,7 +133,8 @@ fn find(store: &Store, options: &Options) -> Result<Found, StoreError> {
     let memos = memos.into_iter().filter(|(_, needs)| stale(needs)).map(|(path, _)| path).collect();
     let mut roots = roots::garbage(store, |blob| store.has(blob) && !goes.contains_key(blob))?;
     roots.extend(steps::garbage(store, options)?);
-    let digest = |image: &crate::oci::Descriptor| Digest::try_from(image.digest()).expect("checked with the index");
+    let digest =
+        |image: &crate::oci::Descriptor| Digest::try_from(image.digest()).expect("checked with the index");
     let kept = store.tags()?.into_iter().map(|(name, image)| (name, digest(&image))).collect();
     let (leftovers, kept_blobs) = (leftovers(store)?, all - goes.len());
     Ok(Found { blobs: goes.into_iter().collect(), memos, leftovers, roots, kept, kept_blobs })

@@ -160,8 +160,12 @@ fn uses(kept: &Kept) -> String {
     words.extend(kept.uses.iter().filter_map(|own| match own {
         Use::Tag(_) => None,
         Use::Current(environment) => Some(format!("`{environment}` has it")),
-        Use::Back { environment, number } => Some(format!("`{environment}` can go back to it: release {number}")),
-        Use::Lately { environment, number } => Some(format!("`{environment}` had it lately: release {number}")),
+        Use::Back { environment, number } => {
+            Some(format!("`{environment}` can go back to it: release {number}"))
+        }
+        Use::Lately { environment, number } => {
+            Some(format!("`{environment}` had it lately: release {number}"))
+        }
         _ => Some("somebody may just be releasing it".into()),
     }));
     words.join("; ")

@@ -139,9 +139,7 @@ pub(super) fn show(found: &[Finding], format: Format) -> anyhow::Result<()> {
         let why = one.now.as_ref().map_or("is not pinned".to_owned(), |to| format!("is now {}", escaped(to)));
         format!("{}:{}: {} {why}\n", one.place, one.line, escaped(&one.text))
     };
-    let row = |one: &Finding| {
-        json!({"file": one.place, "line": one.line, "field": one.field, "text": one.text, "now": one.now})
-    };
+    let row = |one: &Finding| json!({"file": one.place, "line": one.line, "field": one.field, "text": one.text, "now": one.now});
     match format {
         Format::Text => print(&found.iter().map(line).collect::<String>()),
         Format::Json => print_json(&json!({ "floating": found.iter().map(row).collect::<Vec<_>>() })),
