@@ -137,7 +137,7 @@ impl GateArgs {
                 // Of several images, it is one's.
                 Ok(artifact) => match (attached(shelf, &artifact, image), way) {
                     (Err(_), Direction::Back(_)) => continue,
-                    (text, _) => text?,
+                    (text, _) => text.with_context(|| format!("the record `{name}`"))?,
                 },
                 Err(_) => read_record(name)?,
             };
