@@ -210,11 +210,8 @@ fn annotations(
 }
 
 fn epoch(args: &Args, main: &ContextSpec, world: &World) -> anyhow::Result<Option<Epoch>> {
-    let read = |text: &str, name: &str| -> anyhow::Result<Option<Epoch>> {
-        Ok(Some(text.parse().map_err(|why| Hinted::usage(format!("{name}: {why}")))?))
-    };
-    match (args.shape.source_date_epoch.as_deref(), world.environment.get("SOURCE_DATE_EPOCH")) {
-        (Some("git"), _) => {
+    match args.shape.source_date_epoch.as_deref() {
+        Some("git") => {
             let ContextSpec::Folder(folder) = main else {
                 return Err(Hinted::usage("`--source-date-epoch git` needs a folder as the context").into());
             };
@@ -222,10 +219,19 @@ fn epoch(args: &Args, main: &ContextSpec, world: &World) -> anyhow::Result<Optio
             let seconds = commit_time(folder, &environment)?;
             Ok(Epoch::from_seconds(seconds))
         }
-        (Some(text), _) => read(text, "--source-date-epoch"),
-        (None, Some(text)) => read(text, "SOURCE_DATE_EPOCH"),
-        (None, None) => Ok(None),
+        Some(text) => read_epoch(text, "--source-date-epoch").map(Some),
+        None => epoch_said(world),
     }
+}
+
+/// `SOURCE_DATE_EPOCH`
+pub(in crate::cli) fn epoch_said(world: &World) -> anyhow::Result<Option<Epoch>> {
+    let said = world.environment.get("SOURCE_DATE_EPOCH");
+    said.map(|text| read_epoch(text, "SOURCE_DATE_EPOCH")).transpose()
+}
+
+fn read_epoch(text: &str, name: &str) -> anyhow::Result<Epoch> {
+    Ok(text.parse().map_err(|why| Hinted::usage(format!("{name}: {why}")))?)
 }
 
 /// `--compression`, or what the outputs say, if they agree.
