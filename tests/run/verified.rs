@@ -77,8 +77,19 @@ fn what_a_step_was_answered_is_the_records_and_nothing_beside() {
         !std::fs::read_to_string(world.path("app.json")).unwrap().contains(&other),
         "it had no use for it"
     );
-    site.shut();
     let verify = verify(&["--allow", "network.loopback"]);
+    // A store that has nothing of it asks where it came from, and takes nothing else.
+    world.ok(["copy", "app:1", "oci:out"]);
+    let elsewhere: Vec<&str> = ["--store", "other"]
+        .into_iter()
+        .chain(verify.iter().map(|word| if *word == "app:1" { "oci:out" } else { word }))
+        .collect();
+    let run = world.run(&elsewhere);
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    *site.text.lock().unwrap() = "two\n".into();
+    let error = world.fails(1, &elsewhere);
+    assert!(error.contains("gives other bytes than the lock has"), "{error}");
+    site.shut();
     let run = world.run(&verify);
     assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
     edit(&world, |record| {
@@ -104,6 +115,22 @@ fn what_a_step_was_answered_is_the_records_and_nothing_beside() {
     });
     let error = world.fails(1, &verify);
     assert!(error.contains(&format!("`GET {url}` is not in the lock")), "{error}");
+}
+
+#[test]
+fn a_secret_has_to_be_given_again() {
+    let Some(world) = world("verifying steps") else { return };
+    world.write("token", "hunter2\n");
+    let secret = ["--secret", "id=token,src=token"];
+    build(&world, "RUN --mount=type=secret,id=token wc -c < /run/secrets/token > /n\n", &secret);
+    let error = world.fails(1, verify(&[]));
+    assert!(error.contains("the value of the secret `token`") && error.contains("--secret id=ID"), "{error}");
+    let run = world.run(verify(&secret));
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    world.write("token", "another\n");
+    world.ok(verify(&secret));
+    world.write("token", "a longer one\n");
+    assert!(refused(&world, &verify(&secret)).contains("`/n`: its content from byte 0 on"));
 }
 
 #[test]
