@@ -5,6 +5,7 @@
 //! from there.
 
 use std::collections::BTreeSet;
+use std::error::Error as _;
 use std::fs::File;
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -145,6 +146,45 @@ impl Outside {
         })?;
         lock(&self.asked).insert(asked, root.clone());
         Ok(Origin::Registry(reference.into(), root))
+    }
+
+    /// The image that a registry was asked for in vain: the store's, if that was made here, or if the registry has none
+    /// of that name.
+    pub(super) fn only_here(
+        &self,
+        reference: &Reference,
+        error: ResolveError,
+    ) -> Result<Origin, ResolveError> {
+        let name = reference.familiar();
+        let found = self.store.resolve(reference).map_err(|error| other(&name, error.into()))?;
+        let repository = Repository::from(reference);
+        // Of an image that was pulled or pushed, the layers or the index are known to be there.
+        let is_from_there = |root: &Descriptor| {
+            let blobs = super::vendored::parts(&self.store, root)?;
+            let digests = blobs.iter().chain([root]).filter_map(|blob| Digest::try_from(blob.digest()).ok());
+            Ok(digests.into_iter().any(|digest| self.store.origins_of(&digest).contains(&repository)))
+        };
+        let is_missing = matches!(error, ResolveError::NotInRegistry { .. });
+        let is_local = match &found {
+            Some(root) => is_missing || !is_from_there(root).map_err(|error| other(&name, error))?,
+            None => false,
+        };
+        match found {
+            Some(root) if is_local => {
+                let why = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+                lock(&self.local).insert(name, why);
+                Ok(Origin::Store(root))
+            }
+            _ => Err(error),
+        }
+    }
+
+    /// Says which images are the store's though a registry was to be asked.
+    pub(super) fn tell_local(&self, report: &dyn Report) {
+        for (name, why) in &*lock(&self.local) {
+            let text = format!("note: `{name}` is the store's own image; no registry has it: {why}");
+            report.report(Event::Input { text: &text });
+        }
     }
 
     fn image_source(&self, origin: &Origin) -> Result<Box<dyn Source + '_>, OutsideError> {

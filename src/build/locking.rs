@@ -204,11 +204,7 @@ impl Outside {
                 let found = self.look_up(name, &wanted);
                 let found = match (digest, found) {
                     (Some(digest), found) => found.map_err(|error| gone(name, digest, way.place(), error))?,
-                    // The registry was asked for the newest, and the name is that of an image which is only here.
-                    (None, Err(ResolveError::NotInRegistry { .. })) if self.contexts.pull => {
-                        let here = self.store.resolve(reference).map_err(|error| other(name, error))?;
-                        here.map(Origin::Store)
-                    }
+                    (None, Err(error)) if self.contexts.pull => Some(self.only_here(reference, error)?),
                     (None, found) => found?,
                 };
                 found.ok_or_else(|| self.not_found(name))?

@@ -65,6 +65,8 @@ pub struct Outside {
     pub(super) images: Mutex<BTreeMap<Digest, Found>>,
     /// What registries have answered, by name.
     pub(super) asked: Mutex<BTreeMap<String, Descriptor>>,
+    /// Names that registries were asked for in vain, and that the store has: with what went wrong.
+    pub(super) local: Mutex<BTreeMap<String, String>>,
     /// The lock, if there is one.
     pub(super) memo: Mutex<Option<Memo>>,
     /// The named contexts that the Buildfile speaks of.
@@ -124,6 +126,7 @@ impl Outside {
             opened: Mutex::default(),
             images: Mutex::default(),
             asked: Mutex::default(),
+            local: Mutex::default(),
             memo: Mutex::default(),
             used: Mutex::default(),
             vendor: OnceLock::new(),
