@@ -21,8 +21,8 @@ use crate::store::StoreError;
 /// that what goes wrong can be said.
 const STREAMED: u64 = 1 << 20;
 
-/// As in other clients.
-const MAX_REDIRECTS: usize = 10;
+/// What a step is told where nobody could be asked.
+const UNREACHABLE: u16 = 502;
 
 /// A request, and where its answer goes.
 pub(super) struct Exchange<'a> {
@@ -64,6 +64,10 @@ impl From<StoreError> for Trouble {
     }
 }
 
+fn aborted() -> io::Error {
+    io::ErrorKind::ConnectionAborted.into()
+}
+
 /// What comes of writing to a program that is gone; never of reading.
 fn gone(_: io::Error) -> Trouble {
     Trouble::Cut(None)
@@ -82,14 +86,16 @@ impl Exchange<'_> {
             Ok(None) => Ok(()),
             Err(trouble) => Err(trouble),
         };
-        if self.step.session.records() && matches!(answered, Err(Trouble::Refused(_) | Trouble::Passed(..))) {
-            self.step.unrecorded();
-        }
         match answered {
             Ok(()) => Ok(()),
+            Err(Trouble::Refused(why)) if self.step.session.records() && why.is_locked() => {
+                self.miss(UNREACHABLE, why);
+                // In the same words as when the lock says so.
+                self.give_head(&LockedResponse::of_status(UNREACHABLE)).map_err(|_| aborted())
+            }
             Err(Trouble::Refused(why)) => self.refuse(why),
             Err(Trouble::Passed(status, headers)) => {
-                self.step.refused(self.refusal(Why::Failed(format!("the server answered {status}"))));
+                self.miss(status, Why::Failed(format!("the server answered {status}")));
                 let reply = Reply::new(status).closing(self.close).length(0);
                 headers
                     .into_iter()
@@ -105,9 +111,16 @@ impl Exchange<'_> {
                 if let Some(error) = error {
                     self.step.broken(error);
                 }
-                Err(io::ErrorKind::ConnectionAborted.into())
+                Err(aborted())
             }
         }
+    }
+
+    /// Notes that there was no answer. Another try may have one, and another run then none of this.
+    fn miss(&self, status: u16, why: Why) {
+        self.step.unrecorded();
+        self.step.session.fail(self.asked, status);
+        self.step.refused(self.refusal(why));
     }
 
     fn wants_body(&self) -> bool {
@@ -153,13 +166,13 @@ impl Exchange<'_> {
                 let location = location.ok_or_else(|| Why::Failed("a redirect that leads nowhere".into()))?;
                 LockedResponse { location: Some(location), ..LockedResponse::of_status(status) }
             }
-            // Of the moment, or of who asks: another time there may be another answer.
-            status @ (401 | 408 | 421 | 425 | 429 | 500..600) => return Err(passed(status, &answer)),
             407 => return Err(Why::Failed("the machine's proxy wants to know who asks".into()).into()),
+            // Of the moment, or of who asks: another time there may be another answer.
+            status if LockedResponse::of_status(status).is_failure() => return Err(passed(status, &answer)),
             status @ 400..500 => LockedResponse::of_status(status),
             status => return Err(Why::Failed(format!("the server answered {status}")).into()),
         };
-        self.step.session.record(self.asked.name(answer.varies()), &response)?;
+        self.step.session.record(self.asked, answer.varies(), &response)?;
         Ok(Some(response))
     }
 
@@ -175,6 +188,7 @@ impl Exchange<'_> {
                 PullError::Source(why) => {
                     if streams {
                         self.step.unrecorded();
+                        session.fail(self.asked, UNREACHABLE);
                         self.step.refused(self.refusal(Why::Failed(why)));
                         return Trouble::Cut(None);
                     }
@@ -183,7 +197,7 @@ impl Exchange<'_> {
             })?;
         let (digest, size) = writer.finish()?;
         (response.digest, response.size) = (Some(digest), Some(size));
-        session.record(self.asked.name(answer.varies()), &response)?;
+        session.record(self.asked, answer.varies(), &response)?;
         if !streams {
             return Ok(Some(response));
         }
@@ -368,31 +382,14 @@ impl Exchange<'_> {
             Err(why) => why.to_string(),
         };
         for from in self.step.session.redirects_to(&self.asked.url) {
-            match self.follow(from) {
+            // Whoever may see a credential was asked by the program itself.
+            let passed = Passed { authorization: None, ..self.passed.clone() };
+            match origin.follow(self.asked, from, &passed) {
                 Ok(answer) => return Ok(answer),
                 Err(other) => why = other,
             }
         }
         Err(ProxyError::Unreachable { url: shown(&self.asked.url), why })
-    }
-
-    fn follow(&self, from: Url) -> Result<Answer, String> {
-        let mut url = from;
-        // Whoever may see a credential was asked by the program itself.
-        let passed = Passed { authorization: None, ..self.passed.clone() };
-        for _ in 0..MAX_REDIRECTS {
-            let answer = self.step.session.origin.ask(self.asked, &url, &passed);
-            let answer = answer.map_err(|why| why.to_string())?;
-            match answer.status {
-                200 | 203 => return Ok(answer),
-                301 | 302 | 303 | 307 | 308 => {
-                    let next = answer.header("location").and_then(|location| url.join(location));
-                    url = next.ok_or("a redirect leads nowhere")?;
-                }
-                status => return Err(format!("the server answered {status}")),
-            }
-        }
-        Err(format!("more than {MAX_REDIRECTS} redirects"))
     }
 }
 

@@ -77,11 +77,7 @@ impl Outside {
                 found.map_err(|error| gone(name, digest, way, error))?
             }
             (Way::Reference(reference), None) => match self.look_up(name, reference) {
-                // The registry was asked for the newest, and the name is that of an image which is only here.
-                Err(ResolveError::NotInRegistry { .. }) if self.contexts.pull => {
-                    let here = self.store.resolve(reference).map_err(|error| other(name, error))?;
-                    here.map(Origin::Store)
-                }
+                Err(error) if self.contexts.pull => Some(self.only_here(reference, error)?),
                 found => found?,
             },
             (Way::At(format, text), _) => Some(Origin::At(*format, text.clone())),
