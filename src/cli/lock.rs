@@ -274,7 +274,7 @@ fn contexts(args: &Args, world: &World, newest: bool) -> anyhow::Result<Contexts
         pull: newest && !args.offline,
         offline: args.offline,
         policy,
-        http: world.environment.http(),
+        http: world.http()?,
         helpers: world.environment.for_helpers(),
     })
 }

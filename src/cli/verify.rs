@@ -173,7 +173,7 @@ fn contexts(world: &World) -> anyhow::Result<Contexts> {
         named: BTreeMap::new(),
         registries: Some(Arc::new(world.registries()?)),
         helpers: world.environment.for_helpers(),
-        http: world.environment.http(),
+        http: world.http()?,
         ..Contexts::default()
     })
 }

@@ -1,5 +1,6 @@
 //! Asking the real world, on behalf of a program that is not to be trusted with the machine's own addresses.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::Read;
 use std::sync::{Mutex, PoisonError};
@@ -54,12 +55,14 @@ impl Answer {
     }
 }
 
+/// What agents differ in: http and https may have different proxies, and a host may have authorities of its own.
+type Meeting = (bool, Option<String>);
+
 /// Asks for what is not known yet.
 pub(super) struct Origin {
     http: Http,
     loopback: bool,
-    /// For http and https: their proxies may differ.
-    agents: [Mutex<Option<Agent>>; 2],
+    agents: Mutex<BTreeMap<Meeting, Agent>>,
 }
 
 impl fmt::Debug for Origin {
@@ -70,7 +73,7 @@ impl fmt::Debug for Origin {
 
 impl Origin {
     pub(super) fn new(http: Http, loopback: bool) -> Self {
-        Self { http, loopback, agents: Default::default() }
+        Self { http, loopback, agents: Mutex::default() }
     }
 
     /// One request; redirects are answers.
@@ -114,15 +117,19 @@ impl Origin {
     }
 
     fn agent(&self, url: &Url) -> Result<Agent, Why> {
-        let mut slot = self.agents[usize::from(url.secure())].lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(agent) = &*slot {
+        let own = self.http.trust.knows(url).then(|| url.authority());
+        let meeting = (url.secure(), own);
+        let mut agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(agent) = agents.get(&meeting) {
             return Ok(agent.clone());
         }
         let config = self.http.config(&url.text()).map_err(|error| Why::Failed(error.to_string()))?;
         // Connections that a server closes between two requests would be failures of the second.
         let config = config.max_redirects(0).max_idle_connections(0).build();
         let guard = Guard { loopback: self.loopback, inner: DefaultResolver::default() };
-        Ok(slot.insert(Agent::with_parts(config, DefaultConnector::default(), guard)).clone())
+        let agent = Agent::with_parts(config, DefaultConnector::default(), guard);
+        agents.insert(meeting, agent.clone());
+        Ok(agent)
     }
 
     fn failed(&self, error: &ureq::Error) -> Why {

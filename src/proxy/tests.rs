@@ -1,6 +1,7 @@
 //! A proxy between raw sockets: what a program sends, what it gets, what is known afterwards.
 
 mod counting;
+mod trust;
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};

@@ -120,7 +120,7 @@ impl Host {
         if url.secure() {
             let trusted: Vec<&str> = [self.name.as_str()].into_iter().chain(key.known.as_deref()).collect();
             let known_as = if home { Some(self.name.as_str()) } else { key.known.as_deref() };
-            let tls = tls::config(settings, &registries.system, &trusted, known_as, !proxied)?;
+            let tls = tls::config(settings, &trusted, known_as, !proxied)?;
             config = config.tls_config(tls);
         }
         let guard = Guard { origin: Arc::clone(&self.origin), inner: DefaultResolver::default() };
