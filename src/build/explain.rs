@@ -9,7 +9,7 @@ use crate::context::ContextSpec;
 use crate::exec::{Event, Report};
 use crate::oci::{Digest, Epoch};
 use crate::plan::Plan;
-use crate::why::{Identity, Ledger, Materials, Options};
+use crate::why::{Identity, Listener, Materials, Options};
 
 /// For one plan.
 pub(super) fn open<'a>(
@@ -17,7 +17,7 @@ pub(super) fn open<'a>(
     outside: &'a Outside,
     source: &Source,
     report: &'a dyn Report,
-) -> Ledger<'a> {
+) -> Listener<'a> {
     let options = Options { cache: request.cache, explain: request.explain, materials: request.materials };
     let platform = plan.stage(plan.target).config.platform.to_string();
     let identity = Identity {
@@ -27,21 +27,25 @@ pub(super) fn open<'a>(
         platform,
     };
     let asked = (&request.build_args, settings(request, epoch, outside));
-    let ledger = Ledger::new((&outside.store, outside, report), plan, identity, asked, options);
+    let listener = Listener::new((&outside.store, outside, report), plan, identity, asked, options);
     if request.explain {
-        for cause in ledger.whole() {
+        for cause in listener.whole() {
             report.report(Event::Input { text: &format!("why: {cause}") });
         }
     }
-    ledger
+    listener
 }
 
 /// Keeps what was remembered. Gives what steps have read of contexts.
-pub(super) fn close(ledgers: Vec<(Ledger<'_>, Digest)>, artifact: &Digest, outside: &Outside) -> Materials {
+pub(super) fn close(
+    listeners: Vec<(Listener<'_>, Digest)>,
+    artifact: &Digest,
+    outside: &Outside,
+) -> Materials {
     let mut all = Materials::new();
     let opened = outside.opened();
-    for (ledger, image) in ledgers {
-        let (materials, kept) = ledger.finish(image, artifact.clone(), &opened);
+    for (listener, image) in listeners {
+        let (materials, kept) = listener.finish(image, artifact.clone(), &opened);
         if let Err(error) = kept {
             log::debug!("keeping what is remembered of this build: {error}");
         }

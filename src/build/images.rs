@@ -15,6 +15,7 @@ use crate::exec::{Event, Report, Reported, stages_read};
 use crate::image::{Image, LoadError};
 use crate::oci::{Descriptor, Pinned, Platform, Reference, Repository};
 use crate::plan::{Base, Plan, ResolveError, ResolvedImage, Stage, TreeRef};
+use crate::store::StoreError;
 use crate::transport::registry::{Registries, RegistryError, RegistrySource};
 use crate::transport::{
     ImageFormat, Source, StoreSource, TransportError, Watched, import_documents, import_layers,
@@ -102,7 +103,7 @@ impl Outside {
                 let found = available.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
                 Err(ResolveError::NoPlatform { name: name.to_owned(), wanted, found })
             }
-            image => Ok(Found { image: Arc::new(image.map_err(|error| other(name, error))?), origin }),
+            image => Ok(Found { image: Arc::new(image.map_err(|error| failed(name, error))?), origin }),
         }
     }
 
@@ -111,7 +112,7 @@ impl Outside {
         match origin {
             Origin::Store(root) | Origin::Registry(_, root) => Ok(root.clone()),
             Origin::At(..) => {
-                let source = self.image_source(origin).map_err(|error| other(name, error))?;
+                let source = self.image_source(origin).map_err(|error| failed(name, error))?;
                 Ok(source.root().clone())
             }
         }
@@ -120,7 +121,7 @@ impl Outside {
     /// The store and then the registry; for a tag the registry alone, if the newest is asked for.
     pub(super) fn look_up(&self, name: &str, reference: &Reference) -> Result<Option<Origin>, ResolveError> {
         let here = |root| Ok(Some(Origin::Store(root)));
-        let failed = |error| other(name, error);
+        let failed = |error: StoreError| failed(name, error.into());
         let Some(registries) = &self.contexts.registries else {
             let root = match reference.digest() {
                 Some(digest) => self.store.manifest(digest),
@@ -153,8 +154,10 @@ impl Outside {
             return Ok(Origin::Registry(reference.into(), root.clone()));
         }
         let failed = |error: RegistryError| {
+            let unauthorized = matches!(error, RegistryError::Unauthorized { .. });
             let (name, source) = (name.to_owned(), error.into());
             match self.contexts.pull && reference.digest().is_none() {
+                _ if unauthorized => ResolveError::Unauthorized { name, source },
                 true => ResolveError::Other { name, source },
                 false => ResolveError::Registry { name, source },
             }
@@ -259,6 +262,16 @@ impl Outside {
 
 pub(super) fn other(name: &str, source: impl Into<Box<dyn Error + Send + Sync>>) -> ResolveError {
     ResolveError::Other { name: name.to_owned(), source: source.into() }
+}
+
+/// What resolving a name has failed of.
+pub(super) fn failed(name: &str, error: OutsideError) -> ResolveError {
+    let name = name.to_owned();
+    match error {
+        error if error.is_offline() => ResolveError::Offline { name },
+        error if error.is_unauthorized() => ResolveError::Unauthorized { name, source: error.into() },
+        error => ResolveError::Other { name, source: error.into() },
+    }
 }
 
 fn images_used(stage: &Stage) -> impl Iterator<Item = &Pinned> {

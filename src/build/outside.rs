@@ -27,7 +27,7 @@ use crate::plan::{
 };
 use crate::store::{Store, StoreError, Vendor};
 use crate::transport::TransportError;
-use crate::transport::registry::Registries;
+use crate::transport::registry::{Registries, RegistryError};
 use crate::tree::pattern::Ignore;
 use crate::tree::{ImagePath, Tree};
 
@@ -112,6 +112,25 @@ pub enum OutsideError {
     /// What would have to come from the network.
     #[error("{0} is not in the store, and the network is refused")]
     Offline(String),
+}
+
+impl OutsideError {
+    /// Whether it is that the network was refused.
+    pub fn is_offline(&self) -> bool {
+        match self {
+            Self::Offline(_) => true,
+            Self::Step { source, .. } => source.is_offline(),
+            _ => false,
+        }
+    }
+
+    /// Whether it is that a registry wants to know who asks.
+    pub(super) fn is_unauthorized(&self) -> bool {
+        let unauthorized = |error: &TransportError| {
+            matches!(error, TransportError::Registry(RegistryError::Unauthorized { .. }))
+        };
+        matches!(self, Self::Transport(error) if unauthorized(error))
+    }
 }
 
 impl Outside {

@@ -116,8 +116,8 @@ pub fn provenance(
     built: &Built,
     names: &[String],
 ) -> Result<Record, ProvenanceError> {
-    let noted = outside.with_lock(|memo| (memo.lock().clone(), memo.path().map(Path::to_owned)));
-    let (lock, file) = noted.ok_or(ProvenanceError::NoLock)?;
+    let used = built.used.clone().ok_or(ProvenanceError::NoLock)?;
+    let file = outside.with_lock(|memo| memo.path().map(Path::to_owned)).flatten();
     let lock_file = file.map(|path| {
         let failed = |error| ProvenanceError::Lock { path: path.display().to_string(), error };
         let digest = Digest::of(&read_bounded(&path, LOCK_LIMIT).map_err(failed)?);
@@ -126,7 +126,7 @@ pub fn provenance(
     });
     let external = external(source, request, outside)?;
     let epoch = built.epoch.seconds();
-    let internal = Internal { profile: FORMAT_PROFILE, epoch, hermetic: built.hermetic, lock };
+    let internal = Internal { profile: FORMAT_PROFILE, epoch, hermetic: built.hermetic, lock: used };
     Ok(provenance::record(Facts {
         image: &built.artifact.digest(),
         names,

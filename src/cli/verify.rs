@@ -15,7 +15,7 @@ use lith::oci::{Digest, canonical};
 use lith::sandbox::{self, Sandbox, rootfs};
 use lith::store::Store;
 use lith::text::escaped;
-use lith::verify::{self, Ask, Given, RequestError, Verdict, VerifyError};
+use lith::verify::{self, Ask, Given, RequestError, Untold, Verdict, VerifyError};
 
 use super::World;
 use super::build::{allow, build_args, build_contexts, secrets};
@@ -76,7 +76,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ID[=SOCKET]")]
     ssh: Vec<String>,
 
-    /// Allow what the record's build allowed its steps: `network.host`, `network.loopback`, `security.insecure`
+    /// Allow what the record's build allowed its steps: `network.host` (without it, no step has the machine's network,
+    /// whether it is called `default` or `host`), `network.loopback`, `security.insecure`
     #[arg(long, value_name = "ENTITLEMENT")]
     allow: Vec<String>,
 
@@ -198,14 +199,18 @@ fn remove(store: &Path, world: &World) {
 /// Adds what would help.
 fn told(error: VerifyError, args: &Args) -> anyhow::Error {
     let hint = match &error {
-        VerifyError::Request(RequestError::NotTold(what)) => match () {
-            () if what.contains("source") => "name it with `--source DIR|GIT`",
-            () if what.contains("Buildfile") => "name it with `-f FILE`",
-            () if what.contains("context") => "name it with `--build-context NAME=VALUE`",
-            () if what.contains("argument") => "give it with `--build-arg NAME=VALUE`",
-            () if what.contains("secret") => "give it with `--secret id=ID,src=FILE`",
-            () => "give it with `--ssh ID=SOCKET`",
+        VerifyError::Request(RequestError::NotTold(what)) => match what {
+            Untold::Buildfile => "name it with `-f FILE`",
+            Untold::Context(_) => "name it with `--build-context NAME=VALUE`",
+            Untold::BuildArg(_) => "give it with `--build-arg NAME=VALUE`",
+            Untold::Secret(_) => "give it with `--secret id=ID,src=FILE`",
+            Untold::Ssh(_) => "give it with `--ssh ID=SOCKET`",
+            _ => "name it with `--source DIR|GIT`",
         },
+        VerifyError::Request(RequestError::Network { .. }) => {
+            "`--allow network.host` gives it to the steps that want it, as the build did: only if you trust the source \
+             with this machine; what they get may be something else by now"
+        }
         VerifyError::Request(RequestError::NotAllowed(_)) => {
             "`--allow ENTITLEMENT` allows it here too: only if you trust the source with this machine"
         }

@@ -195,6 +195,21 @@ impl Session {
         Ok(self.state().key(step, &asked))
     }
 
+    /// What a step that was run asked for, by the names that a lock has for it, and what it was answered: what is most
+    /// telling of that, and a hash of all of it.
+    pub(crate) fn answers(&self, step: &str) -> BTreeMap<String, String> {
+        let asked = self.store.memo::<Vec<Asked>>(ASKED, step).unwrap_or_default();
+        let state = self.state();
+        let answer = |asked: &Asked| match state.find(asked) {
+            None => (asked.name(false), "nothing".to_owned()),
+            Some((name, response)) => {
+                let bytes = serde_json::to_vec(&response).expect("texts and numbers");
+                (name, format!("{} {}", response.summary(), &blake3::hash(&bytes).to_hex()[..8]))
+            }
+        };
+        asked.iter().map(answer).collect()
+    }
+
     /// Counts the answers of a step that needs not be run.
     pub(crate) fn count(&self, step: &str) {
         for asked in self.store.memo::<Vec<Asked>>(ASKED, step).unwrap_or_default() {

@@ -34,7 +34,15 @@ impl Outside {
                 pinned: Pinned { name: name.to_owned(), digest: manifest.digest.clone() },
                 config: manifest.config.to_config(),
             }),
-            Some(manifest) => self.locked_image(name, platform, &way, manifest),
+            Some(manifest) => {
+                if self.with_lock(|memo| memo.proves()) == Some(true) {
+                    let index =
+                        known.as_ref().map(|image| &image.digest).filter(|index| **index != manifest.digest);
+                    index
+                        .map_or(Ok(()), |index| self.check_index(name, platform, &way, (index, manifest)))?;
+                }
+                self.locked_image(name, platform, &way, manifest)
+            }
             None if policy == Policy::Refuse => {
                 let platform = known.map(|_| platform.clone());
                 Err(ResolveError::NotLocked { name: name.to_owned(), platform })
@@ -136,6 +144,41 @@ impl Outside {
         }
         Ok(self.remember(name, found))
     }
+
+    /// Whether the index that a lock names leads to the image that it names. A build needs no index, and takes the lock's
+    /// word for what it is.
+    fn check_index(
+        &self,
+        name: &str,
+        platform: &Platform,
+        way: &Way,
+        (index, manifest): (&Digest, &LockedManifest),
+    ) -> Result<(), ResolveError> {
+        let gone = |error| gone(name, index, way, error);
+        let origin = match way {
+            Way::At(format, text) => Origin::At(*format, text.clone()),
+            Way::Reference(reference) => {
+                let found = self.look_up(name, &reference.with_digest(index)).map_err(gone)?;
+                found.ok_or_else(|| gone(self.not_found(name)))?
+            }
+        };
+        let moved = |locked: &Digest, place: String, found: Digest| ResolveError::Moved {
+            name: name.to_owned(),
+            locked: locked.clone(),
+            place,
+            found,
+        };
+        let root =
+            Digest::try_from(self.root_of(name, &origin)?.digest()).map_err(|error| other(name, error))?;
+        if root != *index {
+            return Err(moved(index, place(way), root));
+        }
+        let found = self.read_image(name, platform, origin).map_err(gone)?.image.manifest.digest();
+        if found != manifest.digest {
+            return Err(moved(&manifest.digest, format!("the index {index}"), found));
+        }
+        Ok(())
+    }
 }
 
 /// The source policy and the lock have to agree.
@@ -158,6 +201,7 @@ fn gone(name: &str, digest: &Digest, way: &Way, error: ResolveError) -> ResolveE
     // What went wrong counts; that it happened while resolving is said already.
     let source = match error {
         ResolveError::Other { source, .. } | ResolveError::Registry { source, .. } => source,
+        error @ ResolveError::Unauthorized { .. } => return error,
         error => error.into(),
     };
     ResolveError::Gone { name: name.to_owned(), digest: digest.clone(), place: place(way), source }

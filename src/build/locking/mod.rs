@@ -3,13 +3,14 @@
 mod images;
 mod sources;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::PoisonError;
 
 use super::outside::{Outside, lock};
 use crate::buildfile::{Buildfile, has_locked_steps, outside_names};
 use crate::exec::{Event, Report};
 use crate::layer::FORMAT_PROFILE;
-use crate::lock::{Lock, LockFileError, Memo, PlatformName, Policy, changes};
+use crate::lock::{Lock, LockFileError, LockedResponse, Memo, PlatformName, Policy, changes};
 use crate::oci::{Digest, Platform, canonical};
 use crate::plan::ResolveError;
 use crate::text::shown;
@@ -90,9 +91,7 @@ impl Outside {
                 if !(is_build && has_locked_steps(file)) {
                     memo.set_origin(fingerprint, syntax);
                 }
-                let default = [Platform::default()];
-                let platforms = if platforms.is_empty() { &default } else { platforms };
-                memo.lock_mut().platforms.extend(platforms.iter().map(PlatformName::of));
+                memo.lock_mut().platforms.extend(names(platforms));
                 Ok(())
             }
             Policy::Refuse if memo.lock().fingerprint != fingerprint => {
@@ -121,8 +120,31 @@ impl Outside {
         Ok(())
     }
 
+    /// All that a build of a Buildfile has used of what is resolved, with what its steps were answered; and nothing else
+    /// that the lock may have.
+    pub(super) fn used(
+        &self,
+        file: &Buildfile,
+        platforms: &[Platform],
+        answers: BTreeMap<String, LockedResponse>,
+    ) -> Option<Lock> {
+        let (fingerprint, syntax) = origin(file);
+        let mut used = self.with_lock(|memo| memo.used())?;
+        (used.fingerprint, used.syntax) = (fingerprint, syntax);
+        (used.platforms, used.network) = (names(platforms), answers);
+        Some(used)
+    }
+
     fn policy(&self) -> Option<Policy> {
         self.with_lock(|memo| memo.policy())
+    }
+}
+
+/// What a lock calls the platforms that are asked for.
+fn names(platforms: &[Platform]) -> BTreeSet<PlatformName> {
+    match platforms {
+        [] => [PlatformName::of(&Platform::default())].into(),
+        platforms => platforms.iter().map(PlatformName::of).collect(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! URLs and repositories, by the lock.
 
 use super::against_policy;
-use crate::build::images::other;
+use crate::build::images::{failed, other};
 use crate::build::outside::Outside;
 use crate::build::repositories::is_archived;
 use crate::context::git;
@@ -30,7 +30,7 @@ impl Outside {
             Policy::Look => return Ok(()),
             Policy::Add => {}
         }
-        let (digest, size) = self.fetch_new(&url.url, said.as_ref()).map_err(|error| other(&name, error))?;
+        let (digest, size) = self.fetch_new(&url.url, said.as_ref()).map_err(|error| failed(&name, error))?;
         url.digest = Pin::Pinned(digest.clone());
         self.with_lock(|memo| memo.add_url(name, LockedUrl { digest, size }));
         Ok(())
@@ -68,7 +68,7 @@ impl Outside {
 
     fn lock_git(&self, name: String, git: &Git, commit: Commit) -> Result<Commit, ResolveError> {
         let archive = match is_archived(git) && !self.contexts.offline {
-            true => Some(self.new_archive(git, &commit).map_err(|error| other(&name, error))?),
+            true => Some(self.new_archive(git, &commit).map_err(|error| failed(&name, error))?),
             false => None,
         };
         self.with_lock(|memo| memo.add_git(name, LockedGit { commit: commit.clone(), archive }));

@@ -43,6 +43,7 @@ pub(in crate::buildfile) struct StageBuilder<'w, 'a> {
 #[derive(Debug, Clone, Default)]
 struct Now {
     keyword: Word,
+    original: String,
     span: Span,
     line: usize,
     check: Option<CheckDirective>,
@@ -118,6 +119,7 @@ impl<'w, 'a> StageBuilder<'w, 'a> {
         let from = &self.world.file.stages[self.index].from;
         self.now = Now {
             keyword: statement.keyword.clone(),
+            original: statement.original.clone(),
             span: statement.span,
             line: if elsewhere.is_some() { from.line } else { statement.line },
             check: if elsewhere.is_some() { from.check.clone() } else { statement.check.clone() },
@@ -247,7 +249,8 @@ impl StageBuilder<'_, '_> {
             statement: place(self.now.span),
             sources: sources.iter().copied().map(place).collect(),
         };
-        self.steps.push(Step { op, created_by, place });
+        let text = self.now.original.clone();
+        self.steps.push(Step { op, created_by, text, place });
     }
 
     /// The words that run a shell form.
