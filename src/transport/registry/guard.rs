@@ -61,6 +61,24 @@ impl fmt::Display for Refused {
 
 impl std::error::Error for Refused {}
 
+/// What the resolver says of a name that stands for no address.
+#[derive(Debug)]
+pub(super) struct Unresolved {
+    pub(super) host: String,
+    why: ureq::Error,
+}
+
+impl fmt::Display for Unresolved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.why {
+            ureq::Error::Io(error) => error.fmt(f),
+            error => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Unresolved {}
+
 /// Looks up addresses and passes on those that may be dialled.
 #[derive(Debug)]
 pub(super) struct Guard<R = DefaultResolver> {
@@ -75,11 +93,16 @@ impl<R: Resolver> Resolver for Guard<R> {
         config: &Config,
         timeout: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        let found = self.inner.resolve(uri, config, timeout)?;
+        let host = uri.host().unwrap_or_default();
+        let found = self.inner.resolve(uri, config, timeout).map_err(|why| match why {
+            ureq::Error::Io(_) | ureq::Error::HostNotFound => {
+                ureq::Error::Other(Box::new(Unresolved { host: host.to_owned(), why }))
+            }
+            other => other,
+        })?;
         if is_proxy(uri, config) {
             return Ok(found);
         }
-        let host = uri.host().unwrap_or_default();
         let classes: Vec<Class> = found.iter().map(|address| Class::of(address.ip())).collect();
         let mut allowed = self.empty();
         for (address, ok) in found.iter().zip(self.origin.judge(host, &classes)) {
