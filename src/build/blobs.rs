@@ -6,7 +6,8 @@ use std::io::{self, Read};
 
 use super::images::Found;
 use super::outside::{Outside, OutsideError, lock};
-use crate::image::{Blobs, digest_of, is_index, not_found};
+use crate::image::{Blobs, digest_of, not_found};
+use crate::oci::media_type::is_index;
 use crate::oci::{Descriptor, Digest, Repository};
 use crate::store::Store;
 use crate::transport::registry::RegistrySource;
@@ -21,7 +22,7 @@ pub(super) struct Cached<'a> {
 impl Blobs for Cached<'_> {
     fn open(&self, blob: &Descriptor) -> io::Result<Box<dyn Read + '_>> {
         let is_here = self.store.has(&digest_of(blob)?);
-        if !is_here && is_index(blob) {
+        if !is_here && is_index(blob.media_type().as_ref()) {
             // Manifests and configs are put there by those who read them; of an index only one image is.
             put_blob(self.store, &self.source, blob).map_err(io::Error::other)?;
             return Blobs::open(self.store, blob);
@@ -30,7 +31,7 @@ impl Blobs for Cached<'_> {
     }
 
     fn open_unverified(&self, blob: &Descriptor) -> io::Result<Box<dyn Read + '_>> {
-        if self.store.has(&digest_of(blob)?) || is_index(blob) {
+        if self.store.has(&digest_of(blob)?) || is_index(blob.media_type().as_ref()) {
             return self.open(blob);
         }
         self.source.open_unverified(blob)

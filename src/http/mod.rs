@@ -2,6 +2,7 @@
 //! for, and what is believed of the answer, is the matter of those who ask.
 
 mod address;
+mod guard;
 mod secret;
 pub(crate) mod trust;
 mod url;
@@ -14,6 +15,9 @@ use ureq::tls::TlsConfig;
 use ureq::typestate::AgentScope;
 
 pub(crate) use address::{Class, is_proxy};
+#[cfg(test)]
+pub(crate) use guard::tests::dials_this_machine;
+pub(crate) use guard::{Unresolved, guarded, is_refused};
 pub use secret::{Credentials, decode, shown, split};
 pub use trust::Trust;
 pub use url::{Url, encode};
