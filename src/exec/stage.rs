@@ -131,8 +131,7 @@ impl<'a> Run<'a> {
         let label = self.label(id, stage);
         let mut state = self.base(id, stage, done)?;
         for (index, step) in stage.steps.iter().enumerate() {
-            let name =
-                StepName { stage: &label, number: index + 1, of: stage.steps.len(), text: &step.created_by };
+            let name = StepName { stage: &label, number: index + 1, of: stage.steps.len(), text: &step.text };
             self.report.report(Event::Started { step: name });
             let start = Instant::now();
             let how = self.step(id, step, name, &mut state, done).map_err(|error| error.of_step(step))?;
@@ -183,7 +182,7 @@ impl<'a> Run<'a> {
                 };
                 let label = self.label(id, stage);
                 let step = StepName { stage: &label, number: 0, of: stage.steps.len(), text: "FROM files" };
-                self.tell(step, 0, &how, &[], &[files]);
+                self.tell(step, (0, "FROM files"), &how, &[], &[files]);
                 self.lay(id, changes, &state);
             }
         }
@@ -217,7 +216,7 @@ impl<'a> Run<'a> {
         let Some(op) = &step.op else {
             state.history.push(self.history(&step.created_by, true));
             let how = Committed { how: How::Config, key: None, layer: None };
-            self.tell(name, step.place.line, &how, &[], &[]);
+            self.tell(name, known_as(step), &how, &[], &[]);
             return Ok(How::Config);
         };
         match op {
@@ -237,7 +236,7 @@ impl<'a> Run<'a> {
                 self.warn(step, &made.unknown);
                 let how = self.commit(id, &made.changes, &step.created_by, "", state)?;
                 let parts = [(Part::Operation, format!("{mkdir:?}"))];
-                self.tell(name, step.place.line, &how, &parts, &[]);
+                self.tell(name, known_as(step), &how, &parts, &[]);
                 self.lay(id, made.changes, state);
                 Ok(how.how)
             }
@@ -249,14 +248,14 @@ impl<'a> Run<'a> {
     fn tell<'k>(
         &self,
         step: StepName<'k>,
-        line: usize,
+        (line, expanded): (usize, &'k str),
         how: &'k Committed,
         parts: &'k [(Part, String)],
         files: &'k [Files<'k>],
     ) {
         let Committed { how, key, layer } = how;
         let (key, layer) = (key.as_deref(), layer.as_ref());
-        let known = Known { step, line, how: *how, key, layer, parts, files };
+        let known = Known { step, line, expanded, how: *how, key, layer, parts, files };
         self.report.report(Event::Known(&known));
     }
 
@@ -275,7 +274,7 @@ impl<'a> Run<'a> {
             placed: Cow::Borrowed(&copied.placed),
             changes: Placing::Known(&copied.changes),
         };
-        self.tell(name, step.place.line, how, &self.copy_parts(copy), &[files]);
+        self.tell(name, known_as(step), how, &self.copy_parts(copy), &[files]);
     }
 
     /// All that a copy is told, but for what is in its files.
@@ -490,6 +489,11 @@ pub(crate) fn stages_read(plan: &Plan, target_too: bool) -> BTreeSet<StageId> {
         read.extend(stage.trees_used().filter_map(TreeRef::stage));
     }
     read.iter().flat_map(|&id| plan.chain(id)).collect()
+}
+
+/// The line of a step, and its text with what variables stand for.
+fn known_as(step: &Step) -> (usize, &str) {
+    (step.place.line, &step.created_by)
 }
 
 /// The stages that programs are run on, or see as mounts, and all that they stand on.

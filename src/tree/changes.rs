@@ -233,18 +233,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::tree::Content;
-
-    fn path(text: &str) -> ImagePath {
-        ImagePath::new(text.as_bytes()).unwrap()
-    }
-
-    fn file(text: &str) -> Node {
-        Node::new(
-            Meta::root_owned(0o644),
-            Kind::File { content: Content::from_bytes(text.as_bytes()), inode: None },
-        )
-    }
+    use crate::tree::testing::{file, path};
 
     fn tree(paths: &[(&str, Option<&str>)]) -> Tree {
         paths.iter().map(|(p, text)| (path(p), text.map_or_else(Node::implicit_dir, file))).collect()

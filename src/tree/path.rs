@@ -225,10 +225,7 @@ impl<'de> Deserialize<'de> for ImagePath {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn path(text: &str) -> ImagePath {
-        ImagePath::new(text.as_bytes()).unwrap()
-    }
+    use crate::tree::testing::path;
 
     #[test]
     fn paths_are_normal() {

@@ -285,7 +285,9 @@ impl<'a> Runner<'a> {
                 return Err(RunError::NotLocked(refusal));
             }
             for refusal in refused {
-                let text = format!("the step succeeded, though not with each of its requests: {refusal}");
+                let locked = if refusal.why.is_locked() { "; builds are told the same" } else { "" };
+                let text =
+                    format!("the step succeeded, though not with each of its requests: {refusal}{locked}");
                 report.report(Event::Warning { text: &text });
             }
             return Ok((staged, exit, key));

@@ -5,10 +5,9 @@ use std::io;
 use std::time::Duration;
 
 use super::answer::Answer;
-use super::guard::{Refused, Unresolved};
 use super::retry::{Tries, is_passing, retry_after};
 use super::{Complaint, RegistryError};
-use crate::http::Url;
+use crate::http::{Unresolved, Url, is_refused};
 use crate::text;
 
 #[derive(Debug)]
@@ -89,7 +88,7 @@ impl Fault {
             ureq::Error::Tls(_) | ureq::Error::TlsRequired | ureq::Error::Pem(_) => {
                 Kind::Tls { why, fault: TlsFault::Other }
             }
-            ureq::Error::Other(error) if error.is::<Refused>() => Kind::Guarded(url.clone()),
+            error if is_refused(&error) => Kind::Guarded(url.clone()),
             ureq::Error::Other(error) => match error.downcast::<Unresolved>() {
                 Ok(found) => Kind::Unresolved { name: text::shown(&found.host), why: text::shown(&found) },
                 Err(_) => Kind::Protocol(why),

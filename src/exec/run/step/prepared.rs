@@ -199,13 +199,17 @@ impl<'a> Prepared<'a> {
         let Ask { step, line, .. } = *self.ask;
         let views = self.mounts.views();
         let files: Vec<_> = views.iter().map(View::files).collect();
+        let mut parts = self.parts.clone();
+        let answers = self.session.map(|session| session.answers(&self.key)).unwrap_or_default();
+        parts.extend(answers.into_iter().map(|(request, answer)| (Part::Answer(request), answer)));
         let known = Known {
             step,
             line,
+            expanded: step.text,
             how: ran.how,
             key: Some(&self.key),
             layer: ran.layer.as_ref(),
-            parts: &self.parts,
+            parts: &parts,
             files: &files,
         };
         report.report(Event::Known(&known));
