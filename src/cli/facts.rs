@@ -111,6 +111,14 @@ fn advice(cause: &Cause) -> Option<&'static str> {
     if let Some(ReleaseError::Broken { .. }) = cause.downcast_ref() {
         return Some(BROKEN_LEDGER);
     }
+    if let Some(ReleaseError::Empty(_)) = cause.downcast_ref() {
+        return Some("`lith current` without an environment lists those that have releases");
+    }
+    if let Some(ReleaseError::NothingLeft { .. }) = cause.downcast_ref() {
+        return Some(
+            "give the tag back to the image that is deployed (`lith push docker://REPO@DIGEST REPO:ENV`), and repair again",
+        );
+    }
     if let Some(error) = cause.downcast_ref() {
         return lock_advice(error);
     }

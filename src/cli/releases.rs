@@ -54,8 +54,8 @@ struct Mark {
     /// The environment
     #[arg(value_name = "ENV")]
     environment: Environment,
-    /// The release: its number, or its image's digest or the beginning of that
-    #[arg(value_name = "N|DIGEST")]
+    /// The release: its number, its image's digest or the beginning of that, or the tag that it was released by
+    #[arg(value_name = "N|DIGEST|TAG")]
     release: String,
     /// What it is
     #[arg(value_name = "VERDICT")]

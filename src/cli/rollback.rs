@@ -36,8 +36,8 @@ pub(crate) struct Args {
     /// The environment
     #[arg(value_name = "ENV")]
     environment: Environment,
-    /// Go back to this release: its number, or its image's digest or the beginning of that
-    #[arg(long, value_name = "N|DIGEST")]
+    /// Go back to this release: its number, its image's digest or the beginning of that, or the tag that it was released by
+    #[arg(long, value_name = "N|DIGEST|TAG")]
     to: Option<String>,
     /// Say what would change, and change nothing
     #[arg(long)]

@@ -52,7 +52,7 @@ impl Chain {
         })
     }
 
-    /// The last move to what a number, a digest or its beginning says.
+    /// The last move to what a number, a digest or its beginning, or a tag that the image had then says.
     pub fn find(&self, text: &str) -> Option<&Link> {
         let moves = || self.links.iter().filter(|link| link.entry.moves());
         if let Ok(number) = text.parse::<u64>()
@@ -64,7 +64,8 @@ impl Chain {
         let is_it = |link: &&Link| {
             link.entry.digest().strip_prefix("sha256:").is_some_and(|own| own.starts_with(hex))
         };
-        if hex.len() < 7 { None } else { moves().find(is_it) }
+        let by_digest = if hex.len() < 7 { None } else { moves().find(is_it) };
+        by_digest.or_else(|| moves().find(|link| link.entry.tags.iter().any(|tag| tag == text)))
     }
 }
 

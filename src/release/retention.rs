@@ -167,11 +167,20 @@ impl RegistryShelf<'_> {
         Err(ReleaseError::TakenAlong { digest, entries: lost.join(", ") })
     }
 
-    /// What each tag stands for; those that stand for nothing are left out.
+    /// What each tag stands for; those that stand for nothing are left out. So are entries that the registry fails with: their
+    /// ledger tells of them, or of what has become of them.
     fn resolved(&self) -> Result<BTreeMap<String, Descriptor>, ReleaseError> {
         let found = Mutex::new(BTreeMap::new());
         parallel::each(&self.tags()?, QUESTIONS, |tag| {
-            if let Some(descriptor) = self.resolve(tag)? {
+            let resolved = match self.resolve(tag) {
+                Err(TransportError::Registry(error))
+                    if tag.starts_with("lith-release-") && error.status() == Some(500) =>
+                {
+                    None
+                }
+                resolved => resolved?,
+            };
+            if let Some(descriptor) = resolved {
                 found.lock().expect("nobody panics with it").insert(tag.clone(), descriptor);
             }
             Ok::<(), TransportError>(())
@@ -234,6 +243,12 @@ impl<'s> Survey<'s> {
             };
             match self.ledgers.iter().find_map(|(environment, _)| of(environment)) {
                 Some(environment) => claims.push((environment, descriptor.clone())),
+                None if self.is_acknowledged(tag) => {
+                    // What can be read of it again stays; what can't be has been told of.
+                    if let Err(error) = self.need(descriptor.clone()) {
+                        log::debug!("`{tag}`: {error}");
+                    }
+                }
                 None => roots.push((descriptor.clone(), Use::Tag(tag.clone()))),
             }
         }
@@ -266,6 +281,14 @@ impl<'s> Survey<'s> {
             Some(kept) => kept.uses.push(own),
             None => self.kept.push(Kept { digest, uses: vec![own] }),
         }
+    }
+
+    /// Whether it is the tag of an entry that is lost, and an entry says so.
+    fn is_acknowledged(&self, tag: &str) -> bool {
+        self.ledgers.iter().any(|(environment, chain)| match environment.read(tag) {
+            Some(Tag::Entry(number)) => chain.breaks().any(|(_, one)| one.lost.contains(&number)),
+            _ => false,
+        })
     }
 
     /// What an environment has, and can go back to.

@@ -31,7 +31,8 @@ fn an_environment_moves_on_and_back() {
     let digests = ["1", "2", "3"].map(|tag| push(&world, &repo, tag));
     let image = |tag: &str| format!("{repo}:{tag}");
     let error = world.fails(1, ["current", "prod", "--repo", &repo]);
-    assert!(error.contains("`prod` has no releases"), "{error}");
+    assert!(error.contains("`prod` has no releases") && error.contains("`lith current`"), "{error}");
+    assert_eq!(world.ok(["current", "--repo", &repo]), "");
     let told = world.ok(["release", "prod", &image("1"), "-m", "the first", "--actor", "ann"]);
     assert_eq!(told, format!("{repo}:prod@{}", digests[0]));
     let error = world.fails(1, ["rollback", "prod", "--repo", &repo]);
@@ -84,8 +85,23 @@ fn an_environment_moves_on_and_back() {
     assert!(error.contains(&format!("the tag `prod` stands for `{}`", digests[1])), "{error}");
     let error = world.fails(1, ["releases", "prod", "--verify", "--repo", &repo]);
     assert!(error.contains("the tag `prod`") && error.contains(&digests[2]), "{error}");
+    let error = world.fails(1, ["current", "--repo", &repo]);
+    assert!(error.contains("prod: the tag `prod` stands for"), "{error}");
     world.ok(["release", "prod", &image("3")]);
     world.ok(["releases", "prod", "--verify", "--repo", &repo]);
+    world.ok(["release", "staging", &image("1")]);
+    let pinned = |environment: &str, digest: &str| format!("{repo}:{environment}@{digest}");
+    let all = format!("{}\n{}", pinned("prod", &digests[2]), pinned("staging", &digests[0]));
+    assert_eq!(world.ok(["current", "--repo", &repo]), all);
+    let list = json(&world, &["current", "--repo", &repo]);
+    assert_eq!(list["environments"][1]["digest"], digests[0].as_str());
+    // By the tag that it was released by, too.
+    let told = world.ok(["rollback", "prod", "--to", "1", "--repo", &repo]);
+    assert_eq!(told, pinned("prod", &digests[0]));
+    world.ok(["push", "--move-tag", &format!("docker://{}", image("2")), &image("v2")]);
+    world.ok(["release", "test", &image("v2")]);
+    world.ok(["release", "test", &image("1")]);
+    assert_eq!(world.ok(["rollback", "test", "--to", "v2", "--repo", &repo]), pinned("test", &digests[1]));
 }
 
 #[test]
