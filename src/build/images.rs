@@ -15,7 +15,6 @@ use crate::exec::{Event, Report, Reported, stages_read};
 use crate::image::{Blobs as _, Image, LoadError};
 use crate::oci::{Descriptor, Pinned, Platform, Reference, Repository};
 use crate::plan::{Base, Plan, ResolveError, ResolvedImage, Stage, TreeRef};
-use crate::store::StoreError;
 use crate::transport::registry::{Registries, RegistryError, RegistrySource};
 use crate::transport::{
     ImageFormat, Source, StoreSource, TransportError, Watched, import_documents, import_layers,
