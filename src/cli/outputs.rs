@@ -40,7 +40,7 @@ pub(super) struct Way<'a> {
 pub(super) fn outputs(args: &Args, tags: &[Reference], world: &World) -> anyhow::Result<Vec<Sending>> {
     let mut outputs = Vec::new();
     for text in &args.output {
-        outputs.push(Output::parse(text).map_err(|error| Hinted::usage(error.to_string()))?);
+        outputs.push(Output::parse(text).map_err(Hinted::usage)?);
     }
     if args.push {
         push_too(&mut outputs);
