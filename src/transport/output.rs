@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use super::Destination;
 use crate::compression::{Compression, ParseCompressionError};
 use crate::oci::{ParseReferenceError, Reference};
-use crate::text::closest;
+use crate::text::{closest, field};
 
 /// One `-o`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -271,39 +271,15 @@ impl Fields {
     }
 }
 
-/// The fields of one record of comma-separated values (RFC 4180).
 fn split(text: &str) -> Result<Vec<String>, ParseOutputError> {
     let mut fields = Vec::new();
     let mut rest = text;
     loop {
-        let (field, after) = match rest.strip_prefix('"') {
-            Some(quoted) => unquote(quoted).ok_or_else(|| ParseOutputError::Quote(text.to_owned()))?,
-            None => {
-                let end = rest.find(',').unwrap_or(rest.len());
-                (rest[..end].to_owned(), &rest[end..])
-            }
-        };
+        let (field, length) = field(rest).ok_or_else(|| ParseOutputError::Quote(text.to_owned()))?;
         fields.push(field);
-        match after.strip_prefix(',') {
+        match rest[length..].strip_prefix(',') {
             Some(after) => rest = after,
-            None if after.is_empty() => return Ok(fields),
-            None => return Err(ParseOutputError::Quote(text.to_owned())),
-        }
-    }
-}
-
-/// The text up to the closing quote, `""` meaning a quote, and what follows.
-fn unquote(mut rest: &str) -> Option<(String, &str)> {
-    let mut field = String::new();
-    loop {
-        let (before, after) = rest.split_once('"')?;
-        field.push_str(before);
-        match after.strip_prefix('"') {
-            Some(after) => {
-                field.push('"');
-                rest = after;
-            }
-            None => return Some((field, after)),
+            None => return Ok(fields),
         }
     }
 }
