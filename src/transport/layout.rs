@@ -17,9 +17,9 @@ use crate::store::Verified;
 use crate::store::files::{open_regular, read_bounded};
 use crate::text::shown;
 
-pub(super) const REF_NAME: &str = "org.opencontainers.image.ref.name";
+const REF_NAME: &str = "org.opencontainers.image.ref.name";
 /// containerd's annotation for the whole name, which `ref.name` by custom holds only the tag of.
-pub(super) const IMAGE_NAME: &str = "io.containerd.image.name";
+const IMAGE_NAME: &str = "io.containerd.image.name";
 pub(super) const LAYOUT_FILE: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
 
 /// Which image of a layout is meant.
