@@ -100,9 +100,9 @@ pub struct SourceRef {
     pub dirty: bool,
 }
 
-/// What lith decided.
+/// What lith decided. Nothing of it may be unknown, either.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Internal {
     /// The format profile of the image contract.
     pub profile: u32,
@@ -225,6 +225,16 @@ pub fn odd_dependencies(record: &Record) -> Result<(Vec<&Resource>, Vec<Resource
     let odd = found.iter().filter(|resource| !wanted.contains(resource)).collect();
     wanted.retain(|resource| !found.contains(resource));
     Ok((odd, wanted))
+}
+
+/// The byproducts that are not the list of files of a context which the record depends on, or one too many of it.
+pub fn odd_byproducts(record: &Record) -> Vec<&Resource> {
+    let external = &record.predicate.build_definition.external_parameters;
+    let mut names: BTreeSet<String> =
+        external.contexts.keys().map(String::as_str).chain([""]).map(context_name).collect();
+    names.retain(|name| dependency(record, name).is_ok());
+    let byproducts = record.predicate.run_details.byproducts.iter();
+    byproducts.filter(|found| !found.name.as_ref().is_some_and(|name| names.remove(name))).collect()
 }
 
 /// A repository's address as a URI: that of ssh may be written in a way that is none.

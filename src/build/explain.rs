@@ -9,7 +9,7 @@ use crate::context::ContextSpec;
 use crate::exec::{Event, Report};
 use crate::oci::{Digest, Epoch};
 use crate::plan::Plan;
-use crate::why::{Identity, Ledger, Materials, Options};
+use crate::why::{Identity, Listener, Materials, Options};
 
 /// For one plan.
 pub(super) fn open<'a>(
@@ -17,31 +17,35 @@ pub(super) fn open<'a>(
     outside: &'a Outside,
     source: &Source,
     report: &'a dyn Report,
-) -> Ledger<'a> {
+) -> Listener<'a> {
     let options = Options { cache: request.cache, explain: request.explain, materials: request.materials };
     let platform = plan.stage(plan.target).config.platform.to_string();
     let identity = Identity {
         context: context(outside),
-        file: outside.build_file.get().map_or_else(|| source.name().to_owned(), |path| absolute(path)),
+        file: outside.build_file().map_or_else(|| source.name().to_owned(), absolute),
         target: request.target.clone(),
         platform,
     };
     let asked = (&request.build_args, settings(request, epoch, outside));
-    let ledger = Ledger::new((&outside.store, outside, report), plan, identity, asked, options);
+    let listener = Listener::new((&outside.store, outside, report), plan, identity, asked, options);
     if request.explain {
-        for cause in ledger.whole() {
+        for cause in listener.whole() {
             report.report(Event::Input { text: &format!("why: {cause}") });
         }
     }
-    ledger
+    listener
 }
 
 /// Keeps what was remembered. Gives what steps have read of contexts.
-pub(super) fn close(ledgers: Vec<(Ledger<'_>, Digest)>, artifact: &Digest, outside: &Outside) -> Materials {
+pub(super) fn close(
+    listeners: Vec<(Listener<'_>, Digest)>,
+    artifact: &Digest,
+    outside: &Outside,
+) -> Materials {
     let mut all = Materials::new();
     let opened = outside.opened();
-    for (ledger, image) in ledgers {
-        let (materials, kept) = ledger.finish(image, artifact.clone(), &opened);
+    for (listener, image) in listeners {
+        let (materials, kept) = listener.finish(image, artifact.clone(), &opened);
         if let Err(error) = kept {
             log::debug!("keeping what is remembered of this build: {error}");
         }
@@ -74,7 +78,7 @@ fn settings(request: &Request, epoch: Epoch, outside: &Outside) -> BTreeMap<Stri
     let all = [
         ("the compression (`--compression`)", request.compression.to_string()),
         ("the time in the image (`--source-date-epoch`)", epoch.to_string()),
-        ("the view of the context (`--context-modes`)", outside.modes().to_string()),
+        ("the view of the context (`--context-modes`)", outside.modes.to_string()),
         ("the labels (`--label`)", pairs(&request.labels)),
         ("the annotations (`--annotation`)", pairs(&request.annotations)),
     ];

@@ -15,13 +15,21 @@ use crate::sandbox::{Fault, SandboxError};
 use crate::text::{causes, escaped};
 
 impl BuildError {
+    /// The line of the step that was not run, as it wants a network and none is given.
+    pub fn wants_network(&self) -> Option<usize> {
+        let Self::Exec(ExecError::Step { line, source, .. }) = self else { return None };
+        let refused = |error: &RunError| matches!(error, RunError::NoNetwork);
+        matches!(&**source, ExecError::Run(error) if refused(error)).then_some(*line)
+    }
+
     /// The diagnostics that say it, where something of the Buildfile is what failed.
     pub fn diagnostics(&self, outside: &Outside) -> Option<Vec<Diagnostic>> {
         match self {
             Self::Buildfile(diagnostics) => Some(diagnostics.clone()),
             Self::Exec(ExecError::Step { place, source, .. }) => Some(vec![step(place, source, outside)]),
             Self::Outside(OutsideError::Step { place, source, .. }) => {
-                Some(vec![Diagnostic::error("source", span(place), causes(&**source))])
+                let code = if source.is_offline() { "source-offline" } else { "source" };
+                Some(vec![Diagnostic::error(code, span(place), causes(&**source))])
             }
             _ => None,
         }
@@ -58,6 +66,7 @@ fn run(span: Span, error: &RunError) -> Diagnostic {
         RunError::NoSsh { .. } | RunError::NotASocket { .. } => "run-ssh",
         RunError::NotAllowed(_) => "run-not-allowed",
         RunError::NoLock => "run-no-lock",
+        RunError::NoNetwork => "run-no-network",
         RunError::NotLocked(_) => "run-not-locked",
         RunError::Proxy(ProxyError::Changed { .. }) => "run-changed",
         RunError::Proxy(_) => "run-bytes",

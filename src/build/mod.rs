@@ -1,6 +1,7 @@
 //! A build, from the first hop to the last: parse, lower, fetch, execute, assemble. The sinks of
 //! [`crate::transport`] take it from there.
 
+mod blobs;
 mod check;
 mod explain;
 mod failure;
@@ -18,8 +19,8 @@ mod vendored;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+pub use blobs::BuiltBlobs;
 pub use check::check;
-pub use images::BuiltBlobs;
 pub use locking::LockUseError;
 pub use network::record_network;
 pub use outside::{Contexts, Outside, OutsideError, git_environment};
@@ -33,7 +34,7 @@ use crate::exec::run::RunOptions;
 use crate::exec::{self, ExecError, Finished, Report};
 use crate::image::{self, Artifact, Image, Parts};
 use crate::layer;
-use crate::lock::{Memo, Policy};
+use crate::lock::{Lock, Memo, Policy};
 use crate::oci::canonical::CanonicalError;
 use crate::oci::{Digest, Epoch, Platform};
 use crate::plan::{Clock, Plan};
@@ -92,6 +93,8 @@ pub struct Built {
     pub differing: usize,
     /// What steps have read of contexts, if it was asked for.
     pub materials: Materials,
+    /// What it used of the lock, with what steps were answered: all that was resolved. None without a lock.
+    pub used: Option<Lock>,
 }
 
 /// Why there is no image.
@@ -119,7 +122,7 @@ pub enum BuildError {
 pub fn build(
     source: &Source,
     request: &Request,
-    outside: &Outside,
+    outside: &mut Outside,
     store: &Arc<Store>,
     report: &dyn Report,
     warn: &dyn Fn(&[Diagnostic]),
@@ -135,16 +138,16 @@ pub fn build(
     let epoch = epoch(&file, request)?;
     let clock = clock(&file, request);
     let locked = outside.session(request, Unknown::Refused);
-    let run = RunOptions { clock: Some(clock), locked, ..request.run.clone() };
+    let run = RunOptions { clock: Some(clock), locked: locked.clone(), ..request.run.clone() };
     let mut images = Vec::new();
     let mut trees = Vec::new();
     let (mut hermetic, mut differing) = (true, 0);
-    let mut ledgers = Vec::new();
+    let mut listeners = Vec::new();
     for plan in &plans {
-        let ledger = explain::open((plan, request, epoch), outside, source, report);
+        let listener = explain::open((plan, request, epoch), outside, source, report);
         let (image, finished) =
-            execute(plan, (request, &run), epoch, outside, store, (source.name(), &ledger))?;
-        ledgers.push((ledger, image.manifest.digest()));
+            execute(plan, (request, &run), epoch, outside, store, (source.name(), &listener))?;
+        listeners.push((listener, image.manifest.digest()));
         let tree = finished.tree;
         hermetic &= finished.hermetic;
         differing += finished.differing;
@@ -166,8 +169,10 @@ pub fn build(
     }
     // Only now: whoever finds the file changed may take it for that of a build that succeeded.
     outside.save_lock(report)?;
-    let materials = explain::close(ledgers, &artifact.digest(), outside);
-    Ok(Built { artifact, epoch, trees, clock, hermetic, differing, materials })
+    let answers = locked.map(|session| session.used()).unwrap_or_default();
+    let used = outside.used(&file, &request.platforms, answers);
+    let materials = explain::close(listeners, &artifact.digest(), outside);
+    Ok(Built { artifact, epoch, trees, clock, hermetic, differing, materials, used })
 }
 
 /// Resolves all that the Buildfile names outside, in all its stages unless there is a target, by the lock that the
@@ -175,7 +180,7 @@ pub fn build(
 pub fn resolve(
     source: &Source,
     request: &Request,
-    outside: &Outside,
+    outside: &mut Outside,
     report: &dyn Report,
     warn: &dyn Fn(&[Diagnostic]),
 ) -> Result<(), BuildError> {

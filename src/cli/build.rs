@@ -212,14 +212,14 @@ fn build(args: &Args, world: &World, progress: &Progress) -> anyhow::Result<(Dig
     }
     let store = world.open_store()?;
     wanted.request.run.sandbox = Some(world.sandbox(&store));
-    let outside = Outside::new(&store, wanted.contexts);
+    let mut outside = Outside::new(&store, wanted.contexts);
     let source = outside.source(&wanted.file)?;
-    args.locking.give(&outside)?;
+    args.locking.give(&mut outside)?;
     if args.record.is_some() {
         outside.note_resolved();
     }
     let show = |diagnostics: &[Diagnostic]| progress.diagnostics(&source, diagnostics);
-    let built = build::build(&source, &wanted.request, &outside, &store, progress, &show);
+    let built = build::build(&source, &wanted.request, &mut outside, &store, progress, &show);
     let built = built.map_err(|error| told(error, &outside, &show))?;
     if built.differing > 0 {
         let steps = super::format::count(built.differing, "step");
@@ -263,23 +263,9 @@ pub(super) fn told(error: BuildError, outside: &Outside, show: &dyn Fn(&[Diagnos
 
 /// Adds to an error of the Buildfile which option helps.
 fn advise(diagnostic: &mut Diagnostic) {
-    let help = match diagnostic.code {
-        "resolve" | "source" if let Some(help) = super::facts::of_lock(&diagnostic.message) => help,
-        "resolve" if wants_login(&diagnostic.message) => super::facts::LOGIN,
-        "resolve" if diagnostic.message.starts_with("no image ") => super::facts::NO_IMAGE,
-        code => match super::facts::of_step(code) {
-            Some(help) => help,
-            None => return,
-        },
-    };
-    diagnostic.help.get_or_insert_with(|| help.into());
-}
-
-/// Whether a message is [`RegistryError::Unauthorized`]'s.
-///
-/// [`RegistryError::Unauthorized`]: lith::transport::registry::RegistryError::Unauthorized
-fn wants_login(message: &str) -> bool {
-    message.contains(" wants a credential: ") || message.contains(" refuses the credential: ")
+    if let Some(help) = super::facts::of_code(diagnostic.code) {
+        diagnostic.help.get_or_insert_with(|| help.into());
+    }
 }
 
 fn write_file(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {

@@ -22,9 +22,14 @@ type Cause = dyn Error + 'static;
 pub(super) const NO_IMAGE: &str = "`lith images` lists the store's images, and `lith tags REGISTRY/NAME` a registry's; \
     `--build-context NAME=oci-layout://DIR` puts a layout in its place";
 
-/// What helps with a step, by the code that its diagnostic has.
-pub(super) fn of_step(code: &str) -> Option<&'static str> {
+/// What helps, by the code that a diagnostic has.
+pub(super) fn of_code(code: &str) -> Option<&'static str> {
     Some(match code {
+        "resolve-not-found" => NO_IMAGE,
+        "resolve-unauthorized" => LOGIN,
+        "resolve-not-locked" => "`lith lock` adds it; without `--locked`, `lith build` does",
+        "resolve-moved" => "`lith lock --update NAME` locks what is there now, if that is what you want",
+        "resolve-offline" | "source-offline" | "run-no-network" => OFFLINE,
         "run-failed" => "`lith debug` opens a shell in the state in which it failed",
         "run-offline" => {
             "steps have no network unless it is asked for: `RUN --network=locked …` in the Buildfile, which `lith lock` \
@@ -59,19 +64,6 @@ pub(super) fn of_step(code: &str) -> Option<&'static str> {
         }
         _ => return None,
     })
-}
-
-/// What helps with a lock that does not lead to an input: by its message, as it comes as a diagnostic.
-///
-/// The messages are those of [`ResolveError`] and [`OutsideError::Offline`].
-pub(super) fn of_lock(message: &str) -> Option<&'static str> {
-    if message.contains(" is not in the lock file") {
-        return Some("`lith lock` adds it; without `--locked`, `lith build` does");
-    }
-    if message.contains(" is locked to ") || message.contains("the lock file's config of ") {
-        return Some("`lith lock --update NAME` locks what is there now, if that is what you want");
-    }
-    message.contains("the network is refused").then_some(OFFLINE)
 }
 
 const OFFLINE: &str = "build once without `--offline` with this store, which then has it";

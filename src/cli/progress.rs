@@ -177,7 +177,7 @@ impl Progress {
         let mut printed = self.printed.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let lines = printed.entry(key(step)).or_default().take(stream, bytes);
         if self.mode != Mode::Tty {
-            lines.iter().for_each(|line| self.line(&format!("[{}] {line}", place(step))));
+            lines.iter().for_each(|line| self.line(&format!("[{step}] {line}")));
         } else if let Some((_, bar)) = self.running().iter().find(|(k, _)| *k == key(step)) {
             let last =
                 printed[&key(step)].last.iter().map(|line| format!("\n    {}", shown_up_to(100, line)));
@@ -199,7 +199,7 @@ impl Progress {
         let left = self.printed.lock().unwrap_or_else(std::sync::PoisonError::into_inner).remove(&key(step));
         if self.mode != Mode::Tty {
             let lines = left.map(Printed::finish).unwrap_or_default();
-            lines.iter().for_each(|line| self.line(&format!("[{}] {line}", place(step))));
+            lines.iter().for_each(|line| self.line(&format!("[{step}] {line}")));
         }
     }
 
@@ -270,14 +270,7 @@ fn key(step: StepName<'_>) -> String {
 
 fn describe(step: StepName<'_>) -> String {
     let text = shown_up_to(100, &step.text.replace('\n', " "));
-    format!("[{}] {text}", place(step))
-}
-
-fn place(step: StepName<'_>) -> String {
-    // No stage is called by a number.
-    let number = step.stage.bytes().all(|byte| byte.is_ascii_digit());
-    let stage = if number { format!("stage-{}", step.stage) } else { escaped(step.stage) };
-    format!("{stage} {}/{}", step.number, step.of)
+    format!("[{step}] {text}")
 }
 
 /// What a running step wrote.

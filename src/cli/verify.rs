@@ -1,7 +1,6 @@
 //! `lith verify`
 
 use std::collections::BTreeMap;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -13,10 +12,9 @@ use lith::build::Contexts;
 use lith::context::ContextSpec;
 use lith::exec::Report;
 use lith::oci::{Digest, canonical};
-use lith::sandbox::{self, Sandbox, rootfs};
 use lith::store::Store;
 use lith::text::escaped;
-use lith::verify::{self, Ask, Given, RequestError, Verdict, VerifyError};
+use lith::verify::{self, Ask, Given, RequestError, Untold, Verdict, VerifyError};
 
 use super::World;
 use super::build::{allow, build_args, build_contexts, secrets};
@@ -25,6 +23,7 @@ use super::format::{Format, FormatArg, print};
 use super::place::{Found, Place};
 use super::progress::ProgressArg;
 use super::reach::Reach;
+use super::removal::Removal;
 
 /// The exit code of a verdict against the image.
 const FAILED: u8 = 5;
@@ -77,7 +76,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ID[=SOCKET]")]
     ssh: Vec<String>,
 
-    /// Allow what the record's build allowed its steps: `network.host`, `network.loopback`, `security.insecure`
+    /// Allow what the record's build allowed its steps: `network.host` (without it, no step has the machine's network,
+    /// whether it is called `default` or `host`), `network.loopback`, `security.insecure`
     #[arg(long, value_name = "ENTITLEMENT")]
     allow: Vec<String>,
 
@@ -161,7 +161,9 @@ impl Again {
         };
         let verdict = verify::verify(ask, report);
         drop(store);
-        remove(&path, world);
+        if let Err(error) = Removal::new(world).remove(&path) {
+            tell(&format!("warning: `{}` can't be removed: {error}", path.display()));
+        }
         Ok(verdict)
     }
 }
@@ -201,39 +203,26 @@ fn contexts(world: &World) -> anyhow::Result<Contexts> {
         named: BTreeMap::new(),
         registries: Some(Arc::new(world.registries()?)),
         helpers: world.environment.for_helpers(),
-        http: world.environment.http(),
+        http: world.http()?,
         ..Contexts::default()
     })
-}
-
-/// What steps wrote as an ordinary user belongs to the ids of a user namespace. What stays is in a temporary folder.
-fn remove(store: &Path, world: &World) {
-    let removed = match rootfs::remove(store) {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            let options =
-                sandbox::Options { program: "/proc/self/exe".into(), temp: world.environment.temp() };
-            Sandbox::new(&options)
-                .map_err(|_| error)
-                .and_then(|it| it.remove(store).map_err(io::Error::other))
-        }
-        removed => removed,
-    };
-    if let Err(error) = removed {
-        tell(&format!("warning: `{}` can't be removed: {error}", store.display()));
-    }
 }
 
 /// Adds what would help.
 fn told(error: VerifyError, args: &Args) -> anyhow::Error {
     let hint = match &error {
-        VerifyError::Request(RequestError::NotTold(what)) => match () {
-            () if what.contains("source") => "name it with `--source DIR|GIT`",
-            () if what.contains("Buildfile") => "name it with `-f FILE`",
-            () if what.contains("context") => "name it with `--build-context NAME=VALUE`",
-            () if what.contains("argument") => "give it with `--build-arg NAME=VALUE`",
-            () if what.contains("secret") => "give it with `--secret id=ID,src=FILE`",
-            () => "give it with `--ssh ID=SOCKET`",
+        VerifyError::Request(RequestError::NotTold(what)) => match what {
+            Untold::Buildfile => "name it with `-f FILE`",
+            Untold::Context(_) => "name it with `--build-context NAME=VALUE`",
+            Untold::BuildArg(_) => "give it with `--build-arg NAME=VALUE`",
+            Untold::Secret(_) => "give it with `--secret id=ID,src=FILE`",
+            Untold::Ssh(_) => "give it with `--ssh ID=SOCKET`",
+            _ => "name it with `--source DIR|GIT`",
         },
+        VerifyError::Request(RequestError::Network { .. }) => {
+            "`--allow network.host` gives it to the steps that want it, as the build did: only if you trust the source \
+             with this machine; what they get may be something else by now"
+        }
         VerifyError::Request(RequestError::NotAllowed(_)) => {
             "`--allow ENTITLEMENT` allows it here too: only if you trust the source with this machine"
         }

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use lith::exec::StepName;
 use lith::oci::{Digest, Reference};
 use lith::store::Store;
 use lith::text::{escaped, shown_up_to};
@@ -20,7 +21,7 @@ use super::format::{Format, FormatArg, print, print_json};
 /// output. `lith build --explain` tells the same while it builds.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  lith why\n  lith why app:1.0\n  lith why deploy/Buildfile\n  lith why app 3                  of step 3 alone; `build:3` of the stage `build`\n  lith why app:1.0 app:1.1        what made the one out of the other\n\nThe store remembers the last 8 builds of each of the last 200 Buildfiles; `lith gc` forgets those whose context is gone."
+    after_help = "Examples:\n  lith why\n  lith why app:1.0\n  lith why deploy/Buildfile\n  lith why app 3                  of step 3 alone; `build:3` of the stage `build`, `stage-0:3` of one without a name\n  lith why app:1.0 app:1.1        what made the one out of the other\n\nThe store remembers the last 8 builds of each of the last 200 Buildfiles; `lith gc` forgets those whose context is gone."
 )]
 pub(crate) struct Args {
     /// An image of the store (name or digest), or the path of a Buildfile [default: the last build]
@@ -51,6 +52,9 @@ pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
     };
     let kept =
         kept.ok_or_else(|| Hinted::new("the store remembers no such build").hint("`lith build` it first"))?;
+    if let Some(step) = &step {
+        check_step(&kept, step)?;
+    }
     let told: Vec<&Told> = kept.told.iter().filter(|told| is_wanted(told, step.as_ref())).collect();
     match args.format.format {
         Format::Json => print_json(&describe(&kept, &told))?,
@@ -70,7 +74,29 @@ fn step(text: &str, store: &Store) -> Option<Step> {
     if stage.is_some() && is_image() {
         return None;
     }
-    Some((stage.map(str::to_owned), number))
+    Some((stage.map(|stage| unprefixed(stage).to_owned()), number))
+}
+
+/// `stage-0` is what a stage without a name is shown as.
+fn unprefixed(stage: &str) -> &str {
+    stage.strip_prefix("stage-").filter(|number| number.parse::<usize>().is_ok()).unwrap_or(stage)
+}
+
+/// Whether the build had such a step.
+fn check_step(kept: &Kept, (stage, number): &Step) -> anyhow::Result<()> {
+    let stages = || kept.trace.stages.iter().filter(|found| !found.steps.is_empty());
+    let of_stage = stages().filter(|found| stage.as_ref().is_none_or(|stage| found.name == *stage));
+    if of_stage.flat_map(|found| &found.steps).any(|step| step.number == *number) {
+        return Ok(());
+    }
+    let last = stages().filter_map(|stage| {
+        let step = stage.steps.iter().max_by_key(|step| step.number)?;
+        let name = StepName { stage: &stage.name, number: step.number, of: stage.steps.len(), text: "" };
+        Some(format!("`{name}`"))
+    });
+    let wanted = stage.iter().map(|stage| format!("{stage}:")).collect::<String>();
+    let error = Hinted::usage(format!("that build had no step `{}{number}`", escaped(&wanted)));
+    Err(error.hint(format!("its last steps: {}", last.collect::<Vec<_>>().join(", "))).into())
 }
 
 fn is_number(text: &str) -> bool {
@@ -109,9 +135,9 @@ fn built(text: &str, store: &Store) -> anyhow::Result<Kept> {
 
 fn between(a: &str, b: &str, store: &Store, format: Format) -> anyhow::Result<ExitCode> {
     let (was, is) = (built(a, store)?, built(b, store)?);
-    let (causes, told) = why::between(store, &was.record, &is.record);
+    let (causes, told) = why::between(store, &was.trace, &is.trace);
     let told: Vec<&Told> = told.iter().collect();
-    let (was, is) = (&was.record.artifact, &is.record.artifact);
+    let (was, is) = (&was.trace.artifact, &is.trace.artifact);
     match format {
         Format::Json => {
             print_json(&json!({"from": was, "to": is, "causes": words(&causes), "steps": steps(&told)}))?;
@@ -147,14 +173,14 @@ fn steps(told: &[&Told]) -> Vec<Value> {
 
 fn describe(kept: &Kept, told: &[&Told]) -> Value {
     json!({
-        "buildfile": kept.file, "target": kept.target, "platform": kept.platform, "digest": kept.record.artifact,
+        "buildfile": kept.file, "target": kept.target, "platform": kept.platform, "digest": kept.trace.artifact,
         "unchangedSince": kept.again, "causes": words(&kept.causes), "steps": steps(told),
     })
 }
 
 fn text(kept: &Kept, told: &[&Told], one: bool) -> String {
     let mut lines =
-        vec![format!("{} ({}): {}", escaped(&kept.file), escaped(&kept.platform), kept.record.artifact)];
+        vec![format!("{} ({}): {}", escaped(&kept.file), escaped(&kept.platform), kept.trace.artifact)];
     if kept.again && !one {
         lines.push("the last build found everything as it was; the one before:".to_owned());
     }
@@ -169,6 +195,6 @@ fn text(kept: &Kept, told: &[&Told], one: bool) -> String {
 fn step_lines(told: &Told, lines: &mut Vec<String>) {
     let text = shown_up_to(100, &told.text.replace('\n', " "));
     let known = if told.rebuilt { "" } else { " (nothing was run for it)" };
-    lines.push(format!("[{} {}/{}] {text}{known}", escaped(&told.stage), told.number, told.of));
+    lines.push(format!("[{}] {text}{known}", told.step()));
     lines.extend(told.causes.iter().map(|cause| format!("    {cause}")));
 }

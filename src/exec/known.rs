@@ -22,6 +22,8 @@ pub struct Known<'a> {
     pub step: StepName<'a>,
     /// From 1.
     pub line: usize,
+    /// The instruction with what variables stand for; of a program, which sees them itself, as it is.
+    pub expanded: &'a str,
     pub how: How,
     /// Equal keys, equal steps. None where nothing is remembered of such a step.
     pub key: Option<&'a str>,
@@ -99,4 +101,7 @@ pub enum Part {
     Git(String),
     /// Whatever else the operation was told.
     Operation,
+    /// What a locked network answered to a request, by its name in the lock: what is most telling of it, and a hash of
+    /// all of it.
+    Answer(String),
 }

@@ -25,6 +25,15 @@ pub struct StepName<'a> {
     pub text: &'a str,
 }
 
+impl fmt::Display for StepName<'_> {
+    /// How people find it: `build 2/5`, and of a stage without a name `stage-0 2/5`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // No stage is called by a number.
+        let prefix = if self.stage.bytes().all(|byte| byte.is_ascii_digit()) { "stage-" } else { "" };
+        write!(f, "{prefix}{} {}/{}", crate::text::shown(self.stage), self.number, self.of)
+    }
+}
+
 /// Something that happened.
 #[derive(Debug)]
 #[non_exhaustive]

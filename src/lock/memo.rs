@@ -31,6 +31,8 @@ pub struct Memo {
     lock: Lock,
     /// What was asked for, known or not.
     asked: BTreeSet<Ask>,
+    /// Nothing of it is taken on trust, though a build could do without.
+    proves: bool,
 }
 
 /// An input, by its kind and name.
@@ -50,12 +52,22 @@ impl Memo {
 
     /// A lock that isn't what the file has, or will have.
     pub fn new(path: &Path, policy: Policy, written: Option<Lock>, lock: Lock) -> Self {
-        Self { path: Some(path.to_owned()), policy, written, lock, asked: BTreeSet::new() }
+        Self { path: Some(path.to_owned()), policy, written, lock, asked: BTreeSet::new(), proves: false }
     }
 
     /// One that no file has: for knowing afterwards what was resolved, or for a lock from elsewhere.
     pub fn fileless(policy: Policy, lock: Lock) -> Self {
-        Self { path: None, policy, written: Some(lock.clone()), lock, asked: BTreeSet::new() }
+        Self { path: None, policy, written: Some(lock.clone()), lock, asked: BTreeSet::new(), proves: false }
+    }
+
+    /// A stranger's, that is to be shown right: it is not added to, and what it says of images has to be so even where a
+    /// build has no use for it.
+    pub fn to_prove(lock: Lock) -> Self {
+        Self { proves: true, ..Self::fileless(Policy::Refuse, lock) }
+    }
+
+    pub fn proves(&self) -> bool {
+        self.proves
     }
 
     pub fn policy(&self) -> Policy {

@@ -23,7 +23,7 @@ pub use file::{LockFileError, load, path_beside, save};
 pub use memo::{Memo, Policy};
 pub use names::Entry;
 pub use network::{HeaderValue, LockedResponse};
-pub use policy::{Denied, PolicyError, SourcePolicy};
+pub use policy::{Denied, SourcePolicy, SourcePolicyError};
 pub use read::LockError;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -25,7 +25,7 @@ pub struct SourcePolicy(Vec<Rule>);
 /// Why a text is no policy that lith can keep.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum PolicyError {
+pub enum SourcePolicyError {
     #[error("the source policy: {0}")]
     Syntax(String),
     #[error("rule {number} of the source policy (`{selector}`): {why}")]
@@ -88,14 +88,18 @@ struct Updates {
 }
 
 impl FromStr for SourcePolicy {
-    type Err = PolicyError;
+    type Err = SourcePolicyError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let document: Document =
-            serde_json::from_str(text).map_err(|error| PolicyError::Syntax(shown(&error)))?;
+            serde_json::from_str(text).map_err(|error| SourcePolicyError::Syntax(shown(&error)))?;
         let read = |(index, written): (usize, Written)| {
             let selector = shown(&written.selector.identifier);
-            rule(written).map_err(|why| PolicyError::Rule { number: index + 1, selector, why: shown(&why) })
+            rule(written).map_err(|why| SourcePolicyError::Rule {
+                number: index + 1,
+                selector,
+                why: shown(&why),
+            })
         };
         document.rules.into_iter().enumerate().map(read).collect::<Result<_, _>>().map(Self)
     }
@@ -257,7 +261,7 @@ mod tests {
 
     const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
-    fn policy(rules: &str) -> Result<SourcePolicy, PolicyError> {
+    fn policy(rules: &str) -> Result<SourcePolicy, SourcePolicyError> {
         format!("{{\"rules\": [{rules}]}}").parse()
     }
 

@@ -64,6 +64,8 @@ pub struct Step {
     pub op: Option<Op>,
     /// The instruction's text for the image's history, expanded as the language says.
     pub created_by: String,
+    /// The instruction as it stands in the Buildfile, in one line: how people know it. No part of what it does.
+    pub text: String,
     pub place: Place,
 }
 

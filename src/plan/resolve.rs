@@ -47,6 +47,9 @@ pub enum ResolveError {
     /// Its registry was asked, as the store has none, and did not answer the question.
     #[error("no image `{name}` is in the store, and none comes from its registry: {source}")]
     Registry { name: String, source: Box<dyn std::error::Error + Send + Sync> },
+    /// A registry wants to know who asks, or doesn't know who that is.
+    #[error("resolving `{name}`: {source}")]
+    Unauthorized { name: String, source: Box<dyn std::error::Error + Send + Sync> },
     #[error("`{name}` has no image for {wanted}; it has {found}")]
     NoPlatform { name: String, wanted: Platform, found: String },
     /// The lock must not be changed, and has none for it.
@@ -64,4 +67,18 @@ pub enum ResolveError {
     Offline { name: String },
     #[error("resolving `{name}`: {source}")]
     Other { name: String, source: Box<dyn std::error::Error + Send + Sync> },
+}
+
+impl ResolveError {
+    /// What kind of error it is, as a diagnostic's code: what would help follows from that.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotFound { .. } | Self::NotInRegistry { .. } => "resolve-not-found",
+            Self::Unauthorized { .. } => "resolve-unauthorized",
+            Self::NotLocked { .. } => "resolve-not-locked",
+            Self::Gone { .. } | Self::Moved { .. } | Self::OtherConfig { .. } => "resolve-moved",
+            Self::Offline { .. } => "resolve-offline",
+            Self::Name(_) | Self::Registry { .. } | Self::NoPlatform { .. } | Self::Other { .. } => "resolve",
+        }
+    }
 }

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::file::{Destination, pump};
 use super::layout::{Choice, Name};
 use super::oci_archive::Members;
-use super::tarball::{Place, Tarball};
+use super::tarball::{Extent, Tarball};
 use super::{Sink, Source, TransportError};
 use crate::compression::{self, Format};
 use crate::image::{
@@ -50,7 +50,7 @@ fn null_is_empty<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Ve
 #[derive(Debug)]
 pub struct DockerArchive {
     tar: Tarball,
-    layers: BTreeMap<Digest, Place>,
+    layers: BTreeMap<Digest, Extent>,
     /// The config, and the manifest that was made of what the archive says.
     documents: Memory,
     root: Descriptor,
@@ -136,7 +136,7 @@ fn pick<'a>(choice: &Choice, entries: &'a [Entry], path: &Path) -> Result<&'a En
 
 /// The descriptor of a layer as it lies in the archive. A plain tar's digest is its diff ID, which whoever reads it
 /// verifies; a compressed one has to be hashed.
-fn describe(tar: &Tarball, place: Place, diff_id: Digest) -> io::Result<(Digest, Descriptor)> {
+fn describe(tar: &Tarball, place: Extent, diff_id: Digest) -> io::Result<(Digest, Descriptor)> {
     let mut first = [0; Format::MAGIC_LEN];
     let n = pump(&mut tar.reader(place).take(first.len() as u64), &mut &mut first[..])?;
     let media_type = match Format::detect(&first[..usize::try_from(n).expect("at most six")]) {

@@ -32,13 +32,13 @@ pub(super) struct Tarball {
 
 #[derive(Debug, Clone)]
 enum Member {
-    File(Place),
+    File(Extent),
     Link(ImagePath),
 }
 
 /// Where the bytes of a member lie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct Extent {
     pub(super) offset: u64,
     pub(super) size: u64,
 }
@@ -61,7 +61,7 @@ impl Tarball {
     }
 
     /// Where the file of this name lies, through links within the archive.
-    pub(super) fn find(&self, name: &str) -> Option<Place> {
+    pub(super) fn find(&self, name: &str) -> Option<Extent> {
         let mut path = ImagePath::new(name.as_bytes()).ok()?;
         for _ in 0..8 {
             match self.members.get(&path)? {
@@ -72,7 +72,7 @@ impl Tarball {
         None
     }
 
-    pub(super) fn reader(&self, place: Place) -> Slice<'_> {
+    pub(super) fn reader(&self, place: Extent) -> Slice<'_> {
         Slice { file: &self.file, at: place.offset, left: place.size }
     }
 
@@ -191,8 +191,8 @@ impl Scan<'_> {
     }
 
     /// Steps over a body.
-    fn body(&mut self, size: u64) -> io::Result<Place> {
-        let place = Place { offset: self.at, size };
+    fn body(&mut self, size: u64) -> io::Result<Extent> {
+        let place = Extent { offset: self.at, size };
         let end = size.checked_next_multiple_of(BLOCK_SIZE).and_then(|size| self.at.checked_add(size));
         // The padding of the very last body may be missing.
         match end {

@@ -5,10 +5,33 @@ use std::sync::Arc;
 
 use crate::diff::{self, Aspect, Change, FileDiff, ImageDiff};
 use crate::image::{Artifact, Blobs, Image};
+use crate::lock::{self, Lock};
 use crate::store::Store;
 use crate::text::causes;
 use crate::text::{shown, shown_up_to};
 use crate::transport::import_layers;
+
+/// What the record says to have been resolved, and the build from it had no use for; or the other way round.
+pub(super) fn resolved(said: &Lock, used: Option<&Lock>) -> Vec<String> {
+    let Some(used) = used.filter(|used| *used != said) else { return Vec::new() };
+    let line = |change: lock::Change| {
+        let platform = change.platform.map(|platform| format!(" for {platform}")).unwrap_or_default();
+        let what = format!("the {} `{}`{platform}", change.kind, shown_up_to(300, &change.name));
+        match (&change.from, &change.to) {
+            (Some(_), None) => format!("the record has {what}, which nothing asks for"),
+            (None, Some(_)) => format!("the record does not have {what}, which is asked for"),
+            (from, to) => {
+                let text = |digest: &Option<String>| digest.clone().unwrap_or_default();
+                format!("the record has {what} as {}, and it is {}", text(from), text(to))
+            }
+        }
+    };
+    let mut lines: Vec<String> = lock::changes(said, used).into_iter().map(line).collect();
+    if lines.is_empty() {
+        lines.push("what the record says of its platforms or its `# syntax=` is not so".to_owned());
+    }
+    lines
+}
 
 /// More paths and fields of one image are counted only: `lith diff` tells all.
 const TOLD: usize = 20;

@@ -18,6 +18,10 @@ pub(super) fn take(
     let mut damaged = Vec::new();
     let contexts = lock.contexts.iter().map(|(name, context)| (name, &context.image));
     for (name, image) in lock.images.iter().chain(contexts) {
+        // What leads to them.
+        if let Some(index) = known.manifest(&image.digest).map_err(TransportError::from)? {
+            put_blob(store, &**known, &index)?;
+        }
         for (platform, manifest) in &image.platforms {
             if !known.has(&manifest.digest) {
                 continue;

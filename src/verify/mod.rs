@@ -9,7 +9,7 @@ mod compare;
 mod inputs;
 mod request;
 
-pub use request::{Given, RequestError};
+pub use request::{Given, RequestError, Untold};
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ use crate::context::ContextSpec;
 use crate::exec::{Event, Report};
 use crate::image::{Artifact, Blobs};
 use crate::layer::FORMAT_PROFILE;
-use crate::lock::{Memo, Policy};
+use crate::lock::Memo;
 use crate::oci::Digest;
 use crate::store::{Store, StoreError};
 use crate::transport::TransportError;
@@ -112,7 +112,7 @@ pub fn verify(ask: Ask<'_>, report: &dyn Report) -> Result<Verdict, VerifyError>
     }
     let choice = request::file(external, &main, ask.file)?;
     let contexts = Contexts { main: Some(main), named, pull: false, ..ask.contexts };
-    let outside = Outside::new(ask.store, contexts);
+    let mut outside = Outside::new(ask.store, contexts);
     let source = outside.source(&choice)?;
     let mut reasons = Vec::new();
     if Digest::of(source.text().as_bytes()) != external.buildfile.digest {
@@ -125,6 +125,7 @@ pub fn verify(ask: Ask<'_>, report: &dyn Report) -> Result<Verdict, VerifyError>
             .push(format!("the record is of format profile {found}, and it is built with {FORMAT_PROFILE}"));
     }
     reasons.extend(false_dependencies(ask.record)?);
+    reasons.extend(odd_byproducts(ask.record));
     reasons.extend(lock_changed(ask.record, &outside)?);
     if !reasons.is_empty() {
         // It would be another image, or one of inputs that nobody recorded.
@@ -134,15 +135,21 @@ pub fn verify(ask: Ask<'_>, report: &dyn Report) -> Result<Verdict, VerifyError>
         let text = "the build was not hermetic: steps had a network, and may get something else from it now";
         report.report(Event::Warning { text });
     }
-    outside.set_lock(Memo::fileless(Policy::Refuse, internal.lock.clone()));
-    let built = build::build(&source, &request, &outside, ask.store, report, &|_| {});
+    outside.set_lock(Memo::to_prove(internal.lock.clone()));
+    let built = build::build(&source, &request, &mut outside, ask.store, report, &|_| {});
     let built = built.map_err(|error| {
+        if let Some(line) = error.wants_network() {
+            return RequestError::Network { line }.into();
+        }
         let said = error.diagnostics(&outside).unwrap_or_default();
         VerifyError::Build { error: Box::new(error), said }
     })?;
-    if internal.hermetic && !built.hermetic {
-        reasons.push("the record says that no step had a network, and one has".to_owned());
+    match (internal.hermetic, built.hermetic) {
+        (true, false) => reasons.push("the record says that no step had a network, and one has".to_owned()),
+        (false, true) => reasons.push("the record says that a step had a network, and none has".to_owned()),
+        (true, true) | (false, false) => {}
     }
+    reasons.extend(compare::resolved(&internal.lock, built.used.as_ref()));
     let (said, is) = (internal.epoch, built.epoch.seconds());
     if said != is {
         reasons.push(format!("the record says that the time in the image is {said}, and it is {is}"));
@@ -175,6 +182,15 @@ fn false_dependencies(record: &Record) -> Result<Vec<String>, VerifyError> {
     let missing =
         missing.iter().map(|missing| format!("the record does not have the dependency `{}`", name(missing)));
     Ok(odd.chain(missing).collect())
+}
+
+/// Lists of files that no context is of.
+fn odd_byproducts(record: &Record) -> Vec<String> {
+    let name = |resource: &Resource| crate::text::shown_up_to(160, resource.name.as_deref().unwrap_or("?"));
+    let odd = provenance::odd_byproducts(record);
+    odd.into_iter()
+        .map(|odd| format!("the record's byproduct `{}` is not one of this build", name(odd)))
+        .collect()
 }
 
 /// The lock file in the source, where it is not the one that was used.

@@ -1,6 +1,7 @@
 //! What a record asks for, as a build's request. What the record has not, and nobody gave, is an error.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::path::PathBuf;
 
 use crate::attest::provenance::External;
@@ -10,6 +11,7 @@ use crate::exec::run::{Entitlement, RunOptions, Secret};
 use crate::oci::Epoch;
 use crate::plan::GitAddress;
 use crate::sandbox;
+use crate::text::shown;
 
 /// What a record can't have.
 #[derive(Debug, Default)]
@@ -29,7 +31,7 @@ pub struct Given {
 #[non_exhaustive]
 pub enum RequestError {
     #[error("the record does not tell {0}")]
-    NotTold(String),
+    NotTold(Untold),
     #[error("the record's {what} `{}` can't be read: {why}", crate::text::shown(.text))]
     Value { what: &'static str, text: String, why: String },
     #[error("the record was made of a checkout of {commit} with changes that no commit has")]
@@ -39,8 +41,39 @@ pub enum RequestError {
     OneMachine { remote: String },
     #[error("the record's build allowed its steps `{0}`")]
     NotAllowed(Entitlement),
+    /// It gets it from somewhere else than whoever recorded it, and may look around here.
+    #[error("line {line}: the step has the machine's network")]
+    Network { line: usize },
     #[error("the build argument `{0}` was given, but the record tells what it was or has none")]
     NotAsked(String),
+}
+
+/// What a record may lack.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Untold {
+    /// Where the source is, or its repository.
+    Source,
+    Repository,
+    Buildfile,
+    Context(String),
+    BuildArg(String),
+    Secret(String),
+    Ssh(String),
+}
+
+impl fmt::Display for Untold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Source => write!(f, "where the source is"),
+            Self::Repository => write!(f, "where the source's repository is"),
+            Self::Buildfile => write!(f, "where the Buildfile is"),
+            Self::Context(name) => write!(f, "where the context `{}` is", shown(name)),
+            Self::BuildArg(name) => write!(f, "the value of the build argument `{}`", shown(name)),
+            Self::Secret(id) => write!(f, "the value of the secret `{}`", shown(id)),
+            Self::Ssh(id) => write!(f, "the ssh agent `{}`", shown(id)),
+        }
+    }
 }
 
 fn value<T: std::str::FromStr<Err: ToString>>(what: &'static str, text: &str) -> Result<T, RequestError> {
@@ -55,8 +88,7 @@ pub(super) fn request(external: &External, given: &Given, threads: usize) -> Res
     let mut build_args = external.build_args.clone();
     for name in &external.secret_build_args {
         let value = given.build_args.get(name);
-        let value = value
-            .ok_or_else(|| RequestError::NotTold(format!("the value of the build argument `{name}`")))?;
+        let value = value.ok_or_else(|| RequestError::NotTold(Untold::BuildArg(name.clone())))?;
         build_args.insert(name.clone(), value.clone());
     }
     if let Some(name) = given.build_args.keys().find(|name| !external.secret_build_args.contains(*name)) {
@@ -96,10 +128,10 @@ pub(super) fn request(external: &External, given: &Given, threads: usize) -> Res
 
 fn run(external: &External, given: &Given) -> Result<RunOptions, RequestError> {
     if let Some(id) = external.secrets.iter().find(|id| !given.secrets.contains_key(*id)) {
-        return Err(RequestError::NotTold(format!("the value of the secret `{id}`")));
+        return Err(RequestError::NotTold(Untold::Secret(id.clone())));
     }
     if let Some(id) = external.ssh.iter().find(|id| !given.ssh.contains_key(*id)) {
-        return Err(RequestError::NotTold(format!("the ssh agent `{id}`")));
+        return Err(RequestError::NotTold(Untold::Ssh(id.clone())));
     }
     let allow: BTreeSet<Entitlement> =
         external.allow.iter().map(|text| value("entitlement", text)).collect::<Result<_, _>>()?;
@@ -111,6 +143,7 @@ fn run(external: &External, given: &Given) -> Result<RunOptions, RequestError> {
         secrets: given.secrets.clone(),
         ssh: given.ssh.clone(),
         network: value("network", &external.network)?,
+        no_network: !given.allow.contains(&Entitlement::NetworkHost),
         allow,
         clock: external.clock.as_ref().map(|text| value("clock", text)).transpose()?,
         cleaners: value("cleaners", &external.cleaners)?,
@@ -123,13 +156,12 @@ pub(super) fn source(external: &External, given: Option<ContextSpec>) -> Result<
     if let Some(given) = given {
         return Ok(given);
     }
-    let source =
-        external.source.as_ref().ok_or_else(|| RequestError::NotTold("where the source is".into()))?;
+    let source = external.source.as_ref().ok_or_else(|| RequestError::NotTold(Untold::Source))?;
     if source.dirty {
         return Err(RequestError::Dirty { commit: source.commit.clone() });
     }
     let remote = source.remote.as_ref();
-    let remote = remote.ok_or_else(|| RequestError::NotTold("where the source's repository is".into()))?;
+    let remote = remote.ok_or_else(|| RequestError::NotTold(Untold::Repository))?;
     if remote.starts_with('/') || remote.starts_with("file:") {
         return Err(RequestError::OneMachine { remote: remote.clone() });
     }
@@ -147,7 +179,7 @@ pub(super) fn contexts(
         let spec = match (given.contexts.get(name), text.strip_prefix("docker-image://")) {
             (Some(spec), _) => spec.clone(),
             (None, Some(image)) => ContextSpec::Image(value("context", image)?),
-            (None, None) => return Err(RequestError::NotTold(format!("where the context `{name}` is"))),
+            (None, None) => return Err(RequestError::NotTold(Untold::Context(name.clone()))),
         };
         found.insert(name.clone(), spec);
     }
@@ -164,7 +196,7 @@ pub(super) fn file(
         return Ok(BuildFileChoice::Path(path));
     }
     let path = external.buildfile.path.as_ref();
-    let path = path.ok_or_else(|| RequestError::NotTold("where the Buildfile is".into()))?;
+    let path = path.ok_or_else(|| RequestError::NotTold(Untold::Buildfile))?;
     let inside = crate::tree::ImagePath::new(path.as_bytes());
     if path.starts_with('/') || inside.is_err() {
         let why = "it leads out of the context".to_owned();

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::manifest::{FileKind, Name};
-use crate::exec::Part;
+use crate::exec::{Part, StepName};
 use crate::text::shown_up_to;
 
 /// More of a value helps nobody.
@@ -118,6 +118,13 @@ impl FileChange {
     }
 }
 
+impl Told {
+    /// The step by its name.
+    pub fn step(&self) -> StepName<'_> {
+        StepName { stage: &self.stage, number: self.number, of: self.of, text: &self.text }
+    }
+}
+
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = self.path.display();
@@ -199,6 +206,7 @@ fn part_changed(
 ) -> fmt::Result {
     let change = change(was, is);
     match part {
+        Part::Answer(request) => answer_changed(f, request, (was, is)),
         Part::Command => write!(f, "the command {change}"),
         Part::Script => write!(f, "the heredoc changed"),
         Part::Variable(name) => write!(f, "the variable `{}` {change}", shown_up_to(VALUE, name)),
@@ -218,6 +226,24 @@ fn part_changed(
     }
 }
 
+/// Each value is what is most telling of an answer, and a hash of all of it.
+fn answer_changed(
+    f: &mut fmt::Formatter<'_>,
+    request: &str,
+    (was, is): (Option<&String>, Option<&String>),
+) -> fmt::Result {
+    let request = shown_up_to(VALUE * 3, request);
+    let telling = |value: &String| value.split(' ').next().unwrap_or_default().to_owned();
+    match (was.map(telling), is.map(telling)) {
+        (Some(was), Some(is)) if was == is => {
+            write!(f, "the headers of the recorded answer to `{request}` changed")
+        }
+        (was, is) => {
+            write!(f, "the recorded answer to `{request}` {}", change(was.as_ref(), is.as_ref()))
+        }
+    }
+}
+
 fn change(was: Option<&String>, is: Option<&String>) -> String {
     match (was, is) {
         (None, None) => "changed".to_owned(),
@@ -234,7 +260,7 @@ fn short(text: &str) -> String {
 
 fn stage_words(stage: &str) -> String {
     let number = stage.bytes().all(|byte| byte.is_ascii_digit());
-    if number { format!("stage {stage}") } else { format!("the stage `{}`", shown_up_to(VALUE, stage)) }
+    if number { format!("stage-{stage}") } else { format!("the stage `{}`", shown_up_to(VALUE, stage)) }
 }
 
 /// What is told of a step.

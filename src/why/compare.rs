@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::cause::{Cause, FileChange, Told};
 use super::manifest::{KIND, Manifest};
-use super::record::{Asked, BaseRecord, FilesRecord, Record, StageRecord, StepRecord};
+use super::trace::{Asked, BaseTrace, FilesTrace, StageTrace, StepTrace, Trace};
 use crate::exec::Part;
 use crate::store::Store;
 
@@ -14,22 +14,22 @@ const FILES: usize = 20;
 /// The build before, and what of this one is known so far.
 pub(super) struct Comparison<'a> {
     pub(super) store: &'a Store,
-    pub(super) old: &'a Record,
+    pub(super) old: &'a Trace,
     pub(super) asked: &'a Asked,
     /// The stages with the steps that are done.
-    pub(super) stages: &'a [StageRecord],
+    pub(super) stages: &'a [StageTrace],
 }
 
-/// What tells, of a step's files by their place in its record, why a path is not in the source.
+/// What tells, of a step's files by their place in its trace, why a path is not in the source.
 pub(super) type WhyLeftOut<'a> = dyn Fn(usize, &crate::tree::ImagePath) -> Option<String> + 'a;
 
 impl Comparison<'_> {
     /// The step of the build before that a step is compared with: the one with the same text, or else with the same
     /// number, if that one's text is not in the stage any more.
-    pub(super) fn before<'o>(old: &'o Record, stage: &str, step: &StepRecord) -> Option<&'o StepRecord> {
+    pub(super) fn before<'o>(old: &'o Trace, stage: &str, step: &StepTrace) -> Option<&'o StepTrace> {
         let stage = old.stages.iter().find(|old| old.name == stage)?;
         let same_number = stage.steps.iter().find(|old| old.number == step.number);
-        let same = |old: &&StepRecord| old.text == step.text;
+        let same = |old: &&StepTrace| old.text == step.text;
         same_number
             .filter(same)
             .or_else(|| stage.steps.iter().find(same))
@@ -37,15 +37,17 @@ impl Comparison<'_> {
     }
 
     /// Why a step isn't what it was; nothing, if as far as is known it is.
-    pub(super) fn causes(&self, stage: &str, step: &StepRecord, left_out: &WhyLeftOut<'_>) -> Vec<Cause> {
+    pub(super) fn causes(&self, stage: &str, step: &StepTrace, left_out: &WhyLeftOut<'_>) -> Vec<Cause> {
         let Some(was) = Self::before(self.old, stage, step) else { return vec![Cause::New] };
         let mut causes = Vec::new();
         if was.text != step.text {
             causes.push(Cause::Instruction { was: was.text.clone(), is: step.text.clone() });
+        } else if was.expanded != step.expanded {
+            causes.push(Cause::Instruction { was: was.expanded.clone(), is: step.expanded.clone() });
         }
-        // Variables stand before the command in a text: only what of it isn't told by them is worth a line.
         self.parts(stage, was, step, &mut causes);
-        if was.text != step.text && causes.len() > 1 && is_told_by_parts(was, step) {
+        // A command that changed is worth one line.
+        if causes.len() > 1 && is_told_by_parts(was, step) {
             causes.remove(0);
         }
         if was.key != step.key {
@@ -65,12 +67,19 @@ impl Comparison<'_> {
         causes
     }
 
-    fn parts(&self, stage: &str, was: &StepRecord, is: &StepRecord, causes: &mut Vec<Cause>) {
+    fn parts(&self, stage: &str, was: &StepTrace, is: &StepTrace, causes: &mut Vec<Cause>) {
         let names: BTreeSet<&Part> = was.parts.keys().chain(is.parts.keys()).collect();
+        let mut answers = 0_usize;
         for part in names {
             let (was, value) = (was.parts.get(part).cloned(), is.parts.get(part).cloned());
             if was == value {
                 continue;
+            }
+            if matches!(part, Part::Answer(_)) {
+                answers += 1;
+                if answers > FILES {
+                    continue;
+                }
             }
             causes.push(match part {
                 Part::Below => self.below(stage, is.number).unwrap_or(Cause::Part {
@@ -86,13 +95,15 @@ impl Comparison<'_> {
                 part => Cause::Part { part: part.clone(), was, is: value },
             });
         }
+        let more = answers.saturating_sub(FILES);
+        causes.extend((more > 0).then_some(Cause::More(more)));
     }
 
     fn is_argument(&self, name: &str) -> bool {
         self.asked.args.contains_key(name) || self.old.asked.args.contains_key(name)
     }
 
-    fn files(&self, was: &StepRecord, is: &StepRecord, left_out: &WhyLeftOut<'_>, causes: &mut Vec<Cause>) {
+    fn files(&self, was: &StepTrace, is: &StepTrace, left_out: &WhyLeftOut<'_>, causes: &mut Vec<Cause>) {
         for (index, files) in is.files.iter().enumerate() {
             let before = was.files.get(index).filter(|before| before.what == files.what);
             let Some(before) = before.filter(|before| before.key != files.key) else { continue };
@@ -118,8 +129,8 @@ impl Comparison<'_> {
         }
     }
 
-    fn changes(&self, was: &FilesRecord, is: &FilesRecord) -> Option<Vec<FileChange>> {
-        let load = |files: &FilesRecord| self.store.memo::<Manifest>(KIND, files.key.as_ref()?);
+    fn changes(&self, was: &FilesTrace, is: &FilesTrace) -> Option<Vec<FileChange>> {
+        let load = |files: &FilesTrace| self.store.memo::<Manifest>(KIND, files.key.as_ref()?);
         Some(load(is)?.since(&load(was)?))
     }
 
@@ -134,13 +145,13 @@ impl Comparison<'_> {
         let mut chain = Vec::new();
         let mut next = Some(stage);
         while let Some(found) = next.and_then(|name| self.stages.iter().find(|stage| stage.name == name)) {
-            // A record may say anything; a chain without end it can't have.
+            // A trace may say anything; a chain without end it can't have.
             if chain.len() > self.stages.len() {
                 break;
             }
             chain.push(found);
             next = match &found.base {
-                BaseRecord::Stage(base) => Some(base),
+                BaseTrace::Stage(base) => Some(base),
                 _ => None,
             };
         }
@@ -169,23 +180,22 @@ impl FileChange {
 }
 
 /// Whether the texts differ in nothing but what a difference of parts tells better.
-fn is_told_by_parts(was: &StepRecord, is: &StepRecord) -> bool {
-    let command = |step: &StepRecord| step.parts.get(&Part::Command).cloned();
-    command(was).is_some() && (command(was) != command(is) || was.text.starts_with('|'))
+fn is_told_by_parts(was: &StepTrace, is: &StepTrace) -> bool {
+    let command = |step: &StepTrace| step.parts.get(&Part::Command).cloned();
+    was.text != is.text && command(was).is_some() && command(was) != command(is)
 }
 
-/// The instruction, without the build arguments that stand before a RUN's.
+/// The instruction's name.
 fn verb(text: &str) -> &str {
-    let text = if text.starts_with('|') { "RUN" } else { text };
     text.split_ascii_whitespace().next().unwrap_or_default()
 }
 
-fn base_changed(was: &StageRecord, is: &StageRecord) -> Option<Cause> {
-    let words = |base: &BaseRecord| match base {
-        BaseRecord::Scratch => "`scratch`".to_owned(),
-        BaseRecord::Stage(name) => format!("the stage `{name}`"),
-        BaseRecord::Image { name, digest } => format!("`{name}` ({digest})"),
-        BaseRecord::Files(name) => name.clone(),
+fn base_changed(was: &StageTrace, is: &StageTrace) -> Option<Cause> {
+    let words = |base: &BaseTrace| match base {
+        BaseTrace::Scratch => "`scratch`".to_owned(),
+        BaseTrace::Stage(name) => format!("the stage `{name}`"),
+        BaseTrace::Image { name, digest } => format!("`{name}` ({digest})"),
+        BaseTrace::Files(name) => name.clone(),
     };
     (was.base != is.base).then(|| Cause::Base {
         stage: is.name.clone(),
@@ -204,7 +214,7 @@ fn settings(was: &Asked, is: &Asked) -> Vec<Cause> {
 }
 
 /// What of a build as a whole has changed: arguments, options, bases.
-pub(super) fn whole(was: &Record, asked: &Asked, stages: &[StageRecord]) -> Vec<Cause> {
+pub(super) fn whole(was: &Trace, asked: &Asked, stages: &[StageTrace]) -> Vec<Cause> {
     let names: BTreeSet<&String> = was.asked.args.keys().chain(asked.args.keys()).collect();
     let argument = |name: &String| {
         let (was, is) = (was.asked.args.get(name).cloned(), asked.args.get(name).cloned());
@@ -220,7 +230,7 @@ pub(super) fn whole(was: &Record, asked: &Asked, stages: &[StageRecord]) -> Vec<
 }
 
 /// What differs between two builds: of the whole, and of each step in order, from the input to the output.
-pub fn between(store: &Store, was: &Record, is: &Record) -> (Vec<Cause>, Vec<Told>) {
+pub fn between(store: &Store, was: &Trace, is: &Trace) -> (Vec<Cause>, Vec<Told>) {
     let comparison = Comparison { store, old: was, asked: &is.asked, stages: &is.stages };
     let mut told = Vec::new();
     for stage in &is.stages {

@@ -1,13 +1,16 @@
-//! The records in the store: of each Buildfile, context, target and platform the last few.
+//! The traces in the store: of each Buildfile, context, target and platform the last few.
 
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use super::cause::{Cause, Told};
-use super::record::Record;
+use super::trace::Trace;
 use crate::oci::Digest;
 use crate::store::{Store, StoreError};
+
+/// Of what is written: what has another number is not read.
+const FORMAT: u32 = 0x6c77_0002;
 
 /// How many builds are kept of one Buildfile.
 const BUILDS: usize = 8;
@@ -19,7 +22,7 @@ pub struct Kept {
     pub file: String,
     pub target: Option<String>,
     pub platform: String,
-    pub record: Record,
+    pub trace: Trace,
     /// Whether there was one before to compare with.
     pub compared: bool,
     /// Of the whole.
@@ -50,7 +53,11 @@ impl Identity {
 
 /// Those of an identity, the last one first.
 pub(super) fn load(store: &Store, identity: &Identity) -> Vec<Kept> {
-    store.build_record(&identity.name()).unwrap_or_default()
+    store.build_record(&identity.name()).map(readable).unwrap_or_default()
+}
+
+fn readable((format, builds): (u32, Vec<Kept>)) -> Vec<Kept> {
+    if format == FORMAT { builds } else { Vec::new() }
 }
 
 /// Adds a build; writes nothing if nothing is new.
@@ -61,19 +68,19 @@ pub(super) fn save(
     new: Kept,
 ) -> Result<(), StoreError> {
     match before.first_mut() {
-        Some(last) if last.record == new.record && last.again && new.told.is_empty() => return Ok(()),
-        Some(last) if last.record == new.record && new.told.is_empty() => last.again = true,
+        Some(last) if last.trace == new.trace && last.again && new.told.is_empty() => return Ok(()),
+        Some(last) if last.trace == new.trace && new.told.is_empty() => last.again = true,
         _ => {
             before.insert(0, new);
             before.truncate(BUILDS);
         }
     }
-    store.keep_build_record(&identity.name(), Path::new(&identity.context), &before)
+    store.keep_build_record(&identity.name(), Path::new(&identity.context), &(FORMAT, before))
 }
 
 /// The last build of all, or of the Buildfile with that path.
 pub fn last(store: &Store, file: Option<&str>) -> Result<Option<Kept>, StoreError> {
-    let records = store.build_records::<Vec<Kept>>()?.into_iter();
+    let records = store.build_records()?.into_iter().map(readable);
     let mut last = records.filter_map(|kept| kept.into_iter().next());
     Ok(match file {
         Some(file) => last.find(|kept| kept.file == file),
@@ -83,6 +90,6 @@ pub fn last(store: &Store, file: Option<&str>) -> Result<Option<Kept>, StoreErro
 
 /// The last build that made the image or index of that digest.
 pub fn find(store: &Store, digest: &Digest) -> Result<Option<Kept>, StoreError> {
-    let made = |kept: &Kept| kept.record.image == *digest || kept.record.artifact == *digest;
-    Ok(store.build_records::<Vec<Kept>>()?.into_iter().flatten().find(made))
+    let made = |kept: &Kept| kept.trace.image == *digest || kept.trace.artifact == *digest;
+    Ok(store.build_records()?.into_iter().flat_map(readable).find(made))
 }

@@ -1,4 +1,4 @@
-//! What of a value stands in a record.
+//! What of a value stands in a trace.
 
 use crate::buildfile::check::sounds_secret;
 

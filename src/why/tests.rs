@@ -5,21 +5,22 @@ use crate::oci::Digest;
 use crate::store::Store;
 
 fn kept(number: u32) -> Kept {
-    let step = StepRecord {
+    let step = StepTrace {
         number: 1,
         line: 2,
         text: format!("RUN {number}"),
+        expanded: format!("RUN {number}"),
         key: Some(number.to_string()),
         layer: None,
         parts: [(crate::exec::Part::Command, number.to_string())].into(),
         files: Vec::new(),
     };
-    let stage = StageRecord { name: "0".into(), base: BaseRecord::Scratch, steps: vec![step] };
+    let stage = StageTrace { name: "0".into(), base: BaseTrace::Scratch, steps: vec![step] };
     let image = Digest::of(&number.to_le_bytes());
-    let record = Record { asked: Asked::default(), artifact: image.clone(), image, stages: vec![stage] };
+    let trace = Trace { asked: Asked::default(), artifact: image.clone(), image, stages: vec![stage] };
     let (file, platform) = ("Buildfile".to_owned(), "linux/amd64".to_owned());
     let (causes, told) = (Vec::new(), Vec::new());
-    Kept { file, target: None, platform, record, compared: false, causes, told, again: false }
+    Kept { file, target: None, platform, trace, compared: false, causes, told, again: false }
 }
 
 fn identity(file: &str) -> Identity {
@@ -42,21 +43,21 @@ fn the_last_builds_are_kept_and_an_unchanged_one_is_none() {
     }
     let found = keep::load(&store, &id);
     assert_eq!(found.len(), 8);
-    assert!(found[0].again && found[0].record == kept(19).record && found[7].record == kept(12).record);
-    assert!(find(&store, &kept(15).record.image).unwrap().is_some());
-    assert!(find(&store, &kept(3).record.image).unwrap().is_none());
+    assert!(found[0].again && found[0].trace == kept(19).trace && found[7].trace == kept(12).trace);
+    assert!(find(&store, &kept(15).trace.image).unwrap().is_some());
+    assert!(find(&store, &kept(3).trace.image).unwrap().is_none());
 }
 
 #[test]
 fn another_program_text_is_told_and_a_chain_of_bases_may_be_a_ring() {
     let (_dir, store) = store();
-    let (was, mut is) = (kept(1).record, kept(2).record);
+    let (was, mut is) = (kept(1).trace, kept(2).trace);
     let (_, told) = between(&store, &was, &is);
     assert!(
         matches!(&told[0].causes[..], [Cause::Part { part: crate::exec::Part::Command, .. }]),
         "{told:?}"
     );
-    is.stages[0].base = BaseRecord::Stage("0".into());
+    is.stages[0].base = BaseTrace::Stage("0".into());
     is.stages[0].steps[0].parts.insert(crate::exec::Part::Below, "x".into());
     let (_, told) = between(&store, &was, &is);
     assert!(told[0].causes.iter().any(|cause| matches!(cause, Cause::Base { .. })), "{told:?}");
@@ -67,7 +68,7 @@ fn hostile_records_are_none() {
     let (_dir, store) = store();
     let id = identity("a");
     keep::save(&store, &id, Vec::new(), kept(1)).unwrap();
-    let whole = postcard::to_stdvec(&vec![kept(1)]).unwrap();
+    let whole = postcard::to_stdvec(&(0x6c77_0002_u32, vec![kept(1)])).unwrap();
     let name = &id.name();
     // Each with a right hash, so that nothing but their reading is in their way.
     for end in 0..whole.len() {
@@ -81,7 +82,7 @@ fn hostile_records_are_none() {
         let _any = keep::load(&store, &id);
     }
     keep::save(&store, &id, keep::load(&store, &id), kept(2)).unwrap();
-    assert_eq!(last(&store, None).unwrap().unwrap().record, kept(2).record);
+    assert_eq!(last(&store, None).unwrap().unwrap().trace, kept(2).trace);
 }
 
 /// Bytes as they are.

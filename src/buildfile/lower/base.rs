@@ -126,7 +126,7 @@ impl World<'_> {
             Err(_) if self.purpose == Purpose::Check => None,
             Err(error) => {
                 let stages: Vec<String> = self.names.keys().cloned().collect();
-                let error = Diagnostic::error("resolve", span, error.to_string());
+                let error = Diagnostic::error(error.code(), span, error.to_string());
                 self.errors.push(error.suggest(name, stages.iter().map(String::as_str)));
                 None
             }

@@ -275,7 +275,7 @@ fn is_folder(dest: &str) -> bool {
 }
 
 fn unresolved(error: &ResolveError, span: Span) -> Diagnostic {
-    Diagnostic::error("resolve", span, error.to_string())
+    Diagnostic::error(error.code(), span, error.to_string())
 }
 
 #[cfg(test)]

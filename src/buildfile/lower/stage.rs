@@ -16,7 +16,7 @@ use crate::buildfile::{
     directive::CheckDirective,
     expansion::{Expander, Expansion, Lookup},
     source::Span,
-    syntax::{Command, Statement, Word},
+    syntax::{Command, Pair, Statement, Word},
 };
 use crate::oci::{ImageConfig, Platform};
 use crate::plan::{Op, Owner, Place, Stage, StageId, Step, TreeRef};
@@ -43,6 +43,7 @@ pub(in crate::buildfile) struct StageBuilder<'w, 'a> {
 #[derive(Debug, Clone, Default)]
 struct Now {
     keyword: Word,
+    original: String,
     span: Span,
     line: usize,
     check: Option<CheckDirective>,
@@ -118,6 +119,7 @@ impl<'w, 'a> StageBuilder<'w, 'a> {
         let from = &self.world.file.stages[self.index].from;
         self.now = Now {
             keyword: statement.keyword.clone(),
+            original: statement.original.clone(),
             span: statement.span,
             line: if elsewhere.is_some() { from.line } else { statement.line },
             check: if elsewhere.is_some() { from.check.clone() } else { statement.check.clone() },
@@ -161,6 +163,27 @@ impl StageBuilder<'_, '_> {
         let expansion = self.expansion(word)?;
         self.report_undefined(&expansion, word);
         Ok(expansion.text)
+    }
+
+    /// The values of pairs, all with the variables from before the instruction; and the instruction with them, as the
+    /// history has it.
+    pub(in crate::buildfile) fn expand_pairs(
+        &mut self,
+        keyword: &str,
+        pairs: &[Pair],
+    ) -> Result<(String, Vec<(String, String)>), Diagnostic> {
+        let mut text = keyword.to_owned();
+        let mut values = Vec::new();
+        for pair in pairs {
+            if pair.legacy {
+                let span = pair.name.span.to(pair.value.span);
+                self.lint(check::legacy_key_value_format(span, &self.keyword()));
+            }
+            let (name, value) = (self.expand(&pair.name)?, self.expand(&pair.value)?);
+            text.push_str(&format!(" {name}={value}"));
+            values.push((name, value));
+        }
+        Ok((text, values))
     }
 
     /// The words that a word becomes. The main implementation checks no variables here, and with `error=true`
@@ -247,7 +270,8 @@ impl StageBuilder<'_, '_> {
             statement: place(self.now.span),
             sources: sources.iter().copied().map(place).collect(),
         };
-        self.steps.push(Step { op, created_by, place });
+        let text = self.now.original.clone();
+        self.steps.push(Step { op, created_by, text, place });
     }
 
     /// The words that run a shell form.

@@ -47,11 +47,11 @@ fn build_with(
         http: world.environment.http(),
         ..Contexts::default()
     };
-    let outside = Outside::new(&store, contexts);
+    let mut outside = Outside::new(&store, contexts);
     let source = outside.source(&BuildFileChoice::LookUp)?;
-    Locking::default().give(&outside)?;
+    Locking::default().give(&mut outside)?;
     let show = |diagnostics: &[Diagnostic]| progress.diagnostics(&source, diagnostics);
-    let built = build::build(&source, &request, &outside, &store, progress, &show);
+    let built = build::build(&source, &request, &mut outside, &store, progress, &show);
     let built = built.map_err(|error| told(error, &outside, &show))?;
     if push {
         let pushing = Pushing { registries: &registries, world, move_tag: false, store: &store };

@@ -1,17 +1,18 @@
 //! The files of `lith pin`: found, read, and written all or none.
 
-use std::io::{Read as _, Write as _};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use lith::pin::{self, FieldPath, Language, Pinned, Target};
+use lith::store::Replacement;
 
 use super::Done;
 use crate::cli::error::{Hinted, tell};
 
 /// Where a text comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum TextPlace {
     Stdin,
     File(PathBuf),
 }
@@ -19,11 +20,11 @@ pub(super) enum Place {
 /// A text, read.
 #[derive(Debug)]
 pub(super) struct Input {
-    pub(super) place: Place,
+    pub(super) place: TextPlace,
     pub(super) file: pin::File,
 }
 
-impl Place {
+impl TextPlace {
     pub(super) fn is_stdin(&self) -> bool {
         *self == Self::Stdin
     }
@@ -81,21 +82,21 @@ pub(super) fn read(
 }
 
 /// The files of what was typed, each once.
-fn find(paths: &[PathBuf], language: Option<Language>) -> anyhow::Result<Vec<(Place, Language)>> {
-    let mut found: Vec<(Place, Language)> = Vec::new();
-    let mut add = |place: Place, language| {
+fn find(paths: &[PathBuf], language: Option<Language>) -> anyhow::Result<Vec<(TextPlace, Language)>> {
+    let mut found: Vec<(TextPlace, Language)> = Vec::new();
+    let mut add = |place: TextPlace, language| {
         if !found.iter().any(|(known, _)| *known == place) {
             found.push((place, language));
         }
     };
     for path in paths {
         if path.as_os_str() == "-" {
-            add(Place::Stdin, language.unwrap_or(Language::Yaml));
+            add(TextPlace::Stdin, language.unwrap_or(Language::Yaml));
         } else if path.is_dir() {
             for file in below(path)? {
                 if let Some(own) = Language::of(&file).filter(|own| language.is_none_or(|only| only == *own))
                 {
-                    add(Place::File(file), own);
+                    add(TextPlace::File(file), own);
                 }
             }
         } else {
@@ -103,7 +104,7 @@ fn find(paths: &[PathBuf], language: Option<Language>) -> anyhow::Result<Vec<(Pl
                 let error = Hinted::usage(format!("`{}` does not say what it is written in", path.display()));
                 error.hint("say it with `--type yaml` or `--type dockerfile`")
             })?;
-            add(Place::File(path.clone()), own);
+            add(TextPlace::File(path.clone()), own);
         }
     }
     Ok(found)
@@ -124,12 +125,12 @@ fn below(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn bytes(place: &Place) -> anyhow::Result<Vec<u8>> {
+fn bytes(place: &TextPlace) -> anyhow::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let limit = pin::MAX_FILE + 1;
     match place {
-        Place::Stdin => std::io::stdin().take(limit).read_to_end(&mut bytes).context("reading stdin")?,
-        Place::File(path) => {
+        TextPlace::Stdin => std::io::stdin().take(limit).read_to_end(&mut bytes).context("reading stdin")?,
+        TextPlace::File(path) => {
             let file = std::fs::File::open(path).with_context(|| format!("reading `{}`", path.display()))?;
             file.take(limit)
                 .read_to_end(&mut bytes)
@@ -147,27 +148,11 @@ fn bytes(place: &Place) -> anyhow::Result<Vec<u8>> {
 pub(super) fn write_all(writes: &[(&Path, &str)]) -> anyhow::Result<()> {
     let mut ready = Vec::new();
     for (path, text) in writes {
-        let prepared = prepare(path, text).with_context(|| format!("writing `{}`", path.display()))?;
-        ready.push(prepared);
+        let prepared = Replacement::prepare(path, text.as_bytes());
+        ready.push((path, prepared.with_context(|| format!("writing `{}`", path.display()))?));
     }
-    for (file, path) in ready {
-        file.persist(&path).with_context(|| format!("replacing `{}`", path.display()))?;
+    for (path, prepared) in ready {
+        prepared.put().with_context(|| format!("replacing `{}`", path.display()))?;
     }
     Ok(())
-}
-
-/// A file beside it with its mode. A link stays one.
-fn prepare(path: &Path, text: &str) -> std::io::Result<(tempfile::NamedTempFile, PathBuf)> {
-    use std::os::unix::fs::PermissionsExt as _;
-    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let permissions = match path.metadata() {
-        Ok(metadata) => metadata.permissions(),
-        Err(_) => std::fs::Permissions::from_mode(0o644),
-    };
-    let mut file = tempfile::Builder::new().prefix(".lith-pin-").tempfile_in(folder)?;
-    file.write_all(text.as_bytes())?;
-    file.as_file().set_permissions(permissions)?;
-    file.as_file().sync_all()?;
-    Ok((file, path))
 }

@@ -11,14 +11,14 @@ use crate::plan::{Base, ContextName, Plan, StageId};
 
 /// A build for one platform.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Record {
+pub struct Trace {
     pub asked: Asked,
     /// The image's manifest.
     pub image: Digest,
     /// The index, where there is one; else as `image`.
     pub artifact: Digest,
     /// Those that were needed, in the order of the file.
-    pub stages: Vec<StageRecord>,
+    pub stages: Vec<StageTrace>,
 }
 
 /// What was asked for, beside the Buildfile.
@@ -42,16 +42,16 @@ impl Asked {
 
 /// A stage.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StageRecord {
+pub struct StageTrace {
     /// Its name, or its number.
     pub name: String,
-    pub base: BaseRecord,
-    pub steps: Vec<StepRecord>,
+    pub base: BaseTrace,
+    pub steps: Vec<StepTrace>,
 }
 
 /// What a stage stands on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum BaseRecord {
+pub enum BaseTrace {
     Scratch,
     /// The stage of that name or number.
     Stage(String),
@@ -64,27 +64,30 @@ pub enum BaseRecord {
 
 /// A step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StepRecord {
+pub struct StepTrace {
     pub number: usize,
     pub line: usize,
+    /// As it stands in the Buildfile.
     pub text: String,
+    /// With what variables stand for.
+    pub expanded: String,
     /// Equal keys, equal steps.
     pub key: Option<String>,
     pub layer: Option<DiffId>,
     pub parts: BTreeMap<Part, String>,
-    pub files: Vec<FilesRecord>,
+    pub files: Vec<FilesTrace>,
 }
 
 /// Files that a step read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FilesRecord {
+pub struct FilesTrace {
     /// Where the store has the list.
     pub key: Option<String>,
     /// From which tree, in words.
     pub what: String,
 }
 
-impl StepRecord {
+impl StepTrace {
     pub(super) fn of(known: &crate::exec::Known<'_>, secrets: &[String]) -> Self {
         let part = |(part, text): &(Part, String)| {
             let text = match part {
@@ -96,11 +99,12 @@ impl StepRecord {
         let files = known
             .files
             .iter()
-            .map(|files| FilesRecord { key: files.key.map(str::to_owned), what: files.what.clone() });
+            .map(|files| FilesTrace { key: files.key.map(str::to_owned), what: files.what.clone() });
         Self {
             number: known.step.number,
             line: known.line,
             text: masked(known.step.text, secrets),
+            expanded: masked(known.expanded, secrets),
             key: known.key.map(str::to_owned),
             layer: known.layer.map(|layer| layer.diff_id.clone()),
             parts: known.parts.iter().map(part).collect(),
@@ -123,17 +127,15 @@ pub(super) fn context(name: &ContextName) -> String {
 }
 
 /// The stages that a plan's target needs, without their steps.
-pub(super) fn stages(plan: &Plan) -> Vec<StageRecord> {
+pub(super) fn stages(plan: &Plan) -> Vec<StageTrace> {
     let stage = |id: StageId| {
         let base = match &plan.stage(id).base {
-            Base::Scratch => BaseRecord::Scratch,
-            Base::Stage(base) => BaseRecord::Stage(label(plan, *base)),
-            Base::Image(image) => {
-                BaseRecord::Image { name: image.name.clone(), digest: image.digest.clone() }
-            }
-            Base::Files(name) => BaseRecord::Files(context(name)),
+            Base::Scratch => BaseTrace::Scratch,
+            Base::Stage(base) => BaseTrace::Stage(label(plan, *base)),
+            Base::Image(image) => BaseTrace::Image { name: image.name.clone(), digest: image.digest.clone() },
+            Base::Files(name) => BaseTrace::Files(context(name)),
         };
-        StageRecord { name: label(plan, id), base, steps: Vec::new() }
+        StageTrace { name: label(plan, id), base, steps: Vec::new() }
     };
     plan.needed().into_iter().map(stage).collect()
 }

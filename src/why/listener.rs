@@ -9,7 +9,7 @@ use super::compare::{Comparison, whole};
 use super::keep::{self, Identity, Kept};
 use super::manifest::{KIND, Manifest, source};
 use super::mask;
-use super::record::{Asked, Record, StageRecord, StepRecord, context, stages};
+use super::trace::{Asked, StageTrace, StepTrace, Trace, context, stages};
 use crate::exec::{Event, Files, How, Inputs, Known, Part, Report, StepName};
 use crate::oci::Digest;
 use crate::plan::{ContextName, Plan, TreeRef};
@@ -20,7 +20,7 @@ use crate::tree::{ImagePath, Node};
 pub type Materials = BTreeMap<ContextName, BTreeMap<ImagePath, Node>>;
 
 /// Takes a build's events, and passes them on.
-pub struct Ledger<'a> {
+pub struct Listener<'a> {
     store: &'a Store,
     inputs: &'a dyn Inputs,
     report: &'a dyn Report,
@@ -33,7 +33,7 @@ pub struct Ledger<'a> {
     state: Mutex<State>,
 }
 
-/// What a ledger is to do beside keeping records.
+/// What a listener is to do beside keeping traces.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Options {
     /// Whether steps use the step cache.
@@ -46,18 +46,18 @@ pub struct Options {
 
 #[derive(Default)]
 struct State {
-    stages: Vec<StageRecord>,
+    stages: Vec<StageTrace>,
     told: Vec<Told>,
     materials: Materials,
 }
 
-impl std::fmt::Debug for Ledger<'_> {
+impl std::fmt::Debug for Listener<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Ledger").field("identity", &self.identity).finish_non_exhaustive()
+        f.debug_struct("Listener").field("identity", &self.identity).finish_non_exhaustive()
     }
 }
 
-impl<'a> Ledger<'a> {
+impl<'a> Listener<'a> {
     /// For a build of `plan`. `args` are the build arguments as they were given.
     pub fn new(
         (store, inputs, report): (&'a Store, &'a dyn Inputs, &'a dyn Report),
@@ -84,7 +84,7 @@ impl<'a> Ledger<'a> {
         });
         let mut secrets = self.secrets.clone();
         secrets.extend(mask::secrets(variables));
-        let step = StepRecord::of(known, &secrets);
+        let step = StepTrace::of(known, &secrets);
         self.keep_files(known);
         let mut state = self.state();
         if self.options.materials {
@@ -106,7 +106,7 @@ impl<'a> Ledger<'a> {
         }
     }
 
-    fn causes(&self, known: &Known<'_>, step: &StepRecord, stages: &[StageRecord]) -> Vec<Cause> {
+    fn causes(&self, known: &Known<'_>, step: &StepTrace, stages: &[StageTrace]) -> Vec<Cause> {
         let Some(last) = self.before.first() else {
             let is_built = matches!(known.how, How::Built { .. });
             return if is_built { vec![Cause::First] } else { Vec::new() };
@@ -116,7 +116,7 @@ impl<'a> Ledger<'a> {
             TreeRef::Context(name) => self.inputs.ignored(name, path),
             TreeRef::Stage(_) | TreeRef::Image(_) | TreeRef::Empty => None,
         };
-        let old = &last.record;
+        let old = &last.trace;
         let comparison = Comparison { store: self.store, old, asked: &asked, stages };
         let mut causes = comparison.causes(known.step.stage, step, &left_out);
         if causes.is_empty() && matches!(known.how, How::Built { .. }) {
@@ -160,10 +160,10 @@ impl<'a> Ledger<'a> {
     /// What of the build as a whole is not as it was.
     pub fn whole(&self) -> Vec<Cause> {
         let state = self.state();
-        self.before.first().map(|last| whole(&last.record, &self.asked, &state.stages)).unwrap_or_default()
+        self.before.first().map(|last| whole(&last.trace, &self.asked, &state.stages)).unwrap_or_default()
     }
 
-    /// Writes the record of a build that made that image. Gives the files that steps read.
+    /// Writes the trace of a build that made that image. Gives the files that steps read.
     pub fn finish(
         self,
         image: Digest,
@@ -179,12 +179,12 @@ impl<'a> Ledger<'a> {
         stages.iter_mut().for_each(|stage| stage.steps.sort_by_key(|step| step.number));
         let order = |told: &Told| (stages.iter().position(|stage| stage.name == told.stage), told.number);
         told.sort_by_key(order);
-        let record = Record { asked, image, artifact, stages };
+        let trace = Trace { asked, image, artifact, stages };
         let kept = Kept {
             file: identity.file.clone(),
             target: identity.target.clone(),
             platform: identity.platform.clone(),
-            record,
+            trace,
             compared: !before.is_empty(),
             causes,
             told,
@@ -194,7 +194,7 @@ impl<'a> Ledger<'a> {
     }
 }
 
-impl Report for Ledger<'_> {
+impl Report for Listener<'_> {
     fn report(&self, event: Event<'_>) {
         match event {
             Event::Known(known) => self.known(known),
