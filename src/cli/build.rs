@@ -29,7 +29,7 @@ use steps::Steps;
 use wanted::Wanted;
 
 pub(super) use steps::{allow, secrets};
-pub(super) use wanted::{build_args, build_contexts, build_file, epoch_said, platforms};
+pub(super) use wanted::{build_args, build_contexts, build_file, epoch_said, platforms, shaped};
 
 /// Build an image from a Buildfile and a context
 ///

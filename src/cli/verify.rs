@@ -13,7 +13,7 @@ use lith::context::ContextSpec;
 use lith::exec::Report;
 use lith::oci::{Digest, canonical};
 use lith::store::Store;
-use lith::text::escaped;
+use lith::text::{escaped, escaped_lines};
 use lith::verify::{self, Ask, Given, RequestError, Untold, Verdict, VerifyError};
 
 use super::World;
@@ -233,6 +233,7 @@ fn told(error: VerifyError, args: &Args) -> anyhow::Error {
         VerifyError::Build { said, .. } => {
             for diagnostic in said {
                 tell(&format!("error: {}", escaped(&diagnostic.message)));
+                diagnostic.notes.iter().for_each(|note| tell(&format!("  {}", escaped_lines(note))));
             }
             return anyhow::Error::from(error);
         }

@@ -240,7 +240,7 @@ impl<'a> Run<'a> {
                 self.lay(id, made.changes, state);
                 Ok(how.how)
             }
-            Op::Run(run) => self.run(id, run, (name, step.place.line), state, done),
+            Op::Run(run) => self.run(id, run, (name, step), state, done),
         }
     }
 
@@ -355,7 +355,7 @@ impl<'a> Run<'a> {
         &self,
         id: StageId,
         run: &plan::Run,
-        (step, line): (StepName<'_>, usize),
+        (name, step): (StepName<'_>, &Step),
         state: &mut State,
         done: &Results<StageId, State>,
     ) -> Result<How, ExecError> {
@@ -364,11 +364,13 @@ impl<'a> Run<'a> {
         let base = Arc::clone(state.whole());
         let platform = &self.plan.stage(id).config.platform;
         let layer = self.layer_options(id);
-        let ask = Ask { run, step, line, platform, base: &base, layers: &layers, sources: &sources, layer };
+        let line = step.place.line;
+        let ask =
+            Ask { run, step: name, line, platform, base: &base, layers: &layers, sources: &sources, layer };
         let ran = self.runner.run(&ask, &mut state.unpacked)?;
         state.differing += usize::from(!ran.reproducible);
         state.hermetic &= !has_network(run, self.options.run.network);
-        state.history.push(self.history(step.text, ran.layer.is_none()));
+        state.history.push(self.history(&step.created_by, ran.layer.is_none()));
         let Some(layer) = ran.layer else { return Ok(ran.how) };
         match ran.changes {
             Some(changes) => base.lay(changes),
