@@ -70,7 +70,7 @@ struct Found<'a> {
     ledgers: Vec<Ledgers>,
     /// Repositories that could not be read, and why.
     closed: BTreeMap<Repository, String>,
-    /// How many of the ledgers are of `--repo`: they are of every reference.
+    /// How many of the ledgers are of `--repo`.
     given: usize,
 }
 
@@ -115,9 +115,12 @@ fn check(sites: &[(String, Site)], rows: &[Row], found: &Found<'_>) -> anyhow::R
     for ((_, site), row) in sites.iter().zip(rows) {
         let name = name(site);
         let place = name.as_ref().map(|name| Repository::from(name).to_string());
-        let is_its = |(at, of): &(usize, &Ledgers)| *at < found.given || Some(&of.place) == place.as_ref();
-        let ledgers: Vec<&Ledgers> =
-            found.ledgers.iter().enumerate().filter(is_its).map(|(_, of)| of).collect();
+        let mut ledgers: Vec<&Ledgers> =
+            found.ledgers.iter().filter(|of| Some(&of.place) == place.as_ref()).collect();
+        // Those of `--repo` may know an image of a mirror; of one that they don't know, they say nothing.
+        if ledgers.is_empty() && !row.standings.is_empty() {
+            ledgers.extend(&found.ledgers[..found.given]);
+        }
         let tag = site.text.split('@').next().and_then(|text| text.rsplit_once(':')).map(|(_, tag)| tag);
         let at = format!("{}:{}: `{}`", row.file, row.line, escaped(&row.text));
         match row.finding(tag, &ledgers) {

@@ -45,7 +45,7 @@ impl Chain {
                     return self.links.iter().rev().filter(is_move).find(same);
                 }
                 Kind::Release | Kind::Rollback { .. } | Kind::Repair { adopts: true, .. } if same(&link) => {
-                    again = Some(link)
+                    again = Some(link);
                 }
                 Kind::Rollback { .. } if left.is_some_and(|left| same(&left)) => return again,
                 _ => {}

@@ -269,16 +269,18 @@ fn what_was_done_to_a_chain_is_named() {
     assert!(problems.iter().any(|problem| problem.contains("lith-release-prod`")), "{problems:?}");
 }
 
+/// What is done to an entry.
+type Change<'a> = dyn Fn(&mut State, &Link) + 'a;
+
 /// Four releases, of which something is done to the one with this number; gives what a repair says, and the image of the
 /// environment before.
-fn damaged(number: usize, change: &dyn Fn(&mut State, &Link)) -> (Fake, Repair, Vec<Link>) {
+fn damaged(number: usize, change: &Change<'_>) -> (Fake, Repair, Vec<Link>) {
     let fake = Fake::default();
     let view = fake.view(u32::MAX);
     let links: Vec<Link> =
         ["a", "b", "c", "d"].map(|name| release(&view, name, 1).unwrap().link).into_iter().collect();
     change(&mut fake.0.lock().unwrap(), &links[number - 1]);
     let repair = Ledger::new(&view, environment()).damage().unwrap().unwrap();
-    drop(view);
     (fake, repair, links)
 }
 
@@ -311,10 +313,10 @@ fn a_ledger_that_has_lost_its_head_goes_on() {
 
 #[test]
 fn a_repair_changes_nothing_that_is_deployed_and_is_seen_for_ever() {
-    let cases: [(usize, fn(&mut State, &Link)); 6] =
-        [(4, delete), (4, alter), (3, delete), (3, alter), (1, delete), (2, alter)];
+    let cases: [(usize, &Change<'_>); 6] =
+        [(4, &delete), (4, &alter), (3, &delete), (3, &alter), (1, &delete), (2, &alter)];
     for (number, change) in cases {
-        let (fake, repair, links) = damaged(number, &change);
+        let (fake, repair, links) = damaged(number, change);
         let view = fake.view(u32::MAX);
         let ledger = Ledger::new(&view, environment());
         let before = view.resolve("prod").unwrap();

@@ -141,8 +141,16 @@ fn a_check_says_what_floats_and_what_is_not_current() {
         let run = check(&references);
         assert!(run.code == Some(code) && run.stderr.contains(told), "{references:?} {run:?}");
     }
+    // Ledgers from elsewhere are about the images that they know.
+    push(&world, &registry.name("mirror/app"), "1");
+    let elsewhere = |digest: &str| {
+        world.write("k8s.yaml", format!("image: {}@{digest}\n", registry.name("mirror/app")));
+        world.run(["audit", "-f", "k8s.yaml", "--check", "--repo", &repo]).code
+    };
+    assert_eq!([&first, &second, &base].map(|digest| elsewhere(digest)), [Some(0); 3]);
     world.ok(["releases", "mark", "prod", "1", "bad", "--repo", &repo]);
     assert_eq!(check(&[pinned("prod", &first)]).code, Some(4));
+    assert_eq!(elsewhere(&first), Some(4));
 }
 
 #[test]
