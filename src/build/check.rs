@@ -11,9 +11,9 @@ use crate::tree::ImagePath;
 
 /// All that is wrong or likely wrong with a file, as [`crate::buildfile::check()`] has it, and with its steps: sources
 /// of copies that are not in a context that is a folder.
-pub fn check(parsed: &Parsed, options: &LowerOptions<'_>, outside: &Outside) -> Vec<Diagnostic> {
-    let (plan, mut diagnostics) = check_planned(parsed, options, Some(&mut outside.facts_resolver()));
+pub fn check(parsed: &Parsed, options: &LowerOptions<'_>, outside: &mut Outside) -> Vec<Diagnostic> {
     outside.set_modes(&parsed.buildfile, None);
+    let (plan, mut diagnostics) = check_planned(parsed, options, Some(&mut outside.facts_resolver()));
     for stage in plan.iter().flat_map(|plan| &plan.stages) {
         for step in &stage.steps {
             match &step.op {
@@ -34,7 +34,7 @@ fn missing(copy: &plan::Copy, step: &Step, outside: &Outside) -> Vec<Diagnostic>
         return Vec::new();
     }
     let Ok(opened) = outside.open(name) else { return Vec::new() };
-    let tree = opened.tree(outside.modes());
+    let tree = opened.tree(outside.modes);
     let ignored = |path: &ImagePath| opened.why_ignored(path);
     let found = missing_sources(copy, &tree, &ignored).into_iter().map(|missing| {
         let place = step.place_of(Some(&missing.pattern));

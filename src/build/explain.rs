@@ -22,7 +22,7 @@ pub(super) fn open<'a>(
     let platform = plan.stage(plan.target).config.platform.to_string();
     let identity = Identity {
         context: context(outside),
-        file: outside.build_file.get().map_or_else(|| source.name().to_owned(), |path| absolute(path)),
+        file: outside.build_file().map_or_else(|| source.name().to_owned(), absolute),
         target: request.target.clone(),
         platform,
     };
@@ -78,7 +78,7 @@ fn settings(request: &Request, epoch: Epoch, outside: &Outside) -> BTreeMap<Stri
     let all = [
         ("the compression (`--compression`)", request.compression.to_string()),
         ("the time in the image (`--source-date-epoch`)", epoch.to_string()),
-        ("the view of the context (`--context-modes`)", outside.modes().to_string()),
+        ("the view of the context (`--context-modes`)", outside.modes.to_string()),
         ("the labels (`--label`)", pairs(&request.labels)),
         ("the annotations (`--annotation`)", pairs(&request.annotations)),
     ];

@@ -5,27 +5,34 @@
 //! from there.
 
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::{self, Read};
+use std::error::Error;
 use std::sync::Arc;
 
+use super::blobs::Cached;
 use super::outside::{Outside, OutsideError, lock};
 use crate::context::ContextSpec;
 use crate::exec::{Event, Report, Reported, stages_read};
-use crate::image::{Blobs, Image, LoadError, digest_of, is_index, not_found};
-use crate::oci::{Descriptor, Digest, Pinned, Platform, Reference, Repository};
+use crate::image::{Image, LoadError};
+use crate::oci::{Descriptor, Pinned, Platform, Reference, Repository};
 use crate::plan::{Base, Plan, ResolveError, ResolvedImage, Stage, TreeRef};
-use crate::store::Store;
+use crate::store::StoreError;
 use crate::transport::registry::{Registries, RegistryError, RegistrySource};
 use crate::transport::{
-    ImageFormat, Source, StoreSource, TransportError, Watched, import_documents, import_layers, put_blob,
+    ImageFormat, Source, StoreSource, TransportError, Watched, import_documents, import_layers,
 };
+
+/// How a name leads to an image.
+pub(super) enum Way {
+    /// By its own name, or by that of a `docker-image://` context.
+    Reference(Reference),
+    At(ImageFormat, String),
+}
 
 /// An image that planning has found.
 #[derive(Debug, Clone)]
 pub(super) struct Found {
     pub(super) image: Arc<Image>,
-    origin: Origin,
+    pub(super) origin: Origin,
 }
 
 /// Where it was found.
@@ -38,23 +45,38 @@ pub(super) enum Origin {
 }
 
 impl Outside {
+    /// Where a name leads; nowhere, if it is that of a context with other files.
+    pub(super) fn way(&self, name: &str) -> Result<Option<Way>, ResolveError> {
+        let reference = match self.named(name) {
+            Some(ContextSpec::ImageAt(format, text)) => return Ok(Some(Way::At(*format, text.clone()))),
+            Some(ContextSpec::Image(reference)) => reference.clone(),
+            Some(_) => return Ok(None),
+            None => name.parse()?,
+        };
+        let Some(policy) = &self.contexts.policy else { return Ok(Some(Way::Reference(reference))) };
+        let said = policy.image(&reference).map_err(|error| other(name, error))?;
+        Ok(Some(Way::Reference(said)))
+    }
+
     pub(super) fn resolve_image(
         &self,
         name: &str,
         platform: &Platform,
+        way: &Way,
     ) -> Result<ResolvedImage, ResolveError> {
-        let origin = match self.named(name) {
-            Some(ContextSpec::ImageAt(format, text)) => Some(Origin::At(*format, text.clone())),
-            Some(ContextSpec::Image(reference)) => self.look_up(name, &self.by_policy(name, reference)?)?,
-            Some(_) => None,
-            None => self.look_up(name, &self.by_policy(name, &name.parse()?)?)?,
+        let origin = match way {
+            Way::At(format, text) => Some(Origin::At(*format, text.clone())),
+            Way::Reference(reference) => self.look_up(name, reference)?,
         };
         let origin = origin.ok_or_else(|| self.not_found(name))?;
-        let found = self.read_image(name, platform, origin)?;
+        Ok(self.remember(name, self.read_image(name, platform, origin)?))
+    }
+
+    pub(super) fn remember(&self, name: &str, found: Found) -> ResolvedImage {
         let pinned = Pinned { name: name.to_owned(), digest: found.image.manifest.digest() };
         let config = found.image.config.value.clone();
         lock(&self.images).insert(pinned.digest.clone(), found);
-        Ok(ResolvedImage { pinned, config })
+        ResolvedImage { pinned, config }
     }
 
     pub(super) fn not_found(&self, name: &str) -> ResolveError {
@@ -99,21 +121,21 @@ impl Outside {
     /// The store and then the registry; for a tag the registry alone, if the newest is asked for.
     pub(super) fn look_up(&self, name: &str, reference: &Reference) -> Result<Option<Origin>, ResolveError> {
         let here = |root| Ok(Some(Origin::Store(root)));
-        let other = |error: crate::store::StoreError| failed(name, error.into());
+        let failed = |error: StoreError| failed(name, error.into());
         let Some(registries) = &self.contexts.registries else {
             let root = match reference.digest() {
                 Some(digest) => self.store.manifest(digest),
                 None => self.store.resolve(reference),
             };
-            return root.map_err(other)?.map_or(Ok(None), here);
+            return root.map_err(failed)?.map_or(Ok(None), here);
         };
         if let Some(digest) = reference.digest() {
             // Whatever the name, and however little of it is here: nobody need be asked what a digest stands for.
-            if let Some(root) = self.store.manifest(digest).map_err(other)? {
+            if let Some(root) = self.store.manifest(digest).map_err(failed)? {
                 return Ok(Some(Origin::Registry(reference.into(), root)));
             }
         } else if !self.contexts.pull
-            && let Some(root) = self.store.resolve(reference).map_err(other)?
+            && let Some(root) = self.store.resolve(reference).map_err(failed)?
         {
             return here(root);
         }
@@ -149,7 +171,7 @@ impl Outside {
         Ok(Origin::Registry(reference.into(), root))
     }
 
-    fn image_source(&self, origin: &Origin) -> Result<Box<dyn Source + '_>, OutsideError> {
+    pub(super) fn image_source(&self, origin: &Origin) -> Result<Box<dyn Source + '_>, OutsideError> {
         Ok(match origin {
             Origin::At(format, text) => format.open(text)?,
             Origin::Store(root) => Box::new(StoreSource::new(&self.store, root.clone())),
@@ -236,18 +258,10 @@ impl Outside {
         }
         Ok(())
     }
+}
 
-    /// All that is in what was built: from the store, or from where its base is.
-    pub fn blobs(&self) -> Result<BuiltBlobs<'_>, OutsideError> {
-        let images = lock(&self.images);
-        let is_elsewhere =
-            |found: &&Found| found.image.layers.iter().any(|layer| !self.store.has(&layer.digest()));
-        let sources = images.values().filter(is_elsewhere).map(|Found { image, origin }| {
-            let layers = image.layers.iter().map(crate::layer::Layer::digest).collect();
-            Ok((layers, self.image_source(origin)?))
-        });
-        Ok(BuiltBlobs { store: &self.store, bases: sources.collect::<Result<_, OutsideError>>()? })
-    }
+pub(super) fn other(name: &str, source: impl Into<Box<dyn Error + Send + Sync>>) -> ResolveError {
+    ResolveError::Other { name: name.to_owned(), source: source.into() }
 }
 
 /// What resolving a name has failed of.
@@ -265,92 +279,4 @@ fn images_used(stage: &Stage) -> impl Iterator<Item = &Pinned> {
         TreeRef::Image(pinned) => Some(pinned),
         TreeRef::Context(_) | TreeRef::Stage(_) | TreeRef::Empty => None,
     })
-}
-
-/// An image of a registry, of which the store may have something, and gets each document that is read.
-struct Cached<'a> {
-    store: &'a Store,
-    source: RegistrySource<'a>,
-}
-
-impl Blobs for Cached<'_> {
-    fn open(&self, blob: &Descriptor) -> io::Result<Box<dyn Read + '_>> {
-        let is_here = self.store.has(&digest_of(blob)?);
-        if !is_here && is_index(blob) {
-            // Manifests and configs are put there by those who read them; of an index only one image is.
-            put_blob(self.store, &self.source, blob).map_err(io::Error::other)?;
-            return Blobs::open(self.store, blob);
-        }
-        if is_here { Blobs::open(self.store, blob) } else { self.source.open(blob) }
-    }
-
-    fn open_unverified(&self, blob: &Descriptor) -> io::Result<Box<dyn Read + '_>> {
-        if self.store.has(&digest_of(blob)?) || is_index(blob) {
-            return self.open(blob);
-        }
-        self.source.open_unverified(blob)
-    }
-
-    fn origins(&self, blob: &Descriptor) -> Vec<Repository> {
-        self.source.origins(blob)
-    }
-
-    fn file(&self, blob: &Descriptor) -> Option<File> {
-        self.store.file(blob)
-    }
-}
-
-impl Source for Cached<'_> {
-    fn root(&self) -> &Descriptor {
-        self.source.root()
-    }
-}
-
-/// The blobs of what was built.
-pub struct BuiltBlobs<'a> {
-    store: &'a Store,
-    /// The layers of each base, and where they are.
-    bases: Vec<(BTreeSet<Digest>, Box<dyn Source + 'a>)>,
-}
-
-impl std::fmt::Debug for BuiltBlobs<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("BuiltBlobs").field("store", self.store).finish_non_exhaustive()
-    }
-}
-
-impl BuiltBlobs<'_> {
-    fn base(&self, digest: &Digest) -> Option<&dyn Source> {
-        self.bases.iter().find(|(layers, _)| layers.contains(digest)).map(|(_, source)| &**source)
-    }
-}
-
-impl Blobs for BuiltBlobs<'_> {
-    fn open(&self, blob: &Descriptor) -> io::Result<Box<dyn Read + '_>> {
-        let digest = digest_of(blob)?;
-        if self.store.has(&digest) {
-            return Blobs::open(self.store, blob);
-        }
-        self.base(&digest).ok_or_else(|| not_found(&digest))?.open(blob)
-    }
-
-    fn open_unverified(&self, blob: &Descriptor) -> io::Result<Box<dyn Read + '_>> {
-        let digest = digest_of(blob)?;
-        match self.base(&digest) {
-            Some(base) if !self.store.has(&digest) => base.open_unverified(blob),
-            _ => self.open(blob),
-        }
-    }
-
-    fn origins(&self, blob: &Descriptor) -> Vec<Repository> {
-        let Ok(digest) = digest_of(blob) else { return Vec::new() };
-        let mut origins = self.base(&digest).map(|base| base.origins(blob)).unwrap_or_default();
-        origins.extend(self.store.origins(blob));
-        origins.dedup();
-        origins
-    }
-
-    fn file(&self, blob: &Descriptor) -> Option<File> {
-        self.store.file(blob)
-    }
 }

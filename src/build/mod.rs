@@ -1,6 +1,7 @@
 //! A build, from the first hop to the last: parse, lower, fetch, execute, assemble. The sinks of
 //! [`crate::transport`] take it from there.
 
+mod blobs;
 mod check;
 mod explain;
 mod failure;
@@ -18,8 +19,8 @@ mod vendored;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+pub use blobs::BuiltBlobs;
 pub use check::check;
-pub use images::BuiltBlobs;
 pub use locking::LockUseError;
 pub use network::record_network;
 pub use outside::{Contexts, Outside, OutsideError, git_environment};
@@ -121,7 +122,7 @@ pub enum BuildError {
 pub fn build(
     source: &Source,
     request: &Request,
-    outside: &Outside,
+    outside: &mut Outside,
     store: &Arc<Store>,
     report: &dyn Report,
     warn: &dyn Fn(&[Diagnostic]),
@@ -179,7 +180,7 @@ pub fn build(
 pub fn resolve(
     source: &Source,
     request: &Request,
-    outside: &Outside,
+    outside: &mut Outside,
     report: &dyn Report,
     warn: &dyn Fn(&[Diagnostic]),
 ) -> Result<(), BuildError> {

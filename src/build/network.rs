@@ -23,7 +23,7 @@ impl Outside {
             strict: unknown == Unknown::Refused
                 && self.with_lock(|memo| memo.policy()) == Some(Policy::Refuse),
             offline: self.contexts.offline,
-            vendor: self.vendor.get().cloned(),
+            vendor: self.vendor.clone(),
             loopback: request.run.allow.contains(&Entitlement::NetworkLoopback),
         };
         Some(Arc::new(Session::new(&self.store, entries, options)))
@@ -35,7 +35,7 @@ impl Outside {
 pub fn record_network(
     source: &Source,
     request: &Request,
-    outside: &Outside,
+    outside: &mut Outside,
     store: &Arc<Store>,
     report: &dyn Report,
 ) -> Result<(), BuildError> {

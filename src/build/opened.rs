@@ -40,7 +40,7 @@ impl Opened {
     pub(super) fn read(outside: &Outside, name: &ContextName) -> Result<Self, OutsideError> {
         let spec = outside.spec(name)?;
         if let ContextSpec::Git(Git { remote: place, .. }) | ContextSpec::Url(place) = spec
-            && outside.is_offline()
+            && outside.contexts.offline
         {
             return Err(OutsideError::Offline(format!("the context `{}`", shown(place))));
         }
@@ -110,14 +110,14 @@ impl Opened {
 }
 
 fn folder(outside: &Outside, name: &ContextName, root: &Path) -> Result<Opened, OutsideError> {
-    let build_file = outside.build_file.get().filter(|_| *name == ContextName::Main);
-    let (ignore_file, ignore) = ignore_file::find(root, build_file.map(AsRef::as_ref))?.unzip();
+    let build_file = outside.build_file().filter(|_| *name == ContextName::Main);
+    let (ignore_file, ignore) = ignore_file::find(root, build_file)?.unzip();
     let ignore = ignore.unwrap_or_default();
     let stats = StatCache::open(&outside.store, root);
     let since = Moment::now();
     let known = |path: &ImagePath, stat: &_| stats.get(path.as_bytes(), stat);
     let options = Options {
-        modes: outside.modes(),
+        modes: outside.modes,
         ignore,
         needed: Needed::All,
         known: Some(&known),

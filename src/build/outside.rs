@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Request;
 use super::images::Found;
@@ -52,25 +52,25 @@ pub struct Contexts {
     pub helpers: Vec<(OsString, OsString)>,
 }
 
-/// The contexts and images of a build.
+/// The contexts and images of a build. What takes it as `&mut self` settles how it is asked, before anything is.
 #[derive(Debug)]
 pub struct Outside {
     pub(super) store: Arc<Store>,
     pub(super) contexts: Contexts,
-    modes: OnceLock<Modes>,
+    pub(super) modes: Modes,
     /// The Buildfile's own path, if it has one: an ignore file may stand beside it.
-    pub(super) build_file: OnceLock<PathBuf>,
+    pub(super) build_file: Option<PathBuf>,
+    /// Where recorded bytes may be that the store has not.
+    pub(super) vendor: Option<Vendor>,
+    /// The lock, if there is one.
+    pub(super) memo: Option<Mutex<Memo>>,
     opened: Mutex<BTreeMap<ContextName, Arc<Opened>>>,
     /// By digest.
     pub(super) images: Mutex<BTreeMap<Digest, Found>>,
     /// What registries have answered, by name.
     pub(super) asked: Mutex<BTreeMap<String, Descriptor>>,
-    /// The lock, if there is one.
-    pub(super) memo: Mutex<Option<Memo>>,
     /// The named contexts that the Buildfile speaks of.
     used: Mutex<BTreeSet<String>>,
-    /// Where recorded bytes may be that the store has not.
-    pub(super) vendor: OnceLock<Vendor>,
     /// What was fetched, each by what the plan says of it.
     pub(super) urls: Mutex<BTreeMap<Url, Arc<Tree>>>,
     pub(super) repositories: Mutex<BTreeMap<Git, Repository>>,
@@ -138,51 +138,43 @@ impl Outside {
         Self {
             store: Arc::clone(store),
             contexts,
-            modes: OnceLock::new(),
-            build_file: OnceLock::new(),
+            modes: Modes::default(),
+            build_file: None,
+            vendor: None,
+            memo: None,
             opened: Mutex::default(),
             images: Mutex::default(),
             asked: Mutex::default(),
-            memo: Mutex::default(),
             used: Mutex::default(),
-            vendor: OnceLock::new(),
             urls: Mutex::default(),
             repositories: Mutex::default(),
         }
     }
 
     /// Has bytes that were recorded, and that the store has not, looked for in a folder first.
-    pub fn set_vendor(&self, vendor: Vendor) {
-        self.vendor.get_or_init(|| vendor);
+    pub fn set_vendor(&mut self, vendor: Vendor) {
+        self.vendor = Some(vendor);
     }
 
-    /// Settles how contexts are read, before the first is opened.
-    pub(super) fn set_modes(&self, file: &Buildfile, asked: Option<Modes>) {
+    /// Settles how contexts are read.
+    pub(super) fn set_modes(&mut self, file: &Buildfile, asked: Option<Modes>) {
         let said = file.directives.modes.as_ref().map(|directive| match directive.modes {
             directive::Modes::Git => Modes::Git,
             directive::Modes::Keep => Modes::Keep,
         });
-        self.modes.get_or_init(|| asked.or(said).unwrap_or_default());
-    }
-
-    pub(super) fn modes(&self) -> Modes {
-        self.modes.get().copied().unwrap_or_default()
+        self.modes = asked.or(said).unwrap_or_default();
     }
 
     /// The ignore list of the build context, if it is a folder and has one.
     pub fn ignore(&self) -> Result<Option<Ignore>, OutsideError> {
         let Some(ContextSpec::Folder(root)) = &self.contexts.main else { return Ok(None) };
-        let found = ignore_file::find(root, self.build_file.get().map(AsRef::as_ref))?;
+        let found = ignore_file::find(root, self.build_file())?;
         Ok(found.map(|(_, ignore)| ignore))
     }
 
     /// Where the Buildfile is, if it is a file of this machine.
     pub fn build_file(&self) -> Option<&Path> {
-        self.build_file.get().map(AsRef::as_ref)
-    }
-
-    pub(super) fn is_offline(&self) -> bool {
-        self.contexts.offline
+        self.build_file.as_deref()
     }
 
     /// The door for planning.
@@ -361,7 +353,7 @@ impl Resolve for Resolver<'_> {
 
 impl Inputs for Outside {
     fn context(&self, name: &ContextName) -> Result<Arc<Tree>, InputError> {
-        Ok(self.open(name)?.tree(self.modes()))
+        Ok(self.open(name)?.tree(self.modes))
     }
 
     fn ignored(&self, name: &ContextName, path: &ImagePath) -> Option<String> {

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::outside::lock;
 use super::{Built, Outside, OutsideError, Request};
 use crate::attest::files::FileList;
 use crate::attest::provenance::{self, BuildfileRef, External, Facts, Internal, Record, SourceRef};
@@ -12,7 +11,6 @@ use crate::buildfile::check::sounds_secret;
 use crate::context::ContextSpec;
 use crate::context::git::{self, GitError};
 use crate::layer::FORMAT_PROFILE;
-use crate::lock::{Lock, Memo, Policy};
 use crate::oci::Digest;
 use crate::plan::ContextName;
 use crate::store::files::read_bounded;
@@ -38,15 +36,6 @@ pub enum ProvenanceError {
 }
 
 impl Outside {
-    /// Has what is resolved be noted for a record, where no lock file does that.
-    pub fn note_resolved(&self) {
-        let mut memo = lock(&self.memo);
-        if memo.is_none() {
-            let nothing = Lock::new(FORMAT_PROFILE, Digest::of(b""));
-            *memo = Some(Memo::fileless(Policy::Add, nothing));
-        }
-    }
-
     /// The files that were read of each context, by its name; the main one's is empty.
     pub fn file_lists(
         &self,
@@ -111,7 +100,7 @@ impl Outside {
 
     /// Which file of the context the Buildfile is.
     fn build_file_in_context(&self, source: &Source) -> Option<String> {
-        match self.build_file.get() {
+        match self.build_file() {
             Some(path) => self.in_context(path),
             None => Some(source.name().to_owned()).filter(|name| name != "-"),
         }

@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use super::locking::is_archived;
 use super::outside::{Outside, OutsideError, Repository, lock};
 use crate::context::archive::{self, Arrived};
 use crate::context::git::{self, Checkout, GitError};
@@ -23,7 +22,7 @@ impl Outside {
         let (tree, _checkout) = match self.archive_of(git) {
             Some((commit, archive)) => (self.locked_files(git, &commit, &archive)?, None),
             None => {
-                let (tree, checkout) = self.check_out(git, self.modes())?;
+                let (tree, checkout) = self.check_out(git, self.modes)?;
                 if git.commit == Pin::Unpinned {
                     let (remote, commit) = (shown(&git.remote), checkout.commit());
                     warn(format!(
@@ -39,7 +38,7 @@ impl Outside {
     }
 
     fn check_out(&self, git: &Git, modes: Modes) -> Result<(Tree, Checkout), OutsideError> {
-        if self.is_offline() {
+        if self.contexts.offline {
             return Err(OutsideError::Offline(format!("the repository `{}`", shown(&git.remote))));
         }
         let checkout = git::checkout(git, &self.git_environment())?;
@@ -111,4 +110,9 @@ fn subtree(git: &Git, whole: &Tree) -> Result<Tree, OutsideError> {
     })?;
     let inside = whole.iter().filter_map(|(path, node)| Some((path.strip_prefix(&base)?, node.clone())));
     Ok(inside.filter(|(path, _)| !path.is_root()).collect())
+}
+
+/// Whether its files are all that is wanted of a commit.
+pub(super) fn is_archived(git: &Git) -> bool {
+    git.submodules && !git.keep_git_dir
 }

@@ -46,26 +46,28 @@ pub enum SourceError {
 
 impl Outside {
     /// Reads the Buildfile.
-    pub fn source(&self, choice: &BuildFileChoice) -> Result<Source, OutsideError> {
-        let main = self.contexts.main.as_ref();
+    pub fn source(&mut self, choice: &BuildFileChoice) -> Result<Source, OutsideError> {
         match choice {
             BuildFileChoice::Stdin => Ok(Source::new("-", read(io::stdin().lock(), Path::new("-"))?)),
-            BuildFileChoice::Path(path) => match main {
+            BuildFileChoice::Path(path) => match &self.contexts.main {
                 Some(ContextSpec::Folder(_)) | None => self.file(path),
                 Some(_) => self.inside(&[path]),
             },
-            BuildFileChoice::LookUp => match main {
-                Some(ContextSpec::Folder(folder)) => self.file(&look_up(folder)?),
+            BuildFileChoice::LookUp => match &self.contexts.main {
+                Some(ContextSpec::Folder(folder)) => {
+                    let path = look_up(folder)?;
+                    self.file(&path)
+                }
                 Some(_) => self.inside(&NAMES.map(Path::new)),
                 None => Err(OutsideError::NoContext),
             },
         }
     }
 
-    fn file(&self, path: &Path) -> Result<Source, OutsideError> {
+    fn file(&mut self, path: &Path) -> Result<Source, OutsideError> {
         let file = File::open(path).map_err(|error| SourceError::Io { path: path.into(), error })?;
         let bytes = read(file, path)?;
-        self.build_file.get_or_init(|| path.to_owned());
+        self.build_file = Some(path.to_owned());
         Ok(Source::new(path.to_string_lossy(), bytes))
     }
 

@@ -6,26 +6,21 @@ use super::outside::{Outside, OutsideError};
 use super::{BuildError, Request, Stages, parse, plan};
 use crate::buildfile::Source;
 use crate::exec::Report;
-use crate::image::descriptor;
+use crate::image::{MAX_MANIFEST, descriptor, digest_of};
 use crate::lock::{Lock, LockedManifest};
 use crate::oci::{Descriptor, Digest, MediaType};
 use crate::plan::{Plan, StageId};
 use crate::store::{Store, Vendor};
 
-/// No manifest is larger.
-const MAX_MANIFEST: u64 = 4 << 20;
-
 impl Outside {
     /// Brings what the lock names, the store has not and the folder has: all but the answers to steps, which come when
     /// they are asked for.
     pub(super) fn bring_vendored(&self) -> Result<(), OutsideError> {
-        let (Some(folder), Some(lock)) = (self.vendor.get(), self.with_lock(|memo| memo.lock().clone()))
-        else {
+        let (Some(folder), Some(lock)) = (&self.vendor, self.with_lock(|memo| memo.lock().clone())) else {
             return Ok(());
         };
         let bring = |blob: &Descriptor| -> Result<bool, OutsideError> {
-            let digest = digest_of(blob);
-            Ok(digest.is_some_and(|digest| self.store.has(&digest)) || folder.bring(&self.store, blob)?)
+            Ok(has(&self.store, blob) || folder.bring(&self.store, blob)?)
         };
         for file in files(&lock) {
             bring(&file)?;
@@ -64,7 +59,7 @@ pub fn vendor(
     let answers = answers.map(|(digest, size)| crate::proxy::descriptor(digest, size));
     let mut blobs: Vec<Descriptor> = files(&lock).chain(answers).collect();
     for manifest in manifests(&lock).map(document) {
-        if digest_of(&manifest).is_some_and(|digest| store.has(&digest)) {
+        if has(store, &manifest) {
             blobs.extend(parts(store, &manifest)?);
             blobs.push(manifest);
         }
@@ -105,6 +100,6 @@ fn parts(store: &Store, manifest: &Descriptor) -> Result<Vec<Descriptor>, Outsid
     Ok(blobs.collect())
 }
 
-fn digest_of(blob: &Descriptor) -> Option<Digest> {
-    Digest::try_from(blob.digest()).ok()
+fn has(store: &Store, blob: &Descriptor) -> bool {
+    digest_of(blob).is_ok_and(|digest| store.has(&digest))
 }

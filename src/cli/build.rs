@@ -221,14 +221,14 @@ fn build(args: &Args, world: &World, progress: &Progress) -> anyhow::Result<(Dig
     }
     let store = world.open_store()?;
     wanted.request.run.sandbox = Some(world.sandbox(&store));
-    let outside = Outside::new(&store, wanted.contexts);
+    let mut outside = Outside::new(&store, wanted.contexts);
     let source = outside.source(&wanted.file)?;
-    args.locking.give(&outside)?;
+    args.locking.give(&mut outside)?;
     if args.record.is_some() {
         outside.note_resolved();
     }
     let show = |diagnostics: &[Diagnostic]| progress.diagnostics(&source, diagnostics);
-    let built = build::build(&source, &wanted.request, &outside, &store, progress, &show);
+    let built = build::build(&source, &wanted.request, &mut outside, &store, progress, &show);
     let built = built.map_err(|error| told(error, &outside, &show))?;
     if built.differing > 0 {
         let steps = super::format::count(built.differing, "step");

@@ -94,7 +94,7 @@ pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
         ..Contexts::default()
     };
     let store = world.look_at_store()?;
-    let outside = Outside::new(&store, contexts);
+    let mut outside = Outside::new(&store, contexts);
     let source = outside.source(&build_file(args.file.as_deref()))?;
     // What the lock knows of an image is enough to check what stands on it.
     if let Some(path) = lock_path(None, &outside)
@@ -102,7 +102,7 @@ pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
     {
         outside.set_lock(memo);
     }
-    let diagnostics = diagnose(&source, args, &outside, world)?;
+    let diagnostics = diagnose(&source, args, &mut outside, world)?;
     match args.format {
         // Where colours aren't wanted, printing takes them away.
         Format::Text => print(&render::render(&source, &diagnostics, true))?,
@@ -115,7 +115,7 @@ pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
 fn diagnose(
     source: &Source,
     args: &Args,
-    outside: &Outside,
+    outside: &mut Outside,
     world: &World,
 ) -> anyhow::Result<Vec<Diagnostic>> {
     let parsed = buildfile::parse(source);

@@ -2,17 +2,15 @@
 
 mod remote;
 
-use std::cell::OnceCell;
-use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
-use lith::sandbox::{self, Sandbox, rootfs};
 use lith::store::gc;
 use serde_json::json;
 
 use super::World;
 use super::format::{self, Format, FormatArg, count, print, print_json};
+use super::removal::Removal;
 
 /// Remove what no name of the store needs
 ///
@@ -62,18 +60,8 @@ pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
         cache_mounts: args.cache_mounts,
         dry_run: args.dry_run,
     };
-    // What steps wrote as an ordinary user belongs to the ids of a user namespace.
-    let sandbox = OnceCell::new();
-    let helped = |path: &Path| match rootfs::remove(path) {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            let options =
-                sandbox::Options { program: "/proc/self/exe".into(), temp: world.environment.temp() };
-            let sandbox = sandbox.get_or_init(|| Sandbox::new(&options).ok()).as_ref().ok_or(error)?;
-            sandbox.remove(path).map_err(|error| io::Error::new(io::ErrorKind::PermissionDenied, error))
-        }
-        removed => removed,
-    };
-    let garbage = gc::collect_with(&world.store_path()?, &options, &helped)?;
+    let removal = Removal::new(world);
+    let garbage = gc::collect_with(&world.store_path()?, &options, &|path: &Path| removal.remove(path))?;
     let bytes: u64 = garbage.blobs.iter().map(|(_, size)| size).sum();
     if args.format.format == Format::Json {
         let blobs: Vec<_> =

@@ -140,7 +140,7 @@ impl<'a> Call<'a> {
     fn new(args: &'a Args, world: &'a World, progress: &'a Progress) -> anyhow::Result<Self> {
         let store = world.open_store()?;
         // Only to read the Buildfile: each resolving has a world of its own.
-        let outside = Outside::new(&store, contexts(args, world, false)?);
+        let mut outside = Outside::new(&store, contexts(args, world, false)?);
         let source = outside.source(&build_file(args.file.as_deref()))?;
         let path = locking::lock_path(args.lock_file.as_deref(), &outside);
         let path = path.ok_or_else(|| locking::no_place("`lith lock`"))?;
@@ -195,19 +195,19 @@ impl<'a> Call<'a> {
     }
 
     fn resolve(&self, memo: Memo, platforms: Vec<Platform>, newest: bool) -> anyhow::Result<Memo> {
-        let outside = Outside::new(&self.store, contexts(self.args, self.world, newest)?);
+        let mut outside = Outside::new(&self.store, contexts(self.args, self.world, newest)?);
         outside.set_lock(memo);
         let request = self.request(platforms)?;
         // What the Buildfile could do better, `lith build` and `lith check` say.
-        build::resolve(&self.source, &request, &outside, self.progress, &|_| {})
+        build::resolve(&self.source, &request, &mut outside, self.progress, &|_| {})
             .map_err(|error| told(error, &outside, &|diagnostics| self.show(diagnostics)))?;
-        Ok(outside.take_lock().expect("it was given one"))
+        Ok(outside.into_lock().expect("it was given one"))
     }
 
     /// Runs the steps whose network is locked, for what they ask for.
     fn record(&self, memo: Memo, platforms: Vec<Platform>) -> anyhow::Result<Memo> {
         let contexts = contexts(self.args, self.world, false)?;
-        let outside = Outside::new(&self.store, contexts);
+        let mut outside = Outside::new(&self.store, contexts);
         outside.source(&build_file(self.args.file.as_deref()))?;
         if let Some(folder) = locking::vendor_path(self.args.vendor.as_deref(), &outside) {
             outside.set_vendor(Vendor::new(folder));
@@ -219,16 +219,16 @@ impl<'a> Call<'a> {
             ..self.args.steps.read(self.world)?
         };
         let request = Request { threads: self.world.threads(), cache: true, run, ..self.request(platforms)? };
-        let failed = |error| told(error, &outside, &|diagnostics| self.show(diagnostics));
-        build::record_network(&self.source, &request, &outside, &self.store, self.progress)
-            .map_err(failed)?;
+        let failed = |error, outside: &_| told(error, outside, &|diagnostics| self.show(diagnostics));
+        build::record_network(&self.source, &request, &mut outside, &self.store, self.progress)
+            .map_err(|error| failed(error, &outside))?;
         if let Some(path) = &self.args.vendor {
             let folder = Vendor::new(path.clone());
             let new = build::vendor(&self.source, &request, &outside, &self.store, self.progress, &folder);
-            let new = count(new.map_err(failed)?, "new blob");
+            let new = count(new.map_err(|error| failed(error, &outside))?, "new blob");
             tell(&format!("`{}`: {new}", shown(&path.display())));
         }
-        Ok(outside.take_lock().expect("it was given one"))
+        Ok(outside.into_lock().expect("it was given one"))
     }
 
     fn request(&self, platforms: Vec<Platform>) -> anyhow::Result<Request> {
@@ -274,7 +274,7 @@ fn contexts(args: &Args, world: &World, newest: bool) -> anyhow::Result<Contexts
         pull: newest && !args.offline,
         offline: args.offline,
         policy,
-        http: world.environment.http(),
+        http: world.http()?,
         helpers: world.environment.for_helpers(),
     })
 }

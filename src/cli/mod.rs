@@ -42,6 +42,7 @@ mod referrers;
 mod registries;
 mod release;
 mod releases;
+mod removal;
 mod rm;
 mod rollback;
 mod tag;

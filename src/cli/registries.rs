@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use lith::http::{Http, Trust};
 use lith::store::Store;
 use lith::transport::registry::{
-    CredentialFile, CredentialFiles, MovePolicy, PushOptions, Registries, Retry, Settings, registry_name,
+    CredentialFile, CredentialFiles, HostSettings, MovePolicy, PushOptions, Registries, Retry, Settings,
+    registry_name,
 };
 
 use super::World;
@@ -17,7 +19,7 @@ use super::login::FileArg;
 #[derive(Debug, Default, clap::Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Args {
-    /// Trust the certificate authorities in FILE (PEM) as registries' too; may be repeated
+    /// Trust the certificate authorities in FILE (PEM), too; may be repeated
     #[arg(long, global = true, value_name = "FILE")]
     ca: Vec<PathBuf>,
 
@@ -34,6 +36,19 @@ impl World {
     /// The way to registries.
     pub(super) fn registries(&self) -> anyhow::Result<Registries> {
         Ok(Registries::new(self.settings()?, Arc::new(self.credential_files())))
+    }
+
+    /// The way to all else, which is met with the same certificate authorities.
+    pub(super) fn http(&self) -> anyhow::Result<Http> {
+        let config = self.config()?;
+        let own = |(name, host): (String, HostSettings)| Some((name, host.ca?));
+        let hosts = config.hosts().into_iter().filter_map(own).collect();
+        let trust = Trust { all: self.authorities(config), hosts };
+        Ok(Http { trust, ..self.environment.http() })
+    }
+
+    fn authorities(&self, config: &Config) -> Vec<PathBuf> {
+        [&config.ca[..], &self.registry_args.ca].concat()
     }
 
     /// How to push to a registry: any tag may move to another digest, if that is asked for, or those that are known to.
@@ -66,7 +81,7 @@ impl World {
         let mut settings = Settings {
             http: self.environment.http(),
             hosts: config.hosts(),
-            ca: [&config.ca[..], &self.registry_args.ca].concat(),
+            ca: self.authorities(config),
             retry: Retry::default(),
             certs_d: config.certs_d.clone().unwrap_or_else(|| self.environment.certs_d()),
         };

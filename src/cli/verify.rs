@@ -1,7 +1,6 @@
 //! `lith verify`
 
 use std::collections::BTreeMap;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -12,7 +11,6 @@ use lith::attest::summary::summary;
 use lith::build::Contexts;
 use lith::context::ContextSpec;
 use lith::oci::{Digest, canonical};
-use lith::sandbox::{self, Sandbox, rootfs};
 use lith::store::Store;
 use lith::text::{escaped, escaped_lines};
 use lith::verify::{self, Ask, Given, RequestError, Untold, Verdict, VerifyError};
@@ -24,6 +22,7 @@ use super::format::{Format, FormatArg, print};
 use super::place::Place;
 use super::progress::ProgressArg;
 use super::reach::Reach;
+use super::removal::Removal;
 
 /// The exit code of a verdict against the image.
 const FAILED: u8 = 5;
@@ -127,7 +126,9 @@ pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
     };
     let verdict = verify::verify(ask, &progress);
     drop(store);
-    remove(&path, world);
+    if let Err(error) = Removal::new(world).remove(&path) {
+        tell(&format!("warning: `{}` can't be removed: {error}", path.display()));
+    }
     let verdict = verdict.map_err(|error| told(error, args))?;
     match args.format.format {
         Format::Json => {
@@ -174,26 +175,9 @@ fn contexts(world: &World) -> anyhow::Result<Contexts> {
         named: BTreeMap::new(),
         registries: Some(Arc::new(world.registries()?)),
         helpers: world.environment.for_helpers(),
-        http: world.environment.http(),
+        http: world.http()?,
         ..Contexts::default()
     })
-}
-
-/// What steps wrote as an ordinary user belongs to the ids of a user namespace. What stays is in a temporary folder.
-fn remove(store: &Path, world: &World) {
-    let removed = match rootfs::remove(store) {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            let options =
-                sandbox::Options { program: "/proc/self/exe".into(), temp: world.environment.temp() };
-            Sandbox::new(&options)
-                .map_err(|_| error)
-                .and_then(|it| it.remove(store).map_err(io::Error::other))
-        }
-        removed => removed,
-    };
-    if let Err(error) = removed {
-        tell(&format!("warning: `{}` can't be removed: {error}", store.display()));
-    }
 }
 
 /// Adds what would help.

@@ -110,10 +110,7 @@ mod tests {
     use crate::compression::Compression;
     use crate::context::{Context, Modes};
     use crate::tree::pattern::Ignore;
-
-    fn path(text: &str) -> ImagePath {
-        ImagePath::new(text.as_bytes()).unwrap()
-    }
+    use crate::tree::testing::path;
 
     /// A tar of these names, with the name as content; `a -> b` is a link.
     fn tar(names: &[&str]) -> Vec<u8> {

@@ -66,10 +66,10 @@ impl ContextSpec {
             "" => Err(ParseContextError::NoName(text.to_owned())),
             rest => Ok(rest.to_owned()),
         };
+        if let Some(format) = ImageFormat::of_scheme(scheme) {
+            return Ok(Self::ImageAt(format, named()?));
+        }
         match scheme {
-            "oci-layout" => Ok(Self::ImageAt(ImageFormat::OciLayout, named()?)),
-            "oci-archive" => Ok(Self::ImageAt(ImageFormat::OciArchive, named()?)),
-            "docker-archive" => Ok(Self::ImageAt(ImageFormat::DockerArchive, named()?)),
             "docker-image" => Ok(Self::Image(named()?.parse()?)),
             "http" | "https" => Ok(Self::Url(text.to_owned())),
             scheme if scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') => {

@@ -2,16 +2,8 @@
 
 use super::archive::tests::{ar, member, zip};
 use super::*;
+use crate::tree::testing::{file, path};
 use crate::tree::{Content, Inode, Kind, Meta, Node};
-
-fn path(text: &str) -> ImagePath {
-    ImagePath::new(text.as_bytes()).unwrap()
-}
-
-fn file(bytes: impl AsRef<[u8]>) -> Node {
-    let content = Content::from_bytes(bytes.as_ref());
-    Node::new(Meta::root_owned(0o644), Kind::File { content, inode: None })
-}
 
 fn puts<const N: usize>(nodes: [(&str, Node); N]) -> Changes {
     Changes { puts: nodes.into_iter().map(|(p, node)| (path(p), node)).collect(), ..Changes::default() }

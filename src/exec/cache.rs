@@ -5,6 +5,7 @@
 
 use super::ExecError;
 use super::report::How;
+use crate::compression::Compression;
 use crate::image::descriptor;
 use crate::layer::{self, Layer};
 use crate::oci::{DiffId, Digest, MediaType};
@@ -65,6 +66,27 @@ pub(super) fn remember_run(
 ) -> Result<(), StoreError> {
     let needs = layer.map(Layer::digest).into_iter().collect();
     store.remember_with(kind, key, &layer.map(record_of), needs)
+}
+
+/// The same layer as it is when it is compressed like that.
+pub(super) fn recall_compressed(
+    store: &Store,
+    kind: &str,
+    key: &str,
+    compression: Compression,
+) -> Option<Layer> {
+    store.memo(kind, &format!("{key} {compression}")).map(layer_of)
+}
+
+pub(super) fn remember_compressed(
+    store: &Store,
+    kind: &str,
+    key: &str,
+    compression: Compression,
+    layer: &Layer,
+) -> Result<(), StoreError> {
+    let key = format!("{key} {compression}");
+    store.remember_with(kind, &key, &record_of(layer), vec![layer.digest()])
 }
 
 /// A [`Layer`] as the memo keeps it: media type, digest, size, diff ID.

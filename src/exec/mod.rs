@@ -15,6 +15,7 @@ pub mod run;
 mod schedule;
 mod stage;
 mod unpack;
+mod whole;
 
 pub use known::{Files, Known, Part, Placing};
 pub use mkdir::MkdirError;

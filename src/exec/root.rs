@@ -22,7 +22,7 @@ impl Names for Root<'_> {
         match self.puts.get(path) {
             Some(node) => Some(&node.kind),
             None if path.is_root() => Some(&IMPLICIT),
-            None if self.is_cut(path) => None,
+            None if self.base.is_empty() || self.is_cut(path) => None,
             None => self.base.kind(path),
         }
     }
@@ -40,6 +40,11 @@ impl<'a> Root<'a> {
         }
         let known = self.puts.get(path).or_else(|| self.base.get(path).filter(|_| !self.is_cut(path)));
         Some(known.filter(|node| node.is_dir()).cloned().unwrap_or_else(Node::implicit_dir))
+    }
+
+    /// Puts what is no folder where none is: who asks has looked.
+    pub(super) fn put_file(&mut self, path: ImagePath, node: Node) {
+        self.puts.insert(path, node);
     }
 
     /// Puts a node. What stood there goes, with all below it, unless both are folders.
@@ -69,9 +74,8 @@ impl<'a> Root<'a> {
 
     /// What the step did, without the folders that the base has just so.
     pub(super) fn into_changes(mut self) -> Changes {
-        let puts = std::mem::take(&mut self.puts);
-        let mut puts: BTreeMap<_, _> =
-            puts.into_iter().filter(|(path, node)| !self.base_has_folder(path, node)).collect();
+        let mut puts = std::mem::take(&mut self.puts);
+        puts.retain(|path, node| !self.base_has_folder(path, node));
         for folder in self.implied(&puts) {
             puts.insert(folder, Node::implicit_dir());
         }
@@ -81,15 +85,21 @@ impl<'a> Root<'a> {
     }
 
     fn base_has_folder(&self, path: &ImagePath, node: &Node) -> bool {
+        if !node.is_dir() || self.is_cut(path) {
+            return false;
+        }
         let implicit = Node::implicit_dir();
         let old = self.base.get(path).or_else(|| path.is_root().then_some(&implicit));
-        node.is_dir() && !self.is_cut(path) && old.is_some_and(|old| old.is_dir() && old.meta == node.meta)
+        old.is_some_and(|old| old.is_dir() && old.meta == node.meta)
     }
 
     /// Folders on the way to what was put that no layer says anything of: what they are like would be left to
     /// whoever unpacks them.
     fn implied(&self, puts: &BTreeMap<ImagePath, Node>) -> BTreeSet<ImagePath> {
-        let folders = puts.keys().flat_map(ImagePath::ancestors);
+        // What stands beside the one before has the same.
+        let mut last: &[u8] = &[];
+        let others = puts.keys().filter(|path| path.folder() != std::mem::replace(&mut last, path.folder()));
+        let folders = others.flat_map(ImagePath::ancestors);
         folders.filter(|folder| !puts.contains_key(folder) && !self.base.contains(folder)).collect()
     }
 

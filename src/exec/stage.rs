@@ -12,30 +12,49 @@ use super::known::{Files, Known, Part, Placing};
 use super::report::{Event, How, Report, StepName};
 use super::run::{Ask, Runner, Source, Unpacked, has_network};
 use super::schedule::{self, Results};
+use super::whole::{self, Whole};
 use super::{ExecError, Inputs, Options, cache, mkdir, unpack};
 use crate::compression::Compression;
 use crate::http::shown;
-use crate::layer::{self, Layer, LayerError};
+use crate::layer::{self, Layer};
 use crate::oci::{Digest, History, Pinned};
 use crate::plan::{self, Base, CopySource, Op, Plan, Stage, StageId, Step, TreeRef};
 use crate::store::Store;
 use crate::tree::{Changes, Content, ImagePath, Tree};
 
-/// A stage as it is after its last step.
+/// The target as it is after its last step.
 #[derive(Debug)]
 pub struct Finished {
-    /// The whole root file system, if anything asked for it. Shared until a step changes it: stages that stand
-    /// on this one, or copy from it, make no copy of what they only read.
+    /// The whole root file system, if it was asked for.
     pub tree: Option<Arc<Tree>>,
-    /// Base first. Of other stages than the target, without those of the stage that it stands on.
+    /// Base first.
     pub layers: Vec<Layer>,
     pub history: Vec<History>,
     /// No step had a network.
     pub hermetic: bool,
     /// So many steps changed other things when they were run once more, if that was asked for.
     pub differing: usize,
+}
+
+/// A stage after some of its steps, or all.
+#[derive(Debug)]
+struct State {
+    /// The whole root file system, if anything reads it. Stages that stand on this one, or copy from it, make no copy
+    /// of what they only read.
+    whole: Option<Arc<Whole>>,
+    /// Base first; without those of the stage that it stands on.
+    layers: Vec<Layer>,
+    history: Vec<History>,
+    hermetic: bool,
+    differing: usize,
     /// Its layers' folders, as far as they were needed.
     unpacked: Unpacked,
+}
+
+impl State {
+    fn whole(&self) -> &Arc<Whole> {
+        self.whole.as_ref().expect("a stage with operations has its tree read")
+    }
 }
 
 /// What became of a step's changes.
@@ -92,13 +111,13 @@ impl<'a> Run<'a> {
         let mut below: Vec<StageId> = self.plan.chain(self.plan.target).collect();
         below.reverse();
         let stages = || below.iter().map(|id| &results[id]);
+        let whole = results[&self.plan.target].whole.as_ref().filter(|_| self.options.tree);
         Ok(Finished {
-            tree: results[&self.plan.target].tree.clone(),
+            tree: whole.map(|whole| whole.get()).transpose()?,
             layers: stages().flat_map(|stage| stage.layers.iter().cloned()).collect(),
             history: stages().flat_map(|stage| stage.history.iter().cloned()).collect(),
             hermetic: results.values().all(|stage| stage.hermetic),
             differing: results.values().map(|stage| stage.differing).sum(),
-            unpacked: Unpacked::default(),
         })
     }
 
@@ -107,7 +126,7 @@ impl<'a> Run<'a> {
         stage.name.clone().unwrap_or_else(|| id.0.to_string())
     }
 
-    fn stage(&self, id: StageId, done: &Results<StageId, Finished>) -> Result<Finished, ExecError> {
+    fn stage(&self, id: StageId, done: &Results<StageId, State>) -> Result<State, ExecError> {
         let stage = self.plan.stage(id);
         let label = self.label(id, stage);
         let mut state = self.base(id, stage, done)?;
@@ -121,15 +140,10 @@ impl<'a> Run<'a> {
         Ok(state)
     }
 
-    fn base(
-        &self,
-        id: StageId,
-        stage: &Stage,
-        done: &Results<StageId, Finished>,
-    ) -> Result<Finished, ExecError> {
+    fn base(&self, id: StageId, stage: &Stage, done: &Results<StageId, State>) -> Result<State, ExecError> {
         let read = self.read.contains(&id);
-        let mut state = Finished {
-            tree: None,
+        let mut state = State {
+            whole: None,
             layers: Vec::new(),
             history: Vec::new(),
             hermetic: true,
@@ -137,18 +151,16 @@ impl<'a> Run<'a> {
             unpacked: Unpacked::default(),
         };
         match &stage.base {
-            Base::Scratch => state.tree = read.then(Arc::default),
+            Base::Scratch => state.whole = read.then(|| Arc::new(Whole::new(self.store))),
             Base::Stage(base) => {
-                state.tree = done[base].tree.clone().filter(|_| read);
+                let below = done[base].whole.as_ref().filter(|_| read);
+                state.whole = below.map(|below| Arc::new(Whole::over(below)));
                 state.unpacked = done[base].unpacked.clone();
             }
             Base::Image(pinned) => {
                 let image = self.inputs.image(pinned)?;
-                state.tree = match (read, self.ran.contains(&id)) {
-                    (false, _) => None,
-                    (true, false) => Some(Arc::new(self.image_tree(&image.layers, layer::open)?)),
-                    (true, true) => Some(Arc::new(self.image_tree(&image.layers, layer::open_whole)?)),
-                };
+                let open = if self.ran.contains(&id) { layer::open_whole } else { layer::open };
+                state.whole = read.then(|| Arc::new(self.image_whole(&image.layers, open)));
                 state.layers.clone_from(&image.layers);
                 state.history.clone_from(&image.config.value.history);
             }
@@ -156,7 +168,7 @@ impl<'a> Run<'a> {
                 let tree = self.inputs.context(name)?;
                 let puts = tree.iter().map(|(path, node)| (path.clone(), node.clone())).collect();
                 let changes = Changes { puts, ..Changes::default() };
-                state.tree = read.then(Arc::default);
+                state.whole = read.then(|| Arc::new(Whole::new(self.store)));
                 let how = self.commit(id, &changes, "FROM files", "files", &mut state)?;
                 let from = TreeRef::Context(name.clone());
                 let files = Files {
@@ -171,6 +183,7 @@ impl<'a> Run<'a> {
                 let label = self.label(id, stage);
                 let step = StepName { stage: &label, number: 0, of: stage.steps.len(), text: "FROM files" };
                 self.tell(step, (0, "FROM files"), &how, &[], &[files]);
+                self.lay(id, changes, &state);
             }
         }
         Ok(state)
@@ -182,20 +195,14 @@ impl<'a> Run<'a> {
         if let Some(tree) = images().get(&pinned.digest) {
             return Ok(Arc::clone(tree));
         }
-        let tree = Arc::new(self.image_tree(&self.inputs.image(pinned)?.layers, layer::open)?);
+        let tree = self.image_whole(&self.inputs.image(pinned)?.layers, layer::open).get()?;
         Ok(Arc::clone(images().entry(pinned.digest.clone()).or_insert(tree)))
     }
 
-    fn image_tree(
-        &self,
-        layers: &[Layer],
-        open: fn(&Arc<Store>, &Layer) -> Result<Changes, LayerError>,
-    ) -> Result<Tree, ExecError> {
-        let mut tree = Tree::default();
-        for layer in layers {
-            tree.apply(&open(self.store, layer)?);
-        }
-        Ok(tree)
+    fn image_whole(&self, layers: &[Layer], open: whole::Open) -> Whole {
+        let whole = Whole::new(self.store);
+        layers.iter().for_each(|layer| whole.push(layer, open));
+        whole
     }
 
     fn step(
@@ -203,8 +210,8 @@ impl<'a> Run<'a> {
         id: StageId,
         step: &Step,
         name: StepName<'_>,
-        state: &mut Finished,
-        done: &Results<StageId, Finished>,
+        state: &mut State,
+        done: &Results<StageId, State>,
     ) -> Result<How, ExecError> {
         let Some(op) = &step.op else {
             state.history.push(self.history(&step.created_by, true));
@@ -212,24 +219,25 @@ impl<'a> Run<'a> {
             self.tell(name, known_as(step), &how, &[], &[]);
             return Ok(How::Config);
         };
-        let base = state.tree.as_ref().expect("a stage with operations has its tree read");
         match op {
             Op::Copy(copy) => {
                 let from = self.tree(&copy.from, done)?;
                 let others =
                     copy.sources.iter().map(|source| self.source(source)).collect::<Result<Vec<_>, _>>()?;
-                let copied = self.copy(copy, step, base, &from, &others)?;
+                let copied = self.copy(copy, step, &*state.whole().get()?, &from, &others)?;
                 let shape = format!("{copy:?}");
                 let how = self.commit(id, &copied.changes, &step.created_by, &shape, state)?;
                 self.tell_copy(copy, &copied, &from, (name, step, &how));
+                self.lay(id, copied.changes, state);
                 Ok(how.how)
             }
             Op::Mkdir(mkdir) => {
-                let made = mkdir::changes(mkdir, base)?;
+                let made = mkdir::changes(mkdir, &*state.whole().get()?)?;
                 self.warn(step, &made.unknown);
                 let how = self.commit(id, &made.changes, &step.created_by, "", state)?;
                 let parts = [(Part::Operation, format!("{mkdir:?}"))];
                 self.tell(name, known_as(step), &how, &parts, &[]);
+                self.lay(id, made.changes, state);
                 Ok(how.how)
             }
             Op::Run(run) => self.run(id, run, (name, step), state, done),
@@ -306,14 +314,14 @@ impl<'a> Run<'a> {
         copy::Origin::new(tree.clone(), name).to_string()
     }
 
-    /// Adds what a step changed to its stage: to the tree, the layers and the record.
+    /// Adds what a step changed to its stage: to the layers and the record.
     fn commit(
         &self,
         id: StageId,
         changes: &Changes,
         created_by: &str,
         shape: &str,
-        state: &mut Finished,
+        state: &mut State,
     ) -> Result<Committed, ExecError> {
         let how = if changes.is_empty() {
             Committed { how: How::Unchanged, key: None, layer: None }
@@ -327,16 +335,19 @@ impl<'a> Run<'a> {
             Committed { how: How::Applied, key: None, layer: None }
         };
         state.history.push(self.history(created_by, changes.is_empty()));
-        if let Some(tree) = &mut state.tree {
-            let tree = Arc::make_mut(tree);
-            // Only an output of the tree shows times, and programs see them: those that the layers have.
-            if self.options.tree || self.layered.contains(&id) {
-                tree.apply(&self.dated(changes));
-            } else {
-                tree.apply(changes);
-            }
-        }
         Ok(how)
+    }
+
+    /// Lays what a step changed over its stage's tree.
+    fn lay(&self, id: StageId, mut changes: Changes, state: &State) {
+        let Some(whole) = &state.whole else { return };
+        // Only an output of the tree shows times, and programs see them: those that the layers have.
+        if self.options.tree || self.layered.contains(&id) {
+            let epoch =
+                i64::try_from(self.options.layer.epoch.seconds()).expect("an epoch is before the year 10000");
+            changes.puts.values_mut().for_each(|node| node.mtime = epoch);
+        }
+        whole.lay(changes);
     }
 
     /// Runs a program; what it changed is in a layer already.
@@ -345,28 +356,29 @@ impl<'a> Run<'a> {
         id: StageId,
         run: &plan::Run,
         (name, step): (StepName<'_>, &Step),
-        state: &mut Finished,
-        done: &Results<StageId, Finished>,
+        state: &mut State,
+        done: &Results<StageId, State>,
     ) -> Result<How, ExecError> {
         let sources = self.sources(run, done)?;
         let layers = self.layers(id, &state.layers, done);
-        let base = Arc::clone(state.tree.as_ref().expect("a stage with operations has its tree read"));
+        let base = Arc::clone(state.whole());
         let platform = &self.plan.stage(id).config.platform;
         let layer = self.layer_options(id);
         let line = step.place.line;
         let ask =
             Ask { run, step: name, line, platform, base: &base, layers: &layers, sources: &sources, layer };
         let ran = self.runner.run(&ask, &mut state.unpacked)?;
-        drop(base);
         state.differing += usize::from(!ran.reproducible);
         state.hermetic &= !has_network(run, self.options.run.network);
         state.history.push(self.history(&step.created_by, ran.layer.is_none()));
         let Some(layer) = ran.layer else { return Ok(ran.how) };
+        match ran.changes {
+            Some(changes) => base.lay(changes),
+            None => base.push(&layer, layer::open),
+        }
         state.layers.push(layer);
-        let tree = state.tree.as_mut().expect("seen above");
-        Arc::make_mut(tree).apply(&ran.changes);
         if let Some(folder) = ran.folder {
-            state.unpacked.push(folder, Arc::clone(tree));
+            state.unpacked.push(folder, base.get()?);
         }
         Ok(ran.how)
     }
@@ -375,7 +387,7 @@ impl<'a> Run<'a> {
     fn sources(
         &self,
         run: &plan::Run,
-        done: &Results<StageId, Finished>,
+        done: &Results<StageId, State>,
     ) -> Result<Vec<Option<Source>>, ExecError> {
         let source = |mount: &plan::Mount| {
             let Some(from) = mount.kind.tree() else { return Ok(None) };
@@ -392,7 +404,7 @@ impl<'a> Run<'a> {
     }
 
     /// The layers of a stage that has made `own` so far, with those that it stands on.
-    fn layers(&self, id: StageId, own: &[Layer], done: &Results<StageId, Finished>) -> Vec<Layer> {
+    fn layers(&self, id: StageId, own: &[Layer], done: &Results<StageId, State>) -> Vec<Layer> {
         let mut below: Vec<StageId> = self.plan.chain(id).skip(1).collect();
         below.reverse();
         let below = below.iter().flat_map(|id| done[id].layers.iter());
@@ -404,14 +416,6 @@ impl<'a> Run<'a> {
         let exported = self.exported.contains(&id);
         let compression = if exported { self.options.layer.compression } else { Compression::NONE };
         layer::Options { compression, ..self.options.layer }
-    }
-
-    fn dated(&self, changes: &Changes) -> Changes {
-        let mut changes = changes.clone();
-        let epoch =
-            i64::try_from(self.options.layer.epoch.seconds()).expect("an epoch is before the year 10000");
-        changes.puts.values_mut().for_each(|node| node.mtime = epoch);
-        changes
     }
 
     fn history(&self, created_by: &str, empty_layer: bool) -> History {
@@ -459,14 +463,12 @@ impl<'a> Run<'a> {
         })
     }
 
-    fn tree(&self, tree: &TreeRef, done: &Results<StageId, Finished>) -> Result<Arc<Tree>, ExecError> {
+    fn tree(&self, tree: &TreeRef, done: &Results<StageId, State>) -> Result<Arc<Tree>, ExecError> {
         Ok(match tree {
             TreeRef::Empty => Arc::default(),
             TreeRef::Context(name) => self.inputs.context(name)?,
             TreeRef::Image(pinned) => self.copied_image(pinned)?,
-            TreeRef::Stage(id) => {
-                done[id].tree.clone().expect("a stage that is copied from has its tree read")
-            }
+            TreeRef::Stage(id) => done[id].whole().get()?,
         })
     }
 }

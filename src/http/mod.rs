@@ -2,18 +2,24 @@
 //! for, and what is believed of the answer, is the matter of those who ask.
 
 mod address;
+mod guard;
 mod secret;
+pub(crate) mod trust;
 mod url;
 
 use std::fmt;
 use std::time::Duration;
 
 use ureq::config::{Config, ConfigBuilder, RedirectAuthHeaders};
-use ureq::tls::{RootCerts, TlsConfig};
+use ureq::tls::TlsConfig;
 use ureq::typestate::AgentScope;
 
 pub(crate) use address::{Class, is_proxy};
+#[cfg(test)]
+pub(crate) use guard::tests::dials_this_machine;
+pub(crate) use guard::{Unresolved, guarded, is_refused};
 pub use secret::{Credentials, decode, shown, split};
+pub use trust::Trust;
 pub use url::{Url, encode};
 
 /// How to ask.
@@ -26,6 +32,8 @@ pub struct Http {
     pub no_proxy: Option<String>,
     /// How long to wait for a connection, and then for each piece of the answer.
     pub patience: Duration,
+    /// Who vouches for hosts beside those that the system trusts.
+    pub trust: Trust,
 }
 
 impl fmt::Debug for Http {
@@ -36,6 +44,7 @@ impl fmt::Debug for Http {
             .field("https_proxy", &proxy(&self.https_proxy))
             .field("no_proxy", &self.no_proxy)
             .field("patience", &self.patience)
+            .field("trust", &self.trust)
             .finish()
     }
 }
@@ -43,7 +52,7 @@ impl fmt::Debug for Http {
 impl Default for Http {
     fn default() -> Self {
         let (http_proxy, https_proxy, no_proxy) = (None, None, None);
-        Self { http_proxy, https_proxy, no_proxy, patience: Duration::from_secs(60) }
+        Self { http_proxy, https_proxy, no_proxy, patience: Duration::from_secs(60), trust: Trust::default() }
     }
 }
 
@@ -55,6 +64,8 @@ pub enum HttpError {
     Scheme { url: String },
     #[error("the proxy `{proxy}` is not of the form `http://host:port`")]
     Proxy { proxy: String },
+    #[error("the certificate authorities in `{path}`: {why}")]
+    Certificate { path: String, why: String },
 }
 
 impl Http {
@@ -67,11 +78,12 @@ impl Http {
             Some("https") => &self.https_proxy,
             _ => return Err(HttpError::Scheme { url: shown(url) }),
         };
+        let roots = self.trust.roots(url)?;
         Ok(Config::builder()
             .proxy(self.proxy(proxy.as_deref())?)
             .http_status_as_error(false)
             .redirect_auth_headers(RedirectAuthHeaders::Never)
-            .tls_config(TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build())
+            .tls_config(TlsConfig::builder().root_certs(roots).build())
             .timeout_resolve(Some(self.patience))
             .timeout_connect(Some(self.patience))
             .timeout_recv_response(Some(self.patience))

@@ -9,8 +9,9 @@ use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::select::{distance, is_attestation, platform};
-use super::{Artifact, Blobs, Document, Image, Index, is_config, is_layer};
+use super::{Artifact, Blobs, Document, Image, Index};
 use crate::layer::Layer;
+use crate::oci::media_type::{is_config, is_index, is_layer, is_manifest};
 use crate::oci::{Descriptor, Digest, ImageConfig, ImageIndex, ImageManifest, ParseDigestError, Platform};
 use crate::text::shown;
 
@@ -119,7 +120,7 @@ impl Loader<'_> {
         found: &mut Vec<Candidate>,
     ) -> Result<(), LoadError> {
         for entry in index.value.manifests().iter().filter(|entry| !is_attestation(entry)) {
-            if is_index(entry) {
+            if is_index(entry.media_type().as_ref()) {
                 if depth == MAX_NESTING {
                     return Err(LoadError::Nesting);
                 }
@@ -129,7 +130,7 @@ impl Loader<'_> {
             } else if let Some(platform) = platform(entry) {
                 found.push(Candidate { platform, descriptor: entry.clone() });
             } else if let Manifest::Image(manifest) = self.manifest(entry)?
-                && is_config(manifest.value.config().media_type())
+                && is_config(manifest.value.config().media_type().as_ref())
             {
                 let platform = self.image(manifest)?.config.value.platform;
                 found.push(Candidate { platform, descriptor: entry.clone() });
@@ -141,7 +142,7 @@ impl Loader<'_> {
     fn all(&mut self, root: &Descriptor, depth: u32) -> Result<Artifact, LoadError> {
         let index = match self.manifest(root)? {
             Manifest::Image(manifest)
-                if is_attestation(root) || !is_config(manifest.value.config().media_type()) =>
+                if is_attestation(root) || !is_config(manifest.value.config().media_type().as_ref()) =>
             {
                 return Ok(Artifact::Other(manifest));
             }
@@ -167,7 +168,7 @@ impl Loader<'_> {
         }
         let layers = std::iter::zip(layers, diff_ids)
             .map(|(descriptor, diff_id)| {
-                expect_type(descriptor, is_layer(descriptor.media_type()), "a layer's")?;
+                expect_type(descriptor, is_layer(descriptor.media_type().as_ref()), "a layer's")?;
                 Ok(Layer { descriptor: descriptor.clone(), diff_id: diff_id.clone() })
             })
             .collect::<Result<_, LoadError>>()?;
@@ -175,15 +176,16 @@ impl Loader<'_> {
     }
 
     fn config(&mut self, descriptor: &Descriptor) -> Result<Document<ImageConfig>, LoadError> {
-        expect_type(descriptor, is_config(descriptor.media_type()), "an image config's")?;
+        expect_type(descriptor, is_config(descriptor.media_type().as_ref()), "an image config's")?;
         let bytes = self.read("config", descriptor, MAX_CONFIG)?;
         let value = parse("config", descriptor, &bytes)?;
         Ok(Document { value, bytes, descriptor: descriptor.clone() })
     }
 
     fn manifest(&mut self, descriptor: &Descriptor) -> Result<Manifest, LoadError> {
-        let index = is_index(descriptor);
-        expect_type(descriptor, index || is_manifest(descriptor), "a manifest's or an index's")?;
+        let media_type = descriptor.media_type().as_ref();
+        let index = is_index(media_type);
+        expect_type(descriptor, index || is_manifest(media_type), "a manifest's or an index's")?;
         let what = if index { "index" } else { "manifest" };
         let bytes = self.read(what, descriptor, MAX_MANIFEST)?;
         parse::<Shape>(what, descriptor, &bytes)?.check(descriptor)?;
@@ -271,22 +273,6 @@ fn expect_type(descriptor: &Descriptor, fits: bool, expected: &'static str) -> R
     }
     let found = shown(descriptor.media_type());
     Err(LoadError::MediaType { digest: shown(descriptor.digest()), found, expected })
-}
-
-fn is_manifest(descriptor: &Descriptor) -> bool {
-    matches!(
-        descriptor.media_type().as_ref(),
-        "application/vnd.oci.image.manifest.v1+json" | "application/vnd.docker.distribution.manifest.v2+json"
-    )
-}
-
-/// Whether it says that it is an index, of OCI's kind or docker's.
-pub(crate) fn is_index(descriptor: &Descriptor) -> bool {
-    matches!(
-        descriptor.media_type().as_ref(),
-        "application/vnd.oci.image.index.v1+json"
-            | "application/vnd.docker.distribution.manifest.list.v2+json"
-    )
 }
 
 #[cfg(test)]

@@ -10,7 +10,6 @@ pub use crate::store::digest_of;
 pub use artifact::{Artifact, Index};
 pub use assemble::{Parts, assemble};
 pub use blobs::{Blobs, Memory, not_found};
-pub(crate) use load::is_index;
 pub use load::{LoadError, MAX_CONFIG, MAX_MANIFEST, load, load_all};
 
 use crate::layer::Layer;
@@ -50,28 +49,4 @@ impl<T> Document<T> {
 /// A descriptor of nothing but the three fields that each has.
 pub fn descriptor(media_type: MediaType, digest: &Digest, size: u64) -> Descriptor {
     Descriptor::new(media_type, size, oci_spec::image::Digest::from(digest))
-}
-
-/// Whether it is the media type of an image config. OCI's and docker's name the same document.
-pub fn is_config(media_type: &MediaType) -> bool {
-    matches!(
-        media_type.as_ref(),
-        "application/vnd.oci.image.config.v1+json" | "application/vnd.docker.container.image.v1+json"
-    )
-}
-
-/// Whether it is the media type of a layer, of OCI's kinds or docker's.
-pub fn is_layer(media_type: &MediaType) -> bool {
-    let Some((kind, compression)) = split_layer_type(media_type.as_ref()) else { return false };
-    let kinds =
-        ["layer.v1.tar", "layer.nondistributable.v1.tar", "rootfs.diff.tar", "rootfs.foreign.diff.tar"];
-    kinds.contains(&kind) && matches!(compression, "" | "+gzip" | "+zstd" | ".gzip" | ".zstd")
-}
-
-fn split_layer_type(media_type: &str) -> Option<(&str, &str)> {
-    let rest = media_type
-        .strip_prefix("application/vnd.oci.image.")
-        .or_else(|| media_type.strip_prefix("application/vnd.docker.image."))?;
-    let end = rest.find(".tar")? + ".tar".len();
-    Some(rest.split_at(end))
 }

@@ -82,17 +82,20 @@ impl Listing {
 
     /// What a layer with this tar does. Names beginning with `.wh.` are whiteouts (image-spec, layer.md); those
     /// beginning with `.wh..wh.` that are not opaque markers belonged to an old storage driver, and are left out.
-    pub fn changes(&self, backing: &Arc<dyn Backing>) -> Result<Changes, ListingError> {
+    pub fn changes(self, backing: &Arc<dyn Backing>) -> Result<Changes, ListingError> {
         let mut nodes = Nodes::new(backing);
         let mut changes = Changes::default();
-        for (path, item) in &self.items {
-            match Name::of(path)? {
-                Name::Plain => drop(changes.puts.insert(path.clone(), nodes.node(item))),
+        // In order already, so that the map is made at once.
+        let mut puts = Vec::with_capacity(self.items.len());
+        for (path, item) in self.items {
+            match Name::of(&path)? {
+                Name::Plain => puts.push((path, nodes.node(item))),
                 Name::Whiteout(hidden) => _ = changes.whiteouts.insert(hidden),
                 Name::Opaque(folder) => _ = changes.opaques.insert(folder),
                 Name::Ignored => {}
             }
         }
+        changes.puts = puts.into_iter().collect();
         Ok(changes)
     }
 
@@ -106,7 +109,7 @@ impl Listing {
             _ if path.name().len() > NAME_MAX => {
                 Err(ListingError::NameTooLong(path.name()[..60].escape_ascii().to_string()))
             }
-            _ => Ok((path.clone(), nodes.node(item))),
+            _ => Ok((path.clone(), nodes.node(item.clone()))),
         };
         self.items.iter().map(node).collect()
     }
@@ -149,17 +152,17 @@ impl<'a> Nodes<'a> {
         Self { backing, groups: BTreeMap::new() }
     }
 
-    fn node(&mut self, item: &Item) -> Node {
-        let kind = match &item.what {
-            What::File(slice) => self.file(slice),
+    fn node(&mut self, item: Item) -> Node {
+        let kind = match item.what {
+            What::File(slice) => self.file(&slice),
             What::Dir => Kind::Dir,
-            What::Symlink(target) => Kind::Symlink(target.clone()),
-            What::Link(target) => Kind::Hardlink(target.clone()),
-            What::CharDevice(major, minor) => Kind::CharDevice { major: *major, minor: *minor },
-            What::BlockDevice(major, minor) => Kind::BlockDevice { major: *major, minor: *minor },
+            What::Symlink(target) => Kind::Symlink(target),
+            What::Link(target) => Kind::Hardlink(target),
+            What::CharDevice(major, minor) => Kind::CharDevice { major, minor },
+            What::BlockDevice(major, minor) => Kind::BlockDevice { major, minor },
             What::Fifo => Kind::Fifo,
         };
-        Node { meta: item.meta.clone(), mtime: item.mtime, kind }
+        Node { meta: item.meta, mtime: item.mtime, kind }
     }
 
     fn file(&mut self, slice: &Slice) -> Kind {

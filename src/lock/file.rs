@@ -1,13 +1,11 @@
 //! The file of a lock: where it is, and how it is read and replaced.
 
 use std::ffi::OsString;
-use std::io::{self, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
+use std::io;
 use std::path::{Path, PathBuf};
 
-use tempfile::NamedTempFile;
-
 use super::{Lock, LockError};
+use crate::store::Replacement;
 use crate::store::files::read_bounded;
 
 /// Longer files are no locks: one of ten thousand entries has some 3 MB.
@@ -46,19 +44,7 @@ pub fn load(path: &Path) -> Result<Option<Lock>, LockFileError> {
 
 /// Puts a lock in the place of what the file had: whoever reads it sees the old one or the new one, whole.
 pub fn save(path: &Path, lock: &Lock) -> Result<(), LockFileError> {
-    write(path, lock.to_text().as_bytes())
+    Replacement::prepare(path, lock.to_text().as_bytes())
+        .and_then(Replacement::put)
         .map_err(|error| LockFileError::Write { path: path.to_owned(), error })
-}
-
-fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    // Where the file is a link, what it leads to is replaced.
-    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = NamedTempFile::new_in(folder)?;
-    let mode = path.metadata().map_or(0o644, |old| old.permissions().mode() & 0o777);
-    file.as_file().set_permissions(std::fs::Permissions::from_mode(mode))?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    file.persist(&path)?;
-    std::fs::File::open(folder)?.sync_all()
 }

@@ -51,6 +51,12 @@ impl LockedResponse {
         }
     }
 
+    /// Whether it is no answer of lasting: that nothing could be had, or what the server said of the moment, or of who
+    /// asked.
+    pub fn is_failure(&self) -> bool {
+        matches!(self.status, 401 | 407 | 408 | 421 | 425 | 429 | 500..600)
+    }
+
     /// What is most telling of it: the body's digest, or else the status.
     pub fn summary(&self) -> String {
         self.digest.as_ref().map_or_else(|| self.status.to_string(), ToString::to_string)

@@ -8,6 +8,7 @@ pub mod canonical;
 mod config;
 mod digest;
 mod epoch;
+pub mod media_type;
 pub mod platform;
 mod reference;
 mod repository;

@@ -60,6 +60,13 @@ impl Refusal {
     }
 }
 
+impl Why {
+    /// Whether the lock says that there was no answer, when it is recorded.
+    pub fn is_locked(&self) -> bool {
+        matches!(self, Self::Address | Self::Failed(_))
+    }
+}
+
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "`{}` {}", self.request, self.why)

@@ -21,6 +21,9 @@ use crate::store::StoreError;
 /// that what goes wrong can be said.
 const STREAMED: u64 = 1 << 20;
 
+/// What a step is told where nobody could be asked.
+const UNREACHABLE: u16 = 502;
+
 /// As in other clients.
 const MAX_REDIRECTS: usize = 10;
 
@@ -64,6 +67,10 @@ impl From<StoreError> for Trouble {
     }
 }
 
+fn aborted() -> io::Error {
+    io::ErrorKind::ConnectionAborted.into()
+}
+
 /// What comes of writing to a program that is gone; never of reading.
 fn gone(_: io::Error) -> Trouble {
     Trouble::Cut(None)
@@ -82,14 +89,16 @@ impl Exchange<'_> {
             Ok(None) => Ok(()),
             Err(trouble) => Err(trouble),
         };
-        if self.step.session.records() && matches!(answered, Err(Trouble::Refused(_) | Trouble::Passed(..))) {
-            self.step.unrecorded();
-        }
         match answered {
             Ok(()) => Ok(()),
+            Err(Trouble::Refused(why)) if self.step.session.records() && why.is_locked() => {
+                self.miss(UNREACHABLE, why);
+                // In the same words as when the lock says so.
+                self.give_head(&LockedResponse::of_status(UNREACHABLE)).map_err(|_| aborted())
+            }
             Err(Trouble::Refused(why)) => self.refuse(why),
             Err(Trouble::Passed(status, headers)) => {
-                self.step.refused(self.refusal(Why::Failed(format!("the server answered {status}"))));
+                self.miss(status, Why::Failed(format!("the server answered {status}")));
                 let reply = Reply::new(status).closing(self.close).length(0);
                 headers
                     .into_iter()
@@ -105,9 +114,16 @@ impl Exchange<'_> {
                 if let Some(error) = error {
                     self.step.broken(error);
                 }
-                Err(io::ErrorKind::ConnectionAborted.into())
+                Err(aborted())
             }
         }
+    }
+
+    /// Notes that there was no answer. Another try may have one, and another run then none of this.
+    fn miss(&self, status: u16, why: Why) {
+        self.step.unrecorded();
+        self.step.session.fail(self.asked, status);
+        self.step.refused(self.refusal(why));
     }
 
     fn wants_body(&self) -> bool {
@@ -153,13 +169,13 @@ impl Exchange<'_> {
                 let location = location.ok_or_else(|| Why::Failed("a redirect that leads nowhere".into()))?;
                 LockedResponse { location: Some(location), ..LockedResponse::of_status(status) }
             }
-            // Of the moment, or of who asks: another time there may be another answer.
-            status @ (401 | 408 | 421 | 425 | 429 | 500..600) => return Err(passed(status, &answer)),
             407 => return Err(Why::Failed("the machine's proxy wants to know who asks".into()).into()),
+            // Of the moment, or of who asks: another time there may be another answer.
+            status if LockedResponse::of_status(status).is_failure() => return Err(passed(status, &answer)),
             status @ 400..500 => LockedResponse::of_status(status),
             status => return Err(Why::Failed(format!("the server answered {status}")).into()),
         };
-        self.step.session.record(self.asked.name(answer.varies()), &response)?;
+        self.step.session.record(self.asked, answer.varies(), &response)?;
         Ok(Some(response))
     }
 
@@ -175,6 +191,7 @@ impl Exchange<'_> {
                 PullError::Source(why) => {
                     if streams {
                         self.step.unrecorded();
+                        session.fail(self.asked, UNREACHABLE);
                         self.step.refused(self.refusal(Why::Failed(why)));
                         return Trouble::Cut(None);
                     }
@@ -183,7 +200,7 @@ impl Exchange<'_> {
             })?;
         let (digest, size) = writer.finish()?;
         (response.digest, response.size) = (Some(digest), Some(size));
-        session.record(self.asked.name(answer.varies()), &response)?;
+        session.record(self.asked, answer.varies(), &response)?;
         if !streams {
             return Ok(Some(response));
         }

@@ -1,18 +1,17 @@
 //! Asking the real world, on behalf of a program that is not to be trusted with the machine's own addresses.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::Read;
+use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
 use ureq::Agent;
-use ureq::config::Config;
-use ureq::http::{HeaderMap, Method, Request, Uri};
-use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
-use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
+use ureq::http::{HeaderMap, Method, Request};
 
 use super::asked::{self, Asked};
 use super::error::Why;
-use crate::http::{Class, Http, Url, is_proxy};
+use crate::http::{Class, Http, Url, guarded, is_refused};
 use crate::text::shown;
 
 /// What of a request is passed on beside what is asked for.
@@ -54,12 +53,14 @@ impl Answer {
     }
 }
 
+/// What agents differ in: http and https may have different proxies, and a host may have authorities of its own.
+type Meeting = (bool, Option<String>);
+
 /// Asks for what is not known yet.
 pub(super) struct Origin {
     http: Http,
     loopback: bool,
-    /// For http and https: their proxies may differ.
-    agents: [Mutex<Option<Agent>>; 2],
+    agents: Mutex<BTreeMap<Meeting, Agent>>,
 }
 
 impl fmt::Debug for Origin {
@@ -70,7 +71,7 @@ impl fmt::Debug for Origin {
 
 impl Origin {
     pub(super) fn new(http: Http, loopback: bool) -> Self {
-        Self { http, loopback, agents: Default::default() }
+        Self { http, loopback, agents: Mutex::default() }
     }
 
     /// One request; redirects are answers.
@@ -114,20 +115,23 @@ impl Origin {
     }
 
     fn agent(&self, url: &Url) -> Result<Agent, Why> {
-        let mut slot = self.agents[usize::from(url.secure())].lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(agent) = &*slot {
+        let own = self.http.trust.knows(url).then(|| url.authority());
+        let meeting = (url.secure(), own);
+        let mut agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(agent) = agents.get(&meeting) {
             return Ok(agent.clone());
         }
         let config = self.http.config(&url.text()).map_err(|error| Why::Failed(error.to_string()))?;
         // Connections that a server closes between two requests would be failures of the second.
         let config = config.max_redirects(0).max_idle_connections(0).build();
-        let guard = Guard { loopback: self.loopback, inner: DefaultResolver::default() };
-        Ok(slot.insert(Agent::with_parts(config, DefaultConnector::default(), guard)).clone())
+        let agent = guarded(config, judge(self.loopback));
+        agents.insert(meeting, agent.clone());
+        Ok(agent)
     }
 
     fn failed(&self, error: &ureq::Error) -> Why {
         match error {
-            ureq::Error::Other(error) if error.is::<Refused>() => Why::Address,
+            error if is_refused(error) => Why::Address,
             ureq::Error::Timeout(_) => {
                 Why::Failed(format!("nothing came for {} seconds", self.http.patience.as_secs_f32()))
             }
@@ -146,77 +150,19 @@ fn permitted(class: Class, loopback: bool) -> bool {
     }
 }
 
-/// What the resolver says where no address is left.
-#[derive(Debug)]
-struct Refused;
-
-impl fmt::Display for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the address is refused")
-    }
-}
-
-impl std::error::Error for Refused {}
-
-/// Looks up addresses and passes on those that a step may reach.
-#[derive(Debug)]
-struct Guard<R> {
-    loopback: bool,
-    inner: R,
-}
-
-impl<R: Resolver> Resolver for Guard<R> {
-    fn resolve(
-        &self,
-        uri: &Uri,
-        config: &Config,
-        timeout: NextTimeout,
-    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        let found = self.inner.resolve(uri, config, timeout)?;
-        if is_proxy(uri, config) {
-            return Ok(found);
-        }
-        let mut allowed = self.empty();
-        for address in found.iter().filter(|address| permitted(Class::dialled(address.ip()), self.loopback)) {
-            allowed.push(*address);
-        }
-        if allowed.is_empty() { Err(ureq::Error::Other(Box::new(Refused))) } else { Ok(allowed) }
-    }
+/// The rule for steps.
+fn judge(loopback: bool) -> impl Fn(&str, &[IpAddr]) -> Vec<bool> {
+    move |_, addresses| addresses.iter().map(|ip| permitted(Class::dialled(*ip), loopback)).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use std::net::{SocketAddr, TcpListener};
-
     use super::*;
-
-    /// A name server of one's own.
-    #[derive(Debug)]
-    struct Names(&'static str, SocketAddr);
-
-    impl Resolver for Names {
-        fn resolve(&self, uri: &Uri, _: &Config, _: NextTimeout) -> Result<ResolvedSocketAddrs, ureq::Error> {
-            let mut found = self.empty();
-            if uri.host() == Some(self.0) {
-                found.push(self.1);
-            }
-            Ok(found)
-        }
-    }
+    use crate::http::dials_this_machine;
 
     #[test]
     fn a_name_that_means_this_machine_is_not_dialled() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let names = Names("innocent.example", listener.local_addr().unwrap());
-        let agent = Agent::with_parts(
-            Config::default(),
-            DefaultConnector::default(),
-            Guard { loopback: false, inner: names },
-        );
-        let error = agent.get("http://innocent.example/").call().unwrap_err();
-        assert!(matches!(&error, ureq::Error::Other(e) if e.is::<Refused>()), "{error:?}");
-        listener.set_nonblocking(true).unwrap();
-        assert!(listener.accept().is_err(), "nothing was dialled");
+        assert!(!dials_this_machine(judge(false)) && dials_this_machine(judge(true)));
     }
 
     #[test]

@@ -114,10 +114,14 @@ impl Session {
         self.options.offline
     }
 
-    /// The answer that is known; it is needed from now on.
+    /// The answer that is known; it is needed from now on. While things are recorded, a failure is none: perhaps there
+    /// is an answer by now.
     pub(super) fn find(&self, asked: &Asked) -> Option<LockedResponse> {
         let mut state = self.state();
         let (name, found) = state.find(asked)?;
+        if found.is_failure() && self.records() {
+            return None;
+        }
         state.used.insert(name);
         Some(found)
     }
@@ -132,14 +136,34 @@ impl Session {
     }
 
     /// Notes an answer, with its bytes, which are in the store.
-    pub(super) fn record(&self, name: String, response: &LockedResponse) -> Result<(), StoreError> {
+    pub(super) fn record(
+        &self,
+        asked: &Asked,
+        varies: bool,
+        response: &LockedResponse,
+    ) -> Result<(), StoreError> {
         if let Some(digest) = &response.digest {
             self.keep(digest)?;
         }
+        let (name, plain) = (asked.name(varies), asked.name(false));
         let mut state = self.state();
+        if state.entries.get(&plain).is_some_and(LockedResponse::is_failure) {
+            state.entries.remove(&plain);
+        }
         state.used.insert(name.clone());
         state.entries.insert(name, response.clone());
         Ok(())
+    }
+
+    /// Notes that there was no answer: what builds are then told, too. One that was given before, or is given when the
+    /// program tries again, counts more.
+    pub(super) fn fail(&self, asked: &Asked, status: u16) {
+        let name = asked.name(false);
+        let mut state = self.state();
+        if state.entries.get(&name).is_none_or(LockedResponse::is_failure) {
+            state.used.insert(name.clone());
+            state.entries.insert(name, LockedResponse::of_status(status));
+        }
     }
 
     /// Garbage collection leaves it.
@@ -212,8 +236,11 @@ impl Session {
 
     /// Counts the answers of a step that needs not be run.
     pub(crate) fn count(&self, step: &str) {
+        let mut state = self.state();
         for asked in self.store.memo::<Vec<Asked>>(ASKED, step).unwrap_or_default() {
-            self.find(&asked);
+            if let Some((name, _)) = state.find(&asked) {
+                state.used.insert(name);
+            }
         }
     }
 }

@@ -13,6 +13,7 @@ use super::{
     MAX_DOCUMENT, Store, StoreError, builds, doing, open_regular, own_entries, read_bounded, roots,
     stat_cache, steps,
 };
+use crate::oci::media_type::MANIFESTS;
 use crate::oci::{Digest, Digester};
 
 /// Larger than any registry takes.
@@ -162,7 +163,7 @@ fn reachable(store: &Store, present: &BTreeMap<Digest, u64>) -> Result<BTreeSet<
     let mut todo: Vec<Link> = Vec::new();
     for root in store.roots()? {
         let digest = Digest::try_from(root.digest()).expect("checked with the index");
-        todo.push(Link { digest, is_manifest: is_manifest(root.media_type().as_ref()) });
+        todo.push(Link { digest, is_manifest: MANIFESTS.contains(&root.media_type().as_ref()) });
     }
     while let Some(Link { digest, is_manifest }) = todo.pop() {
         // Again if it turns out that it has to be a manifest; and as each is read, a nesting can't go on for ever.
@@ -184,16 +185,6 @@ struct Link {
     digest: Digest,
     /// For sure; anything else may be one, too.
     is_manifest: bool,
-}
-
-fn is_manifest(media_type: &str) -> bool {
-    [
-        "application/vnd.oci.image.index.v1+json",
-        "application/vnd.oci.image.manifest.v1+json",
-        "application/vnd.docker.distribution.manifest.list.v2+json",
-        "application/vnd.docker.distribution.manifest.v2+json",
-    ]
-    .contains(&media_type)
 }
 
 /// A manifest that is needed. An index may list what was never fetched; but if one that is here can't be read, what
@@ -250,7 +241,7 @@ fn references(document: &Value) -> Vec<Link> {
     let single = ["config", "subject", "image", "previous"].iter().filter_map(|key| document.get(key));
     let link = |descriptor: &Value| {
         let media_type = descriptor.get("mediaType").and_then(Value::as_str).unwrap_or_default();
-        Some(Link { digest: digest_in(descriptor)?, is_manifest: is_manifest(media_type) })
+        Some(Link { digest: digest_in(descriptor)?, is_manifest: MANIFESTS.contains(&media_type) })
     };
     listed.chain(single).filter_map(link).collect()
 }

@@ -14,6 +14,7 @@ pub mod gc;
 mod lock;
 mod memo;
 mod origins;
+mod replace;
 pub mod roots;
 pub mod stat_cache;
 pub mod steps;
@@ -27,6 +28,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 pub use blob::{BlobWriter, Verified, digest_of};
+pub use replace::Replacement;
 pub use vendor::Vendor;
 
 use crate::oci::{Descriptor, Digest, MediaType};

@@ -20,6 +20,9 @@ impl Store {
 
     /// Notes that these repositories have a blob that the store has, too. What can't be noted costs an upload some day.
     pub fn note_origins(&self, blob: &Digest, origins: &[Repository]) {
+        if origins.is_empty() {
+            return;
+        }
         let mut known = self.origins_of(blob);
         if origins.iter().all(|origin| known.contains(origin)) {
             return;

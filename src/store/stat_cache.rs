@@ -9,6 +9,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +24,8 @@ pub struct StatCache {
     temporaries: PathBuf,
     /// Sorted by path.
     known: Vec<(Box<[u8]>, Entry)>,
+    /// Where the one after the last found is.
+    next: AtomicUsize,
     /// Of the files seen this time; what is not seen again is forgotten.
     seen: Mutex<BTreeMap<Box<[u8]>, Entry>>,
 }
@@ -77,7 +80,14 @@ impl StatCache {
         let name = blake3::hash(context.as_os_str().as_bytes()).to_hex();
         let file = store.private("stat").join(name.as_str());
         let known = load(&file).unwrap_or_default();
-        Self { context, file, temporaries: store.private("tmp"), known, seen: Mutex::default() }
+        Self {
+            context,
+            file,
+            temporaries: store.private("tmp"),
+            known,
+            next: AtomicUsize::new(0),
+            seen: Mutex::default(),
+        }
     }
 
     #[cfg(test)]
@@ -103,7 +113,15 @@ impl StatCache {
     }
 
     fn find(&self, path: &[u8]) -> Option<&Entry> {
-        let at = self.known.binary_search_by(|(known, _)| (**known).cmp(path)).ok()?;
+        // Most are asked for in order.
+        let next = self.next.load(Ordering::Relaxed);
+        let is_next = self.known.get(next).is_some_and(|(known, _)| **known == *path);
+        let at = if is_next {
+            next
+        } else {
+            self.known.binary_search_by(|(known, _)| (**known).cmp(path)).ok()?
+        };
+        self.next.store(at + 1, Ordering::Relaxed);
         Some(&self.known[at].1)
     }
 

@@ -30,6 +30,10 @@ impl Store {
         let mut entry = serde_json::to_value(image).expect("a descriptor is JSON");
         entry["annotations"] = json!({ NAME: name.to_string() });
         self.edit(|manifests| {
+            let mut called = manifests.iter().filter(|old| is_called(old, name));
+            if called.next() == Some(&entry) && called.next().is_none() {
+                return false;
+            }
             let at = manifests.iter().position(|old| is_called(old, name)).unwrap_or(manifests.len());
             manifests.retain(|old| !is_called(old, name));
             manifests.insert(at, entry);

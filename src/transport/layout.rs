@@ -11,6 +11,7 @@ use super::copy::each;
 use super::file::{pump, temporary_in, write_small};
 use super::{Sink, Source, TransportError};
 use crate::image::{Artifact, Blobs, MAX_MANIFEST, digest_of, not_found};
+use crate::oci::media_type::INDEX;
 use crate::oci::{Descriptor, Digest, ImageIndex, Reference, canonical};
 use crate::store::Verified;
 use crate::store::files::{open_regular, read_bounded};
@@ -361,7 +362,7 @@ fn refuse_foreign(folder: &Path) -> Result<(), TransportError> {
 }
 
 pub(super) fn empty_index() -> Value {
-    json!({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": []})
+    json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": []})
 }
 
 /// Puts `root` under `names`, or without a name, in place of what had them.

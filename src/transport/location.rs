@@ -11,6 +11,19 @@ pub enum ImageFormat {
 }
 
 impl ImageFormat {
+    /// What it is called where contexts and images are named.
+    pub fn scheme(self) -> &'static str {
+        match self {
+            Self::OciLayout => "oci-layout",
+            Self::OciArchive => "oci-archive",
+            Self::DockerArchive => "docker-archive",
+        }
+    }
+
+    pub fn of_scheme(scheme: &str) -> Option<Self> {
+        [Self::OciLayout, Self::OciArchive, Self::DockerArchive].into_iter().find(|f| f.scheme() == scheme)
+    }
+
     /// Opens what `text` says: `PATH`, `PATH:NAME` or `PATH@DIGEST` (see [`Choice::split`]).
     pub fn open(self, text: &str) -> Result<Box<dyn Source>, TransportError> {
         let (path, choice) = Choice::split(text);

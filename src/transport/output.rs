@@ -75,7 +75,7 @@ pub enum ParseOutputError {
     #[error("there is no output type `{}`{}; there are {}", .0.escape_debug(), hint(.0, TYPES), TYPES.join(", "))]
     UnknownType(String),
     #[error("output type `{kind}` has no key `{}`{}; it has {}", key.escape_debug(), hint(key, known), known.join(", "))]
-    UnknownKey { kind: &'static str, key: String, known: &'static [&'static str] },
+    UnknownKey { kind: &'static str, key: String, known: Vec<&'static str> },
     #[error("output type `{kind}` needs `dest={expected}`")]
     NoDestination { kind: &'static str, expected: &'static str },
     #[error("output type `{kind}` writes a folder, which standard output is not")]
@@ -93,36 +93,11 @@ pub enum ParseOutputError {
 const TYPES: &[&str] =
     &["oci", "oci-archive", "docker", "docker-archive", "local", "tar", "image", "registry"];
 const FILES: &[&str] = &["type", "dest", "platform-split"];
-const DOCKER: &[&str] = &[
-    "type",
-    "dest",
-    "name",
-    "context",
-    "compression",
-    "compression-level",
-    "force-compression",
-    "oci-mediatypes",
-    "rewrite-timestamp",
-    "annotation.KEY",
-];
-const ARCHIVE: &[&str] = &[
-    "type",
-    "dest",
-    "name",
-    "tar",
-    "compression",
-    "compression-level",
-    "force-compression",
-    "oci-mediatypes",
-    "rewrite-timestamp",
-    "annotation.KEY",
-];
-const IMAGE: &[&str] = &[
-    "type",
-    "name",
-    "name-canonical",
-    "push",
-    "push-by-digest",
+const DOCKER: &[&str] = &["type", "dest", "name", "context"];
+const ARCHIVE: &[&str] = &["type", "dest", "name", "tar"];
+const IMAGE: &[&str] = &["type", "name", "name-canonical", "push", "push-by-digest"];
+/// Of each that has an image.
+const SHAPE: &[&str] = &[
     "compression",
     "compression-level",
     "force-compression",
@@ -204,12 +179,13 @@ impl Fields {
 
     fn check(&mut self, kind: &'static str) -> Result<(), ParseOutputError> {
         let known = match kind {
-            "local" | "tar" => FILES,
-            "image" | "registry" => IMAGE,
-            "docker" | "docker-archive" => DOCKER,
-            _ => ARCHIVE,
+            "local" | "tar" => FILES.to_vec(),
+            "image" | "registry" => [IMAGE, SHAPE].concat(),
+            "docker" | "docker-archive" => [DOCKER, SHAPE].concat(),
+            _ => [ARCHIVE, SHAPE].concat(),
         };
-        let is_known = |key: &str| known.contains(&key) || (known != FILES && key.starts_with("annotation."));
+        let has_annotations = known.contains(&"annotation.KEY");
+        let is_known = |key: &str| known.contains(&key) || has_annotations && key.starts_with("annotation.");
         if let Some((key, _)) = self.0.iter().find(|(key, _)| !is_known(key)) {
             return Err(ParseOutputError::UnknownKey { kind, key: key.clone(), known });
         }

@@ -7,7 +7,7 @@ use super::copy::{each, put_blob, put_bytes};
 use super::{Sink, Source, TransportError};
 use crate::image::{Artifact, Blobs};
 use crate::oci::{Descriptor, Digest, Reference, Repository};
-use crate::store::Store;
+use crate::store::{Store, digest_of};
 
 /// An image in the store.
 #[derive(Debug)]
@@ -68,7 +68,12 @@ impl<'a> StoreSink<'a> {
 
 impl Sink for StoreSink<'_> {
     fn put(&mut self, artifact: &Artifact, blobs: &dyn Blobs) -> Result<Digest, TransportError> {
-        each(&artifact.contents(), |blob| put_blob(self.store, blobs, blob))?;
+        let contents = artifact.contents();
+        let is_here = |blob: &&&Descriptor| digest_of(blob).is_ok_and(|digest| self.store.has(&digest));
+        let (here, missing): (Vec<_>, Vec<_>) = contents.iter().partition(is_here);
+        // No threads for what there is nothing to do about.
+        here.into_iter().try_for_each(|blob| put_blob(self.store, blobs, blob))?;
+        each(&missing, |blob| put_blob(self.store, blobs, blob))?;
         self.put_documents(artifact)?;
         for name in &self.names {
             self.store.tag(name, artifact.descriptor())?;

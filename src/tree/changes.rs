@@ -95,11 +95,20 @@ impl Tree {
     /// target is not there, or is a folder, is left out, as there is nothing that it could be a name of. A path below something that is no
     /// folder makes a folder of it, as unpackers do.
     pub fn apply(&mut self, changes: &Changes) {
-        let _of_nothing = self.apply_and_tell(changes);
+        self.lay(changes.clone());
     }
 
     /// As [`Tree::apply`]; tells which hard links were left out.
     pub fn apply_and_tell(&mut self, changes: &Changes) -> BTreeSet<ImagePath> {
+        self.lay_and_tell(changes.clone())
+    }
+
+    /// As [`Tree::apply`], of changes that nobody else needs.
+    pub fn lay(&mut self, changes: Changes) {
+        let _of_nothing = self.lay_and_tell(changes);
+    }
+
+    fn lay_and_tell(&mut self, changes: Changes) -> BTreeSet<ImagePath> {
         let mut left_out = BTreeSet::new();
         for folder in &changes.opaques {
             self.remove_below(folder);
@@ -108,48 +117,67 @@ impl Tree {
             self.remove(path);
         }
         let mut links = Vec::new();
-        for (path, node) in &changes.puts {
-            match &node.kind {
-                Kind::Hardlink(target) => links.push((path, target, &node.meta)),
-                _ => self.put_with_parents(path, node.clone()),
-            }
-        }
         let mut changed = BTreeMap::new();
+        self.put_all(changes.puts, &mut links);
         for (path, target, meta) in links {
-            if let Some(node) = self.link_target(target, meta) {
+            if let Some(node) = self.link_target(&target, &meta) {
                 if let Kind::File { inode: Some(inode), .. } = node.kind {
                     changed.insert(inode, meta);
                 }
-                self.put_with_parents(path, node);
+                self.make_way(&path);
+                self.put(path, node);
             } else {
-                left_out.insert(path.clone());
+                left_out.insert(path);
             }
         }
         self.set_meta(&changed);
         left_out
     }
 
+    /// Puts all that is no hard link; hard links go into `links`.
+    fn put_all(&mut self, puts: BTreeMap<ImagePath, Node>, links: &mut Vec<(ImagePath, ImagePath, Meta)>) {
+        if self.nodes.is_empty() && is_tree(&puts) {
+            // The whole of a base image's first layer, most often: nothing is in its way.
+            self.nodes = puts;
+            return;
+        }
+        let mut free = Vec::new();
+        for (path, node) in puts {
+            if let Kind::Hardlink(target) = node.kind {
+                links.push((path, target, node.meta));
+                continue;
+            }
+            // Most stand beside the one before.
+            if path.folder() != free {
+                self.make_way(&path);
+                free.clear();
+                free.extend_from_slice(path.folder());
+            }
+            self.put(path, node);
+        }
+    }
+
     /// Gives all names of these files the same attributes.
-    fn set_meta(&mut self, changed: &BTreeMap<Inode, &Meta>) {
+    fn set_meta(&mut self, changed: &BTreeMap<Inode, Meta>) {
         if changed.is_empty() {
             return;
         }
         for node in self.nodes.values_mut() {
             if let Kind::File { inode: Some(inode), .. } = node.kind
-                && let Some(&meta) = changed.get(&inode)
+                && let Some(meta) = changed.get(&inode)
             {
                 node.meta.clone_from(meta);
             }
         }
     }
 
-    fn put_with_parents(&mut self, path: &ImagePath, node: Node) {
+    /// Makes folders of what stands above a path and is none.
+    fn make_way(&mut self, path: &ImagePath) {
         for folder in path.ancestors() {
             if self.nodes.get(&folder).is_some_and(|node| !node.is_dir()) {
                 self.put(folder, Node::implicit_dir());
             }
         }
-        self.put(path.clone(), node);
     }
 
     /// The node that a hard link to `target` shares, which from now on has an inode.
@@ -171,6 +199,18 @@ impl FromIterator<(ImagePath, Node)> for Tree {
     }
 }
 
+/// Whether these are a tree as they are: no hard links, and nothing below what is no folder.
+fn is_tree(puts: &BTreeMap<ImagePath, Node>) -> bool {
+    let mut free: &[u8] = &[];
+    puts.iter().all(|(path, node)| {
+        let folder = path.folder();
+        let is_free =
+            folder == free || path.folders().all(|folder| puts.get(folder).is_none_or(Node::is_dir));
+        free = folder;
+        is_free && !matches!(node.kind, Kind::Hardlink(_))
+    })
+}
+
 /// All paths below a folder: from `folder/` to `folder0`, `0` being the byte after `/`.
 struct Below(Vec<u8>, Vec<u8>);
 
@@ -190,19 +230,10 @@ impl Below {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
-    use crate::tree::Content;
-
-    fn path(text: &str) -> ImagePath {
-        ImagePath::new(text.as_bytes()).unwrap()
-    }
-
-    fn file(text: &str) -> Node {
-        Node::new(
-            Meta::root_owned(0o644),
-            Kind::File { content: Content::from_bytes(text.as_bytes()), inode: None },
-        )
-    }
+    use crate::tree::testing::{file, path};
 
     fn tree(paths: &[(&str, Option<&str>)]) -> Tree {
         paths.iter().map(|(p, text)| (path(p), text.map_or_else(Node::implicit_dir, file))).collect()
@@ -265,5 +296,38 @@ mod tests {
         };
         assert!(inode("a").is_some() && inode("a") == inode("base"));
         assert_eq!(tree.get(&path("base")).unwrap().meta.mode, 0o600, "the link's attributes are the file's");
+    }
+
+    /// Some paths of three letters, and what stands there.
+    fn puts() -> impl Strategy<Value = BTreeMap<ImagePath, Node>> {
+        let node = prop_oneof![
+            Just(Node::implicit_dir()),
+            Just(file("x")),
+            Just(Node::new(Meta::root_owned(0o600), Kind::Hardlink(path("a/a")))),
+        ];
+        prop::collection::btree_map("[ab-]?(/[ab])?(/[ab])?".prop_map(|text| path(&text)), node, 0..12)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..Default::default() })]
+
+        #[test]
+        fn laid_at_once_or_one_by_one(puts in puts()) {
+            let mut whole = Tree::default();
+            let left_out = whole.apply_and_tell(&Changes { puts: puts.clone(), ..Changes::default() });
+            let mut single = Tree::default();
+            let (links, others): (Vec<_>, Vec<_>) =
+                puts.into_iter().partition(|(_, node)| matches!(node.kind, Kind::Hardlink(_)));
+            let mut left = BTreeSet::new();
+            for put in others.into_iter().chain(links) {
+                left.extend(single.apply_and_tell(&Changes { puts: [put].into(), ..Changes::default() }));
+            }
+            let shown = |tree: &Tree| {
+                let shown = |(path, node): (&ImagePath, &Node)| (path.to_string(), node.meta.mode, node.is_dir());
+                tree.iter().map(shown).collect::<Vec<_>>()
+            };
+            prop_assert_eq!(shown(&whole), shown(&single));
+            prop_assert_eq!(left_out, left);
+        }
     }
 }

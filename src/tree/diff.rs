@@ -80,13 +80,7 @@ fn unchanged(lower: &Tree, path: &ImagePath, node: &Node, names: &(Names<'_>, Na
         (Kind::File { content: a, .. }, Kind::File { content: b, .. }) => {
             a.known_same(b) == Some(true) && names.0.paths_of(old) == names.1.paths_of(node)
         }
-        (Kind::Dir, Kind::Dir) | (Kind::Fifo, Kind::Fifo) => true,
-        (Kind::Symlink(a), Kind::Symlink(b)) => a == b,
-        (Kind::CharDevice { major: a, minor: b }, Kind::CharDevice { major: c, minor: d })
-        | (Kind::BlockDevice { major: a, minor: b }, Kind::BlockDevice { major: c, minor: d }) => {
-            (a, b) == (c, d)
-        }
-        _ => false,
+        (old, new) => old.is_same_without_content(new),
     };
     same_kind && old.meta == node.meta
 }
@@ -125,15 +119,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::tree::{Content, Meta};
-
-    fn path(text: &str) -> ImagePath {
-        ImagePath::new(text.as_bytes()).unwrap()
-    }
-
-    fn node(mode: u16, kind: Kind) -> Node {
-        Node::new(Meta::root_owned(mode), kind)
-    }
+    use crate::tree::Content;
+    use crate::tree::testing::{node, path};
 
     fn file(text: &str, inode: Option<Inode>) -> Node {
         let content = Content::from_bytes(text.as_bytes());

@@ -9,6 +9,8 @@ mod diff;
 mod node;
 mod path;
 pub mod pattern;
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub use changes::{Changes, Tree};
 pub use content::{Backing, Content, ContentError, Fingerprint, Reading, Source, Stat};

@@ -71,6 +71,21 @@ impl Inode {
     }
 }
 
+impl Kind {
+    /// Whether they are the same, where one is no file: what files are is for who compares to say.
+    pub(crate) fn is_same_without_content(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Dir, Self::Dir) | (Self::Fifo, Self::Fifo) => true,
+            (Self::Symlink(a), Self::Symlink(b)) => a == b,
+            (Self::CharDevice { major: a, minor: b }, Self::CharDevice { major: c, minor: d })
+            | (Self::BlockDevice { major: a, minor: b }, Self::BlockDevice { major: c, minor: d }) => {
+                (a, b) == (c, d)
+            }
+            _ => false,
+        }
+    }
+}
+
 impl Node {
     pub fn new(meta: Meta, kind: Kind) -> Self {
         Self { meta, mtime: 0, kind }

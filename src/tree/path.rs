@@ -3,7 +3,8 @@
 use std::borrow::Borrow;
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{Error, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::text::escaped;
 
@@ -11,8 +12,7 @@ use crate::text::escaped;
 /// names need not be UTF-8. The root itself is the empty path.
 ///
 /// The order is bytewise, so a folder comes before what is in it.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
-#[serde(try_from = "Vec<u8>", into = "Vec<u8>")]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct ImagePath(Box<[u8]>);
 
 /// Why bytes are no path in an image.
@@ -53,6 +53,9 @@ impl ImagePath {
         if bytes.contains(&0) {
             return Err(PathError::Nul(bytes.to_vec()));
         }
+        if is_normal(bytes) && bytes.len() <= Self::MAX {
+            return Ok(Self(bytes.into()));
+        }
         let mut parts: Vec<&[u8]> = Vec::new();
         for part in bytes.split(|&b| b == b'/') {
             match part {
@@ -86,6 +89,11 @@ impl ImagePath {
         Some(Self(self.0[..end].into()))
     }
 
+    /// The bytes of the folder that holds it; empty for the root, and for what stands in it.
+    pub(crate) fn folder(&self) -> &[u8] {
+        &self.0[..self.0.iter().rposition(|&b| b == b'/').unwrap_or(0)]
+    }
+
     /// The last part; empty for the root.
     pub fn name(&self) -> &[u8] {
         let start = self.0.iter().rposition(|&b| b == b'/').map_or(0, |i| i + 1);
@@ -99,7 +107,12 @@ impl ImagePath {
 
     /// The folders above it, from the root (exclusive) down.
     pub fn ancestors(&self) -> impl Iterator<Item = Self> + '_ {
-        self.0.iter().enumerate().filter(|(_, b)| **b == b'/').map(|(i, _)| Self(self.0[..i].into()))
+        self.folders().map(|folder| Self(folder.into()))
+    }
+
+    /// The bytes of the same.
+    pub(super) fn folders(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.iter().enumerate().filter(|(_, b)| **b == b'/').map(|(i, _)| &self.0[..i])
     }
 
     /// `self/other`, both normal already.
@@ -173,27 +186,46 @@ impl Borrow<[u8]> for ImagePath {
     }
 }
 
-impl TryFrom<Vec<u8>> for ImagePath {
-    type Error = PathError;
-
-    fn try_from(bytes: Vec<u8>) -> Result<Self, PathError> {
-        Self::new(&bytes)
-    }
-}
-
 impl From<ImagePath> for Vec<u8> {
     fn from(path: ImagePath) -> Self {
         path.0.into()
     }
 }
 
+/// What most paths are that are read: nothing is to be done about them.
+fn is_normal(bytes: &[u8]) -> bool {
+    bytes.is_empty() || bytes.split(|&b| b == b'/').all(|part| !matches!(part, b"" | b"." | b".."))
+}
+
+impl Serialize for ImagePath {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for ImagePath {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Bytes;
+
+        impl Visitor<'_> for Bytes {
+            type Value = ImagePath;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the bytes of a path")
+            }
+
+            fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<ImagePath, E> {
+                ImagePath::new(bytes).map_err(E::custom)
+            }
+        }
+        deserializer.deserialize_bytes(Bytes)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn path(text: &str) -> ImagePath {
-        ImagePath::new(text.as_bytes()).unwrap()
-    }
+    use crate::tree::testing::path;
 
     #[test]
     fn paths_are_normal() {

@@ -112,7 +112,7 @@ pub fn verify(ask: Ask<'_>, report: &dyn Report) -> Result<Verdict, VerifyError>
     }
     let choice = request::file(external, &main, ask.file)?;
     let contexts = Contexts { main: Some(main), named, pull: false, ..ask.contexts };
-    let outside = Outside::new(ask.store, contexts);
+    let mut outside = Outside::new(ask.store, contexts);
     let source = outside.source(&choice)?;
     let reasons = before(ask.record, &outside, &source)?;
     if !reasons.is_empty() {
@@ -124,7 +124,7 @@ pub fn verify(ask: Ask<'_>, report: &dyn Report) -> Result<Verdict, VerifyError>
         report.report(Event::Warning { text });
     }
     outside.set_lock(Memo::to_prove(internal.lock.clone()));
-    let built = build::build(&source, &request, &outside, ask.store, report, &|_| {});
+    let built = build::build(&source, &request, &mut outside, ask.store, report, &|_| {});
     let built = built.map_err(|error| failure(error, &outside))?;
     let mut reasons = after(ask.record, &outside, &built, ask.threads)?;
     if built.artifact.digest() != image && reasons.is_empty() {

@@ -20,9 +20,14 @@ fn world(edit: impl Fn(&World)) -> World {
     world.write("Buildfile", BUILDFILE);
     edit(&world);
     for side in ["a", "b"] {
-        world.ok(["build", "-q", "-f", "Buildfile", "--context-modes", "keep", "-t", side, side]);
+        build(&world, "Buildfile", side, side, &[]);
     }
     world
+}
+
+fn build(world: &World, file: &str, name: &str, context: &str, options: &[&str]) {
+    let fixed = ["build", "-q", "-f", file, "--context-modes", "keep", "-t", name, context];
+    world.ok(fixed.iter().chain(options));
 }
 
 fn json(world: &World, args: &[&str]) -> Value {
@@ -54,19 +59,7 @@ fn the_same_digest_is_the_same_image() {
 #[test]
 fn other_compression_is_told_in_a_sentence() {
     let world = world(|_| ());
-    world.ok([
-        "build",
-        "-q",
-        "-f",
-        "Buildfile",
-        "--context-modes",
-        "keep",
-        "--compression",
-        "zstd",
-        "-t",
-        "z",
-        "a",
-    ]);
+    build(&world, "Buildfile", "z", "a", &["--compression", "zstd"]);
     let run = world.run(["diff", "--exit-code", "a", "z"]);
     assert_eq!(run.code, Some(4), "{}", run.stderr);
     assert!(run.stdout.contains("\nthe same files; layer 1 was compressed otherwise\n"), "{}", run.stdout);
@@ -78,19 +71,7 @@ fn other_compression_is_told_in_a_sentence() {
 #[test]
 fn times_alone_are_told_as_such() {
     let world = world(|_| ());
-    world.ok([
-        "build",
-        "-q",
-        "-f",
-        "Buildfile",
-        "--context-modes",
-        "keep",
-        "--source-date-epoch",
-        "99",
-        "-t",
-        "t",
-        "a",
-    ]);
+    build(&world, "Buildfile", "t", "a", &["--source-date-epoch", "99"]);
     let told = world.ok(["diff", "a", "t"]);
     assert!(told.contains("in their times alone; so do the configuration and the history"), "{told}");
     assert!(told.contains("other times of files") && told.contains("1970-01-01T00:01:39Z"), "{told}");
@@ -118,7 +99,7 @@ fn contents_moves_folders_and_configurations() {
         std::fs::rename(world.path("b/bin/tool"), world.path("b/lib/tool")).unwrap();
         world.write("Other", BUILDFILE.replace("B=2", "B=3").replace("x=1", "y=1"));
     });
-    world.ok(["build", "-q", "-f", "Other", "--context-modes", "keep", "-t", "b", "b"]);
+    build(&world, "Other", "b", "b", &[]);
     let told = world.ok(["diff", "a", "b"]);
     for line in [
         "  ~ config.Env.B: \"2\" -> \"3\"\n",

@@ -1,46 +1,19 @@
 //! `lith login`, `lith logout`, and what is read of configuration on the way
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 
+use crate::support::registry::{Auth, Options, PASSWORD, Registry, USER};
 use crate::support::{Run, World, programs};
 
-/// `me:hush-hush` in base64.
-const AUTH: &str = "bWU6aHVzaC1odXNo";
-const PASSWORD: &str = "hush-hush";
+/// The user and the password in base64.
+const AUTH: &str = "dGVzdGVyOmNvcnJlY3QtaG9yc2U=";
 
-/// A registry that lets in `me` with the password, and nobody else. It lives as long as the tests do.
-fn registry() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let name = listener.local_addr().unwrap().to_string();
-    std::thread::spawn(move || {
-        for connection in listener.incoming() {
-            std::thread::spawn(move || answer(connection.unwrap()));
-        }
-    });
-    name
-}
-
-fn answer(mut connection: TcpStream) {
-    let mut head = String::new();
-    let mut lines = BufReader::new(connection.try_clone().unwrap());
-    while let Ok(1..) = lines.read_line(&mut head) {
-        if head.ends_with("\r\n\r\n") {
-            break;
-        }
-    }
-    // A client that tries TLS first is told in the plain that there is none.
-    let status = match () {
-        () if !head.starts_with("GET /v2/ ") => "400 Bad Request",
-        () if head.to_lowercase().contains(&format!("authorization: basic {}", AUTH.to_lowercase())) => {
-            "200 OK"
-        }
-        () => "401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"test\"",
-    };
-    let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{{}}");
-    let _gone = connection.write_all(answer.as_bytes());
+/// A registry that lets in the one user with the password, and nobody else.
+fn registry() -> Registry {
+    Registry::with(Options { auth: Auth::Basic, ..Options::default() })
 }
 
 fn login(world: &World, args: &[&str], password: &str) -> Run {
@@ -66,13 +39,14 @@ fn mode(world: &World, name: &str) -> u32 {
 
 #[test]
 fn login_and_logout() {
-    let (world, registry) = (World::new(), registry());
+    let (world, server) = (World::new(), registry());
+    let registry = server.host();
     world.write(
         "home/.docker/config.json",
         "{\n\t\"credHelpers\": {\"gcr.io\": \"gcr\"},\n\t\"aliases\": {\"b\": \"a\"}\n}",
     );
     let url = format!("http://{registry}/v2/");
-    let run = login(&world, &["-vv", "-u", "me", "--password-stdin", &url], "hush-hush\n");
+    let run = login(&world, &["-vv", "-u", USER, "--password-stdin", &url], &format!("{PASSWORD}\n"));
     assert_eq!((run.code, run.stdout.as_str()), (Some(0), ""), "{}", run.stderr);
     assert!(run.stderr.contains(&format!("Login succeeded for {registry}")), "{}", run.stderr);
     assert!(!run.stderr.contains(PASSWORD) && !run.stderr.contains(AUTH), "{}", run.stderr);
@@ -89,8 +63,9 @@ fn login_and_logout() {
 
 #[test]
 fn whom_the_registry_refuses_is_not_kept() {
-    let (world, registry) = (World::new(), registry());
-    let run = login(&world, &["-vv", "-u", "me", "--password-stdin", &registry], "wrong-word");
+    let (world, server) = (World::new(), registry());
+    let registry = server.host();
+    let run = login(&world, &["-vv", "-u", USER, "--password-stdin", &registry], "wrong-word");
     assert_eq!(run.code, Some(1), "{}", run.stderr);
     assert!(run.stderr.contains(&registry) && !run.stderr.contains("wrong-word"), "{}", run.stderr);
     assert!(!run.stderr.contains("`lith login"), "they just did: {}", run.stderr);
@@ -99,9 +74,10 @@ fn whom_the_registry_refuses_is_not_kept() {
 
 #[test]
 fn another_file_and_a_helper() {
-    let (world, registry) = (World::new(), registry());
+    let (world, server) = (World::new(), registry());
+    let registry = server.host();
     let run =
-        login(&world, &["-u", "me", "--password-stdin", "--authfile", "auth.json", &registry], PASSWORD);
+        login(&world, &["-u", USER, "--password-stdin", "--authfile", "auth.json", &registry], PASSWORD);
     assert_eq!(run.code, Some(0), "{}", run.stderr);
     assert!(run.stderr.contains("`auth.json` has the password, not encrypted"), "{}", run.stderr);
     assert_eq!(mode(&world, "auth.json"), 0o600);
@@ -110,7 +86,7 @@ fn another_file_and_a_helper() {
     world.chmod("bin/docker-credential-test", 0o755).write("helped.json", "{\"credsStore\": \"test\"}");
     world.write("home/x", "");
     let mut command =
-        world.command(["login", "-u", "me", "--password-stdin", "--authfile", "helped.json", &registry]);
+        world.command(["login", "-u", USER, "--password-stdin", "--authfile", "helped.json", &registry]);
     command.env("PATH", world.path("bin")).stdin(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     child.stdin.take().unwrap().write_all(PASSWORD.as_bytes()).unwrap();
@@ -130,45 +106,64 @@ fn a_password_is_never_an_argument() {
     }
     for (args, expected) in [
         (vec!["login", "r.io"], "no terminal"),
-        (vec!["login", "-u", "me", "r.io"], "no terminal"),
+        (vec!["login", "-u", USER, "r.io"], "no terminal"),
         (vec!["login", "--password-stdin", "r.io"], "-u USER"),
-        (vec!["login", "-u", "me", "--password-stdin", "r.io"], "the password is empty"),
+        (vec!["login", "-u", USER, "--password-stdin", "r.io"], "the password is empty"),
         (vec!["login", "-u", "a:b", "--password-stdin", "r.io"], "no `:`"),
-        (vec!["login", "-u", "me", "--password-stdin", "host"], "not the name of a registry"),
-        (vec!["logout", "https://me:hush-hush@r.io"], "not the name of a registry"),
+        (vec!["login", "-u", USER, "--password-stdin", "host"], "not the name of a registry"),
+        (vec!["logout", "https://me:correct-horse@r.io"], "not the name of a registry"),
     ] {
         let said = world.fails(2, args);
         assert!(said.contains(expected) && !said.contains(PASSWORD), "{said}");
     }
 }
 
+/// Someone at a terminal.
+struct Terminal {
+    child: Child,
+    seen: String,
+}
+
+impl Terminal {
+    /// Where lith is typed.
+    fn start(script: &Path, world: &World, typed: &str) -> Self {
+        let lith = crate::support::lith();
+        let mut command = Command::new(script);
+        command.arg("-qec").arg(format!("{} {typed}", lith.display())).arg("/dev/null");
+        command.current_dir(world.path("")).env_clear();
+        command.env("HOME", world.path("home")).env("PATH", "/bin:/usr/bin").env("SHELL", "/bin/sh");
+        let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        Self { child, seen: String::new() }
+    }
+
+    /// Waits for a question, and types.
+    fn answer(&mut self, question: &str, typed: &str) {
+        while !(self.seen.contains(question) && self.seen.ends_with(": ")) {
+            let mut piece = [0; 256];
+            let n = self.child.stdout.as_mut().unwrap().read(&mut piece).unwrap();
+            assert!(n > 0, "{}", self.seen);
+            self.seen += &String::from_utf8_lossy(&piece[..n]);
+        }
+        self.child.stdin.as_mut().unwrap().write_all(typed.as_bytes()).unwrap();
+    }
+
+    /// What the screen has shown.
+    fn end(mut self) -> String {
+        self.child.stdout.as_mut().unwrap().read_to_string(&mut self.seen).unwrap();
+        self.child.wait().unwrap();
+        self.seen
+    }
+}
+
 #[test]
 fn a_terminal_does_not_show_what_is_typed() {
     let Some(script) = programs::find("script", "typing a password") else { return };
-    let (world, registry) = (World::new(), registry());
-    let lith = crate::support::lith();
-    let mut command = Command::new(script);
-    command.arg("-qec").arg(format!("{} login {registry}", lith.display())).arg("/dev/null");
-    command
-        .current_dir(world.path(""))
-        .env_clear()
-        .env("HOME", world.path("home"))
-        .env("PATH", "/bin:/usr/bin");
-    let mut child =
-        command.env("SHELL", "/bin/sh").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    let (mut keyboard, mut screen) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
-    let mut seen = String::new();
-    for (question, typed) in [("User at ", "me\n"), ("Password of me at ", "hush-hush\n")] {
-        while !(seen.contains(question) && seen.ends_with(": ")) {
-            let mut piece = [0; 256];
-            let n = screen.read(&mut piece).unwrap();
-            assert!(n > 0, "{seen}");
-            seen += &String::from_utf8_lossy(&piece[..n]);
-        }
-        keyboard.write_all(typed.as_bytes()).unwrap();
-    }
-    screen.read_to_string(&mut seen).unwrap();
-    child.wait().unwrap();
+    let (world, server) = (World::new(), registry());
+    let registry = server.host();
+    let mut terminal = Terminal::start(&script, &world, &format!("login {registry}"));
+    terminal.answer("User at ", &format!("{USER}\n"));
+    terminal.answer(&format!("Password of {USER} at "), &format!("{PASSWORD}\n"));
+    let seen = terminal.end();
     assert!(seen.contains("Login succeeded") && !seen.contains(PASSWORD), "{seen}");
     assert_eq!(config(&world)["auths"][&registry]["auth"], AUTH);
 }
@@ -177,27 +172,9 @@ fn a_terminal_does_not_show_what_is_typed() {
 fn ctrl_c_at_the_password_ends_it_and_the_terminal_speaks_again() {
     let Some(script) = programs::find("script", "breaking off at a password") else { return };
     let world = World::new();
-    let lith = crate::support::lith();
-    let mut command = Command::new(script);
-    command.arg("-qec").arg(format!("{} login -u me r.io; stty -a", lith.display())).arg("/dev/null");
-    command
-        .current_dir(world.path(""))
-        .env_clear()
-        .env("HOME", world.path("home"))
-        .env("PATH", "/bin:/usr/bin");
-    let mut child =
-        command.env("SHELL", "/bin/sh").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    let (mut keyboard, mut screen) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
-    let mut seen = String::new();
-    while !seen.ends_with(": ") {
-        let mut piece = [0; 256];
-        let n = screen.read(&mut piece).unwrap();
-        assert!(n > 0, "{seen}");
-        seen += &String::from_utf8_lossy(&piece[..n]);
-    }
-    keyboard.write_all(b"hush\x03").unwrap();
-    screen.read_to_string(&mut seen).unwrap();
-    child.wait().unwrap();
+    let mut terminal = Terminal::start(&script, &world, "login -u me r.io; stty -a");
+    terminal.answer("", "hush\x03");
+    let seen = terminal.end();
     assert!(seen.contains("interrupted") && !seen.contains("hush"), "{seen}");
     let words: Vec<&str> = seen.split_whitespace().collect();
     assert!(words.contains(&"echo") && words.contains(&"isig"), "{seen}");
@@ -206,18 +183,19 @@ fn ctrl_c_at_the_password_ends_it_and_the_terminal_speaks_again() {
 #[test]
 fn other_programs_find_what_lith_keeps_and_lith_forgets_what_they_keep() {
     let Some(skopeo) = programs::find("skopeo", "sharing credentials with skopeo") else { return };
-    let (world, registry) = (World::new(), registry());
+    let (world, server) = (World::new(), registry());
+    let registry = server.host();
     let skopeo = |args: &[&str]| {
         let mut command = Command::new(&skopeo);
         command.args(args).env_clear().env("HOME", world.path("home")).env("PATH", "/bin:/usr/bin");
         programs::run(command.env("XDG_RUNTIME_DIR", world.path("run")))
     };
-    login(&world, &["-u", "me", "--password-stdin", &registry], PASSWORD);
-    assert_eq!(skopeo(&["login", "--get-login", &registry]).trim(), "me");
+    login(&world, &["-u", USER, "--password-stdin", &registry], PASSWORD);
+    assert_eq!(skopeo(&["login", "--get-login", &registry]).trim(), USER);
     world.ok(["logout", &registry]);
 
     std::fs::create_dir_all(world.path("run/containers")).unwrap();
-    skopeo(&["login", "--tls-verify=false", "-u", "me", "-p", PASSWORD, &registry]);
+    skopeo(&["login", "--tls-verify=false", "-u", USER, "-p", PASSWORD, &registry]);
     let run = world.run(["logout", &registry]);
     assert!(run.stderr.contains("run/containers/auth.json` has credentials"), "{}", run.stderr);
     world.ok(["logout", "--authfile", "run/containers/auth.json", &registry]);
@@ -250,13 +228,13 @@ fn a_file_that_others_may_read_is_told() {
 fn the_configuration_is_read_when_a_registry_is_asked() {
     let world = World::new();
     world.write("home/.config/lith/config.toml", "\n[registry.\"r.io\"]\nmirors = []\n");
-    let said = login(&world, &["-u", "me", "--password-stdin", "r.io"], PASSWORD);
+    let said = login(&world, &["-u", USER, "--password-stdin", "r.io"], PASSWORD);
     assert_eq!(said.code, Some(1));
     for part in ["lith/config.toml`, line 3: unknown key `mirors`", "did you mean `mirrors`?"] {
         assert!(said.stderr.contains(part), "{}", said.stderr);
     }
     world.ok(["images"]);
-    let mut named = world.command(["login", "-u", "me", "--password-stdin", "r.io"]);
+    let mut named = world.command(["login", "-u", USER, "--password-stdin", "r.io"]);
     let run = Run::of(named.env("LITH_CONFIG", "missing.toml"));
     assert!(run.stderr.contains("the password is empty"), "{}", run.stderr);
     assert!(world.fails(2, ["--insecure", "host", "images"]).contains("a host with a dot or a port"));

@@ -208,6 +208,40 @@ fn the_machine_itself_is_not_reached_without_leave() {
 }
 
 #[test]
+fn what_could_not_be_had_when_locking_does_not_fail_builds() {
+    let Some(world) = world("locked steps") else { return };
+    let site = Site::new("one\n");
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let telemetry = format!("http://{closed}/t");
+    let metadata = "http://169.254.169.254/latest/meta-data";
+    let ask = |url: &str| format!("(wget -q -O- {url} || echo $?) 2>&1");
+    let step = format!(
+        "RUN --network=locked unset no_proxy NO_PROXY; ({}; {}; {}) >/told\n",
+        ask(&telemetry),
+        ask(metadata),
+        ask(&site.url("/a"))
+    );
+    write(&world, &step);
+    let vendor = ["--vendor", "Buildfile.run.vendor"];
+    let out = world.run(arguments("lock", "store").into_iter().chain(vendor));
+    assert!(out.status.success(), "{out:?}");
+    let warned = String::from_utf8_lossy(&out.stderr).into_owned();
+    for url in [telemetry.as_str(), metadata] {
+        let named = warned.lines().any(|l| l.contains(url) && l.contains("builds are told the same"));
+        assert!(named, "{warned}");
+    }
+    let lock = std::fs::read_to_string(world.path("Buildfile.run.lock")).unwrap();
+    assert_eq!(lock.matches("\"status\": 502").count(), 2, "{lock}");
+    site.shut();
+    let first = digest(&world, "store", &["--locked"]);
+    assert_eq!(digest(&world, "fresh", &["--locked", "--offline"]), first);
+    assert_eq!(digest(&world, "store", &["--locked", "--no-cache"]), first);
+    // What is new in the step is missing all the same.
+    write(&world, &step.replace("/latest", "/other"));
+    world.fails(1, arguments("build", "store").into_iter().chain(["--locked"]));
+}
+
+#[test]
 fn nothing_of_the_proxy_is_in_the_image() {
     let Some(world) = world("locked steps") else { return };
     let site = Site::new("one\n");

@@ -1,5 +1,6 @@
 //! The cases once more as other users, without a change to the machine.
 
+use std::path::PathBuf;
 use std::process::Command;
 
 use lith::sandbox::Mode;
@@ -47,16 +48,15 @@ fn as_a_user_without() {
     users::run("sandbox::users::cases_as_another", users::Ids::Single, &[(EXPECTED, "single")]);
 }
 
+/// What root has to become less.
+fn means() -> Option<(PathBuf, PathBuf)> {
+    let found = programs::find("unshare", "modes").zip(programs::find("setpriv", "modes"));
+    found.filter(|_| rustix::process::geteuid().is_root())
+}
+
 #[test]
 fn who_can_not_is_told_why() {
-    let (Some(unshare), Some(setpriv)) =
-        (programs::find("unshare", "modes"), programs::find("setpriv", "modes"))
-    else {
-        return;
-    };
-    if !rustix::process::geteuid().is_root() {
-        return;
-    }
+    let Some((unshare, setpriv)) = means() else { return };
     // A container's root: no CAP_SYS_ADMIN, but the right to map its own ids.
     let run = |set: &str, script: &str| {
         let mut command = Command::new(&unshare);
@@ -85,14 +85,7 @@ fn tell() {
 
 #[test]
 fn a_containers_root_has_its_own_ids() {
-    let (Some(unshare), Some(setpriv)) =
-        (programs::find("unshare", "modes"), programs::find("setpriv", "modes"))
-    else {
-        return;
-    };
-    if !rustix::process::geteuid().is_root() {
-        return;
-    }
+    let Some((unshare, setpriv)) = means() else { return };
     let output = Command::new(unshare)
         .arg("--mount")
         .arg(setpriv)

@@ -23,19 +23,9 @@ impl Syntax for Env {
 
 impl Env {
     pub(in crate::buildfile) fn lower(&self, cx: &mut StageBuilder<'_, '_>) -> Result<(), Diagnostic> {
-        let mut text = "ENV".to_owned();
-        let mut pairs = Vec::new();
-        for pair in &self.variables {
-            if pair.legacy {
-                cx.lint(check::legacy_key_value_format(pair.name.span.to(pair.value.span), &cx.keyword()));
-            }
-            let (name, value) = (cx.expand(&pair.name)?, cx.expand(&pair.value)?);
-            cx.lint(check::secrets_used_in_arg_or_env(pair.name.span, "ENV", &name));
-            text.push_str(&format!(" {name}={value}"));
-            pairs.push((name, value));
-        }
-        // Only now, so that each sees the values from before the instruction.
-        for (name, value) in pairs {
+        let (text, pairs) = cx.expand_pairs(Self::KEYWORD, &self.variables)?;
+        for (pair, (name, value)) in self.variables.iter().zip(pairs) {
+            cx.lint(check::secrets_used_in_arg_or_env(pair.name.span, Self::KEYWORD, &name));
             cx.scope.variables.set(&name, &value);
             cx.config.config.set_env(&name, &value);
         }

@@ -1,7 +1,7 @@
 //! `LABEL`: the image's labels.
 
 use super::{Request, Syntax};
-use crate::buildfile::{check, diagnostic::Diagnostic, lower::StageBuilder, syntax::Pair};
+use crate::buildfile::{diagnostic::Diagnostic, lower::StageBuilder, syntax::Pair};
 
 /// `LABEL name=value…`, or the old form `LABEL name value`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,15 +23,8 @@ impl Syntax for Label {
 
 impl Label {
     pub(in crate::buildfile) fn lower(&self, cx: &mut StageBuilder<'_, '_>) -> Result<(), Diagnostic> {
-        let mut text = "LABEL".to_owned();
-        for pair in &self.labels {
-            if pair.legacy {
-                cx.lint(check::legacy_key_value_format(pair.name.span.to(pair.value.span), &cx.keyword()));
-            }
-            let (name, value) = (cx.expand(&pair.name)?, cx.expand(&pair.value)?);
-            text.push_str(&format!(" {name}={value}"));
-            cx.config.config.labels.insert(name, value);
-        }
+        let (text, labels) = cx.expand_pairs(Self::KEYWORD, &self.labels)?;
+        cx.config.config.labels.extend(labels);
         cx.commit(text, None);
         Ok(())
     }

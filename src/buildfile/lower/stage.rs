@@ -16,7 +16,7 @@ use crate::buildfile::{
     directive::CheckDirective,
     expansion::{Expander, Expansion, Lookup},
     source::Span,
-    syntax::{Command, Statement, Word},
+    syntax::{Command, Pair, Statement, Word},
 };
 use crate::oci::{ImageConfig, Platform};
 use crate::plan::{Op, Owner, Place, Stage, StageId, Step, TreeRef};
@@ -163,6 +163,27 @@ impl StageBuilder<'_, '_> {
         let expansion = self.expansion(word)?;
         self.report_undefined(&expansion, word);
         Ok(expansion.text)
+    }
+
+    /// The values of pairs, all with the variables from before the instruction; and the instruction with them, as the
+    /// history has it.
+    pub(in crate::buildfile) fn expand_pairs(
+        &mut self,
+        keyword: &str,
+        pairs: &[Pair],
+    ) -> Result<(String, Vec<(String, String)>), Diagnostic> {
+        let mut text = keyword.to_owned();
+        let mut values = Vec::new();
+        for pair in pairs {
+            if pair.legacy {
+                let span = pair.name.span.to(pair.value.span);
+                self.lint(check::legacy_key_value_format(span, &self.keyword()));
+            }
+            let (name, value) = (self.expand(&pair.name)?, self.expand(&pair.value)?);
+            text.push_str(&format!(" {name}={value}"));
+            values.push((name, value));
+        }
+        Ok((text, values))
     }
 
     /// The words that a word becomes. The main implementation checks no variables here, and with `error=true`

@@ -36,7 +36,7 @@ pub(crate) struct Locking {
 
 impl Locking {
     /// Gives the build its lock, if it has one.
-    pub(super) fn give(&self, outside: &Outside) -> anyhow::Result<()> {
+    pub(super) fn give(&self, outside: &mut Outside) -> anyhow::Result<()> {
         if let Some(folder) = vendor_path(self.vendor.as_deref(), outside) {
             outside.set_vendor(Vendor::new(folder));
         }

@@ -68,7 +68,7 @@ impl Wanted {
             offline: args.locking.offline,
             policy: args.locking.policy()?,
             helpers: world.environment.for_helpers(),
-            http: world.environment.http(),
+            http: world.http()?,
         };
         let mut names = tags;
         for name in outputs.iter().flat_map(Sending::names) {

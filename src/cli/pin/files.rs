@@ -1,10 +1,11 @@
 //! The files of `lith pin`: found, read, and written all or none.
 
-use std::io::{Read as _, Write as _};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use lith::pin::{self, FieldPath, Language, Pinned, Target};
+use lith::store::Replacement;
 
 use super::Done;
 use crate::cli::error::{Hinted, tell};
@@ -147,27 +148,11 @@ fn bytes(place: &TextPlace) -> anyhow::Result<Vec<u8>> {
 pub(super) fn write_all(writes: &[(&Path, &str)]) -> anyhow::Result<()> {
     let mut ready = Vec::new();
     for (path, text) in writes {
-        let prepared = prepare(path, text).with_context(|| format!("writing `{}`", path.display()))?;
-        ready.push(prepared);
+        let prepared = Replacement::prepare(path, text.as_bytes());
+        ready.push((path, prepared.with_context(|| format!("writing `{}`", path.display()))?));
     }
-    for (file, path) in ready {
-        file.persist(&path).with_context(|| format!("replacing `{}`", path.display()))?;
+    for (path, prepared) in ready {
+        prepared.put().with_context(|| format!("replacing `{}`", path.display()))?;
     }
     Ok(())
-}
-
-/// A file beside it with its mode. A link stays one.
-fn prepare(path: &Path, text: &str) -> std::io::Result<(tempfile::NamedTempFile, PathBuf)> {
-    use std::os::unix::fs::PermissionsExt as _;
-    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let permissions = match path.metadata() {
-        Ok(metadata) => metadata.permissions(),
-        Err(_) => std::fs::Permissions::from_mode(0o644),
-    };
-    let mut file = tempfile::Builder::new().prefix(".lith-pin-").tempfile_in(folder)?;
-    file.write_all(text.as_bytes())?;
-    file.as_file().set_permissions(permissions)?;
-    file.as_file().sync_all()?;
-    Ok((file, path))
 }

@@ -8,10 +8,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::context::fingerprints;
 use crate::tree::ContentError;
-
-fn path(text: &str) -> ImagePath {
-    ImagePath::new(text.as_bytes()).unwrap()
-}
+use crate::tree::testing::path;
 
 /// Makes files of the names given; one that ends in a slash is a folder, `a -> b` a link.
 fn folder(names: &[&str]) -> TempDir {

@@ -3,11 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+pub(in crate::exec) use crate::tree::testing::path;
 use crate::tree::{Changes, Content, ImagePath, Inode, Kind, Meta, Node, Source, Tree};
-
-pub(in crate::exec) fn path(text: &str) -> ImagePath {
-    ImagePath::new(text.as_bytes()).unwrap()
-}
 
 /// Reads a tree: `file`, `folder/`, `link -> target`, `file = content`; before the arrow or equals sign, after
 /// the name, in any order, an octal mode, `uid:gid`, `@inode`, `+xattr`, `fifo`, `null` (the device).

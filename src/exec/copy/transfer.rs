@@ -37,7 +37,7 @@ impl<'a, 'b> Transfer<'a, 'b> {
         }
         let mut node = self.changed(node);
         self.inodes.renew(&mut node);
-        self.root.put(dest, node);
+        self.root.put_file(dest, node);
         Ok(())
     }
 
@@ -61,6 +61,7 @@ impl<'a, 'b> Transfer<'a, 'b> {
         let mut walk = filter.walk();
         let mut wanted = 0;
         let mut made = BTreeSet::from([source.clone()]);
+        let mut last: &[u8] = &[];
         let from = self.from;
         for (path, node) in from.below(source) {
             let relative = path.strip_prefix(source).expect("it is below");
@@ -68,7 +69,9 @@ impl<'a, 'b> Transfer<'a, 'b> {
                 continue;
             }
             wanted += 1;
-            self.parents(path, source, &dest, &mut made)?;
+            if path.folder() != std::mem::replace(&mut last, path.folder()) {
+                self.parents(path, source, &dest, &mut made)?;
+            }
             let target = dest.join(&relative);
             if node.is_dir() {
                 self.subfolder(path, node, target)?;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::super::report::{Event, How, Report, Silent, StepName};
+use super::super::whole::Whole;
 use super::super::{ExecError, Options, cache};
 use super::command;
 use super::debug;
@@ -26,7 +27,7 @@ use crate::sandbox::rootfs::{self, Settle};
 use crate::sandbox::{self, Exit, Hidden, Mode, Step};
 use crate::store::Store;
 use crate::store::roots::Staged;
-use crate::tree::{Changes, ImagePath, Tree};
+use crate::tree::{Changes, ImagePath};
 use check::Conditions;
 use prepared::{Answered, Prepared, is_open};
 
@@ -49,7 +50,7 @@ pub(in crate::exec) struct Ask<'a> {
     pub(in crate::exec) line: usize,
     pub(in crate::exec) platform: &'a Platform,
     /// The stage so far, as a tree and as layers.
-    pub(in crate::exec) base: &'a Arc<Tree>,
+    pub(in crate::exec) base: &'a Whole,
     pub(in crate::exec) layers: &'a [Layer],
     /// The tree of each mount that has one.
     pub(in crate::exec) sources: &'a [Option<Source>],
@@ -59,7 +60,8 @@ pub(in crate::exec) struct Ask<'a> {
 
 /// What a step changed.
 pub(in crate::exec) struct Ran {
-    pub(in crate::exec) changes: Changes,
+    /// None where nobody has looked: they are the layer's.
+    pub(in crate::exec) changes: Option<Changes>,
     /// None without changes.
     pub(in crate::exec) layer: Option<Layer>,
     pub(in crate::exec) how: How,
@@ -71,7 +73,7 @@ pub(in crate::exec) struct Ran {
 
 impl Ran {
     fn nothing(how: How) -> Self {
-        Self { changes: Changes::default(), layer: None, how, folder: None, reproducible: true }
+        Self { changes: None, layer: None, how, folder: None, reproducible: true }
     }
 }
 
@@ -102,7 +104,7 @@ impl<'a> Runner<'a> {
 
     fn first(&self, ask: &Ask<'_>, unpacked: &mut Unpacked) -> Result<Ran, ExecError> {
         self.check_allowed(ask.run)?;
-        let prepared = Prepared::new(ask, self.options)?;
+        let prepared = Prepared::new(ask, self.options, self.store)?;
         let ran = self.settle(&prepared, unpacked)?;
         prepared.tell(&ran, self.report);
         Ok(ran)
@@ -133,6 +135,9 @@ impl<'a> Runner<'a> {
         let (ran, key) = self.execute(prepared, &secrets, &workshop, unpacked)?;
         if let Some(key) = key {
             cache::remember_run(self.store, kind, &key, ran.layer.as_ref())?;
+            if let Some(layer) = &ran.layer {
+                cache::remember_compressed(self.store, kind, &key, ask.layer.compression, layer)?;
+            }
         }
         workshop.sweep();
         Ok(ran)
@@ -170,17 +175,23 @@ impl<'a> Runner<'a> {
         if !self.options.cache {
             return Ok(None);
         }
-        let known = prepared.whole_key().and_then(|key| cache::recall_run(self.store, kind, &key));
-        let Some(layer) = known else { return Ok(None) };
+        let Some(key) = prepared.whole_key() else { return Ok(None) };
+        let Some(known) = cache::recall_run(self.store, kind, &key) else { return Ok(None) };
         if let Some(session) = prepared.session {
             session.count(&prepared.key);
         }
-        let Some(layer) = layer else { return Ok(Some(Ran::nothing(How::Cached))) };
+        let cached = Ran::nothing(How::Cached);
+        let Some(layer) = known else { return Ok(Some(cached)) };
+        let compression = prepared.ask.layer.compression;
+        if let Some(layer) = cache::recall_compressed(self.store, kind, &key, compression) {
+            return Ok(Some(Ran { layer: Some(layer), ..cached }));
+        }
         let changes = layer::open(self.store, &layer)?;
         // The same tar, compressed as it is wanted now.
         let cache::Made { layer, how, .. } =
             cache::layer(self.store, &changes, "run", &prepared.ask.layer, true)?;
-        Ok(Some(Ran { changes, layer: Some(layer), ..Ran::nothing(how) }))
+        cache::remember_compressed(self.store, kind, &key, compression, &layer)?;
+        Ok(Some(Ran { changes: Some(changes), layer: Some(layer), ..Ran::nothing(how) }))
     }
 
     fn execute(
@@ -203,9 +214,9 @@ impl<'a> Runner<'a> {
         let changes = layer::open(self.store, &layer)?;
         let folder = match rewritten {
             true => None,
-            false => workshop.adopt(staged, &settle, (&layer, &changes), ask.base, epoch)?,
+            false => workshop.adopt(staged, &settle, (&layer, &changes), &*ask.base.get()?, epoch)?,
         };
-        Ok((Ran { changes, layer: Some(layer), folder, ..Ran::nothing(how) }, key))
+        Ok((Ran { changes: Some(changes), layer: Some(layer), folder, ..Ran::nothing(how) }, key))
     }
 
     /// Starts the program, and collects what it changed.
@@ -219,10 +230,11 @@ impl<'a> Runner<'a> {
     ) -> Result<Made, ExecError> {
         let ask = prepared.ask;
         let epoch = self.options.layer.epoch;
-        unpacked.extend(workshop, ask.layers, ask.base, epoch)?;
+        let base = ask.base.get()?;
+        unpacked.extend(workshop, ask.layers, &base, epoch)?;
         let mut held = prepared.mounts.mount(workshop, self.store, &self.options.run, epoch)?;
-        let workdir = prepared.workdir()?;
-        let staged = workshop.upper(unpacked, ask.base, &workdir, epoch)?;
+        let workdir = prepared.workdir(&base)?;
+        let staged = workshop.upper(unpacked, &base, &workdir, epoch)?;
         let flat = !workshop.sandbox().has_overlay();
         let lowers = if flat { Vec::new() } else { unpacked.folders() };
         let mut step =
@@ -273,7 +285,9 @@ impl<'a> Runner<'a> {
                 return Err(RunError::NotLocked(refusal));
             }
             for refusal in refused {
-                let text = format!("the step succeeded, though not with each of its requests: {refusal}");
+                let locked = if refusal.why.is_locked() { "; builds are told the same" } else { "" };
+                let text =
+                    format!("the step succeeded, though not with each of its requests: {refusal}{locked}");
                 report.report(Event::Warning { text: &text });
             }
             return Ok((staged, exit, key));
@@ -305,7 +319,7 @@ impl<'a> Runner<'a> {
         staged: &Staged,
         exit: &Exit,
     ) -> Result<(Changes, Settle, bool), RunError> {
-        let base = prepared.ask.base;
+        let base = &*prepared.ask.base.get()?;
         let epoch = self.options.layer.epoch;
         let raw = workshop.collect(&staged.fs(), base, epoch)?;
         let ours = exit.mount_points.iter().filter_map(|path| ImagePath::new(path).ok());

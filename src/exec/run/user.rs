@@ -4,13 +4,15 @@
 //! that nobody has stands for itself, in group 0; a name that nobody has is an error. Only who named no group is
 //! in the further groups that list the user. With numbers for both, nothing is looked up.
 
+use serde::{Deserialize, Serialize};
+
 use super::super::owner::read;
 use super::RunError;
 use crate::sandbox::User;
 use crate::tree::Tree;
 
 /// Who a step is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Who {
     pub(super) user: User,
     /// From passwd, by the number; `/` where there is none.

@@ -20,9 +20,61 @@ fn one_answer_that_is_not_recorded_is_enough() {
             assert_eq!(body(&running.get(&origin.url(path))), "yes");
         }
         let (entries, outcome) = running.finish();
-        assert_eq!((entries.len(), outcome.unrecorded), (usize::from(again), true), "{path}");
+        let status = entries[&origin.url(path)].status;
+        assert_eq!((entries.len(), status == 200, outcome.unrecorded), (1, again, true), "{path}");
         assert_eq!(outcome.refused.len(), 1, "it is named");
     }
+}
+
+#[test]
+fn what_could_not_be_had_is_not_to_be_had_later() {
+    let world = World::new();
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let busy = Origin::new(|_| response("503 No", "Retry-After: 7\r\nContent-Length: 4", "wait"));
+    let urls = [format!("http://{closed}/t"), "http://169.254.169.254/latest".into(), busy.url("/b")];
+    let head = |url: &str| format!("HEAD {url} HTTP/1.1\r\nConnection: close\r\n\r\n");
+    let running = world.recording();
+    let told = urls.each_ref().map(|url| [running.get(url), running.raw(&head(url))]);
+    for [got, _] in &told[..2] {
+        assert_eq!(got, "HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    }
+    let (entries, outcome) = running.finish();
+    assert_eq!(outcome.refused.len(), 6, "{:?}", outcome.refused);
+    assert_eq!(
+        entries.values().map(|entry| entry.status).collect::<Vec<_>>(),
+        [502, 503, 502, 502, 503, 502]
+    );
+
+    let options = Options { strict: true, ..World::options(Unknown::Refused) };
+    let running = Running::start(Session::new(&world.store, entries.clone(), options));
+    let again = urls.each_ref().map(|url| [running.get(url), running.raw(&head(url))]);
+    assert_eq!(again[..2], told[..2], "the step sees the same");
+    assert!(again[2][0].starts_with("HTTP/1.1 503 "), "{again:?}");
+    let (used, outcome) = running.finish();
+    assert_eq!(used, entries);
+    assert!(outcome.missing.is_none() && outcome.refused.is_empty() && !outcome.unrecorded, "{outcome:?}");
+
+    // A step that is recorded once more asks once more, for as long as there is nothing.
+    let running = Running::start(Session::new(&world.store, entries, World::options(Unknown::Recorded)));
+    let listener = TcpListener::bind(closed).unwrap();
+    thread::spawn(move || {
+        let mut stream = listener.accept().unwrap().0;
+        read_request(&mut stream);
+        stream.write_all(&ok("late")).unwrap();
+    });
+    assert_eq!(body(&running.get(&urls[0])), "late");
+    assert_eq!(body(&running.get(&urls[0])), "late");
+    running.get(&urls[2]);
+    let (entries, _) = running.finish();
+    assert_eq!(
+        entries.keys().collect::<Vec<_>>(),
+        [&urls[2], &urls[0]]
+            .into_iter()
+            .collect::<std::collections::BTreeSet<_>>()
+            .into_iter()
+            .collect::<Vec<_>>()
+    );
+    assert_eq!((entries[&urls[0]].status, entries[&urls[2]].status), (200, 503));
 }
 
 #[test]

@@ -135,19 +135,13 @@ fn is_same(below: &Tree, path: &ImagePath, node: &Node) -> Result<bool, ContentE
 }
 
 fn is_same_kind(old: &Kind, new: &Kind) -> Result<bool, ContentError> {
-    Ok(match (old, new) {
+    match (old, new) {
         (Kind::File { content: a, .. }, Kind::File { content: b, .. }) => match a.known_same(b) {
-            Some(same) => same,
-            None => a.fingerprint()? == b.fingerprint()?,
+            Some(same) => Ok(same),
+            None => Ok(a.fingerprint()? == b.fingerprint()?),
         },
-        (Kind::Dir, Kind::Dir) | (Kind::Fifo, Kind::Fifo) => true,
-        (Kind::Symlink(a), Kind::Symlink(b)) => a == b,
-        (Kind::CharDevice { major: a, minor: b }, Kind::CharDevice { major: c, minor: d })
-        | (Kind::BlockDevice { major: a, minor: b }, Kind::BlockDevice { major: c, minor: d }) => {
-            (a, b) == (c, d)
-        }
-        _ => false,
-    })
+        _ => Ok(old.is_same_without_content(new)),
+    }
 }
 
 fn is_same_meta(old: &Node, new: &Node) -> bool {

@@ -37,6 +37,21 @@ fn blobs_come_back() {
 }
 
 #[test]
+fn a_name_that_stands_for_the_image_already_is_not_written_again() {
+    let (_dir, store) = store();
+    store.put(b"a").unwrap();
+    store.put(b"b").unwrap();
+    let index = || store.index_path().metadata().unwrap().ino();
+    store.tag(&name("app"), &descriptor(b"a")).unwrap();
+    let before = index();
+    store.tag(&name("app:latest"), &descriptor(b"a")).unwrap();
+    assert_eq!(index(), before);
+    store.tag(&name("app"), &descriptor(b"b")).unwrap();
+    assert_ne!(index(), before);
+    assert_eq!(store.resolve(&name("app")).unwrap().unwrap().digest(), descriptor(b"b").digest());
+}
+
+#[test]
 fn a_blob_is_written_once() {
     let (_dir, store) = store();
     let digest = store.put(b"hello").unwrap();

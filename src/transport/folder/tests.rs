@@ -1,10 +1,7 @@
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt, symlink};
 
 use super::*;
-
-fn path(text: &str) -> ImagePath {
-    ImagePath::new(text.as_bytes()).unwrap()
-}
+use crate::tree::testing::path;
 
 fn node(mode: u16, kind: Kind) -> Node {
     let (uid, gid) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());

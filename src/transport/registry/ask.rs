@@ -7,14 +7,7 @@ use super::call::{Body, Call, To};
 use super::{Complaint, RegistryError, Repository};
 use crate::http::Url;
 use crate::oci::Digest;
-
-/// What lith reads as a manifest or an index.
-pub(super) const MANIFESTS: [&str; 4] = [
-    "application/vnd.oci.image.index.v1+json",
-    "application/vnd.oci.image.manifest.v1+json",
-    "application/vnd.docker.distribution.manifest.list.v2+json",
-    "application/vnd.docker.distribution.manifest.v2+json",
-];
+use crate::oci::media_type::MANIFESTS;
 
 impl<'a> Call<'a> {
     /// A request below `/v2/NAME/`.

@@ -64,8 +64,9 @@ impl Registries {
                 Err(fault) if gone.0 > 0 && fault.is_passing() => fault.interrupted(gone.0),
                 Err(fault) => fault,
             };
-            let pause = if fault.is_passing() { tries.failed(fault.after()) } else { None };
-            let Some(pause) = pause else { return Err(fault.into_error(&call.doing, &host.name)) };
+            let Some(pause) = fault.pause(&mut tries) else {
+                return Err(fault.into_error(&call.doing, &host.name));
+            };
             log::info!("{}: again in {} ms", crate::text::shown(&call.doing), pause.as_millis());
             thread::sleep(pause);
         }

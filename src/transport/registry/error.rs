@@ -30,6 +30,8 @@ pub enum RegistryError {
     Tls { doing: String, host: String, certificate: bool, why: String },
     #[error("{doing}: `{host}` cannot be reached: {why}")]
     Connect { doing: String, host: String, why: String },
+    #[error("{doing}: the name `{host}` does not resolve: {why}")]
+    Unresolved { doing: String, host: String, why: String },
     #[error("{doing}: nothing came from `{host}` for {} seconds", .patience.as_secs_f32())]
     Timeout { doing: String, host: String, patience: Duration },
     /// The connection broke, or the token ran out, while something was sent that only the caller can send again.

@@ -5,10 +5,9 @@ use std::io;
 use std::time::Duration;
 
 use super::answer::Answer;
-use super::guard::Refused;
-use super::retry::{is_passing, retry_after};
+use super::retry::{Tries, is_passing, retry_after};
 use super::{Complaint, RegistryError};
-use crate::http::Url;
+use crate::http::{Unresolved, Url, is_refused};
 use crate::text;
 
 #[derive(Debug)]
@@ -24,6 +23,11 @@ pub(super) enum Kind {
     Connect {
         why: String,
         broken: bool,
+    },
+    /// A name stands for no address.
+    Unresolved {
+        name: String,
+        why: String,
     },
     Tls {
         why: String,
@@ -84,10 +88,14 @@ impl Fault {
             ureq::Error::Tls(_) | ureq::Error::TlsRequired | ureq::Error::Pem(_) => {
                 Kind::Tls { why, fault: TlsFault::Other }
             }
-            ureq::Error::Other(error) if error.is::<Refused>() => Kind::Guarded(url.clone()),
-            ureq::Error::HostNotFound
-            | ureq::Error::ConnectionFailed
-            | ureq::Error::ConnectProxyFailed(_) => Kind::Connect { why, broken: false },
+            error if is_refused(&error) => Kind::Guarded(url.clone()),
+            ureq::Error::Other(error) => match error.downcast::<Unresolved>() {
+                Ok(found) => Kind::Unresolved { name: text::shown(&found.host), why: text::shown(&found) },
+                Err(_) => Kind::Protocol(why),
+            },
+            ureq::Error::ConnectionFailed | ureq::Error::ConnectProxyFailed(_) => {
+                Kind::Connect { why, broken: false }
+            }
             _ => Kind::Protocol(why),
         };
         kind.into()
@@ -102,15 +110,25 @@ impl Fault {
     /// Whether asking again may help.
     pub(super) fn is_passing(&self) -> bool {
         match &self.kind {
-            Kind::Connect { .. } | Kind::Timeout(_) => true,
+            Kind::Connect { .. } | Kind::Unresolved { .. } | Kind::Timeout(_) => true,
             Kind::Answered { complaint, .. } => is_passing(complaint.status),
             _ => false,
         }
     }
 
+    /// How long to wait before it is asked again, `None` to give up. A name that doesn't resolve is most likely mistyped,
+    /// or there is no network: one more try is for a lookup that got lost.
+    pub(super) fn pause(&self, tries: &mut Tries<'_>) -> Option<Duration> {
+        let again = self.is_passing() && !(matches!(self.kind, Kind::Unresolved { .. }) && tries.made() > 0);
+        if again { tries.failed(self.after()) } else { None }
+    }
+
     /// Whether the host itself is out of order.
     pub(super) fn is_down(&self) -> bool {
-        matches!(self.kind, Kind::Connect { .. } | Kind::Timeout(_) | Kind::Tls { .. })
+        matches!(
+            self.kind,
+            Kind::Connect { .. } | Kind::Unresolved { .. } | Kind::Timeout(_) | Kind::Tls { .. }
+        )
     }
 
     /// Whether a host that was asked over https seems not to speak it: another language, or none.
@@ -131,7 +149,7 @@ impl Fault {
     pub(super) fn interrupted(self, sent: u64) -> Self {
         let host = self.host;
         let why = match self.kind {
-            Kind::Connect { why, .. } => why,
+            Kind::Connect { why, .. } | Kind::Unresolved { why, .. } => why,
             Kind::Timeout(patience) => format!("nothing came for {} seconds", patience.as_secs_f32()),
             Kind::Answered { complaint, .. } => format!("it answered {complaint}"),
             kind => return Self { kind, host },
@@ -143,6 +161,7 @@ impl Fault {
         let (doing, host) = (doing.to_owned(), self.host.unwrap_or_else(|| host.to_owned()));
         match self.kind {
             Kind::Connect { why, .. } => RegistryError::Connect { doing, host, why },
+            Kind::Unresolved { name, why } => RegistryError::Unresolved { doing, host: name, why },
             Kind::Tls { why, fault } => {
                 RegistryError::Tls { doing, host, certificate: fault == TlsFault::Certificate, why }
             }
@@ -193,5 +212,23 @@ fn tls_fault(error: &rustls::Error) -> TlsFault {
         rustls::Error::InvalidMessage(_) => TlsFault::NotSpoken,
         rustls::Error::InvalidCertificate(_) => TlsFault::Certificate,
         _ => TlsFault::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Retry;
+    use super::*;
+
+    #[test]
+    fn a_name_is_looked_up_once_more_and_a_host_asked_often() {
+        let retry = Retry { tries: 6, ..Retry::default() };
+        let asked = |kind: fn() -> Kind| {
+            let (fault, mut tries) = (Fault::from(kind()), Tries::new(&retry));
+            std::iter::from_fn(|| fault.pause(&mut tries)).count()
+        };
+        assert_eq!(asked(|| Kind::Unresolved { name: "r.test".into(), why: String::new() }), 1);
+        assert_eq!(asked(|| Kind::Connect { why: String::new(), broken: false }), 5);
+        assert_eq!(asked(|| Kind::Redirect(String::new())), 0);
     }
 }

@@ -1,16 +1,9 @@
 //! Where a registry may lead: not into the machine that asks, nor to its link, where clouds keep their secrets.
-//!
-//! What is judged is the address that is dialled, not the name: a name can mean another address each time.
 
-use std::fmt;
+use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
-use ureq::config::Config;
-use ureq::http::Uri;
-use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
-use ureq::unversioned::transport::NextTimeout;
-
-use crate::http::{Class, Url, is_proxy};
+use crate::http::{Class, Url};
 
 /// Whether a registry of one class may lead to an address of another.
 pub(super) fn permitted(origin: Class, target: Class) -> bool {
@@ -38,65 +31,22 @@ impl Origin {
     }
 
     /// The judgement of each of the addresses that a host stands for.
-    fn judge(&self, host: &str, addresses: &[Class]) -> Vec<bool> {
+    pub(super) fn judge(&self, host: &str, addresses: &[IpAddr]) -> Vec<bool> {
+        let classes: Vec<Class> = addresses.iter().map(|address| Class::of(*address)).collect();
         let mut class = self.class.lock().unwrap_or_else(PoisonError::into_inner);
         if host.eq_ignore_ascii_case(&self.host) && class.is_none() {
-            let elsewhere = addresses.contains(&Class::Elsewhere).then_some(Class::Elsewhere);
-            *class = elsewhere.or_else(|| addresses.first().copied());
+            let elsewhere = classes.contains(&Class::Elsewhere).then_some(Class::Elsewhere);
+            *class = elsewhere.or_else(|| classes.first().copied());
         }
         let origin = class.unwrap_or(Class::Elsewhere);
-        addresses.iter().map(|target| permitted(origin, *target)).collect()
-    }
-}
-
-/// What the resolver says where no address is left.
-#[derive(Debug)]
-pub(super) struct Refused;
-
-impl fmt::Display for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the address is refused")
-    }
-}
-
-impl std::error::Error for Refused {}
-
-/// Looks up addresses and passes on those that may be dialled.
-#[derive(Debug)]
-pub(super) struct Guard<R = DefaultResolver> {
-    pub(super) origin: std::sync::Arc<Origin>,
-    pub(super) inner: R,
-}
-
-impl<R: Resolver> Resolver for Guard<R> {
-    fn resolve(
-        &self,
-        uri: &Uri,
-        config: &Config,
-        timeout: NextTimeout,
-    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        let found = self.inner.resolve(uri, config, timeout)?;
-        if is_proxy(uri, config) {
-            return Ok(found);
-        }
-        let host = uri.host().unwrap_or_default();
-        let classes: Vec<Class> = found.iter().map(|address| Class::of(address.ip())).collect();
-        let mut allowed = self.empty();
-        for (address, ok) in found.iter().zip(self.origin.judge(host, &classes)) {
-            if ok {
-                allowed.push(*address);
-            }
-        }
-        if allowed.is_empty() { Err(ureq::Error::Other(Box::new(Refused))) } else { Ok(allowed) }
+        classes.into_iter().map(|target| permitted(origin, target)).collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::net::SocketAddr;
-    use std::sync::Arc;
-
     use super::*;
+    use crate::http::dials_this_machine;
 
     #[test]
     fn only_what_is_here_may_lead_here() {
@@ -118,19 +68,20 @@ mod tests {
 
     #[test]
     fn a_name_that_changes_its_mind_is_caught() {
-        use Class::{Elsewhere, Loopback};
+        let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+        let (loopback, elsewhere) = (ip("127.0.0.1"), ip("203.0.113.1"));
         let home = |host: &str| Origin::new(&Url::new(true, host, "/").unwrap());
         let origin = home("r.example");
-        assert_eq!(origin.judge("R.example", &[Elsewhere, Loopback]), [true, false]);
-        assert_eq!(origin.judge("r.example", &[Loopback]), [false], "rebound");
-        assert_eq!(origin.judge("auth.example", &[Loopback]), [false]);
-        assert_eq!(origin.judge("auth.example", &[Elsewhere]), [true]);
+        assert_eq!(origin.judge("R.example", &[elsewhere, loopback]), [true, false]);
+        assert_eq!(origin.judge("r.example", &[loopback]), [false], "rebound");
+        assert_eq!(origin.judge("auth.example", &[loopback]), [false]);
+        assert_eq!(origin.judge("auth.example", &[elsewhere]), [true]);
         let here = home("r.test");
-        assert_eq!(here.judge("r.test", &[Loopback]), [true], "the user said so");
-        assert_eq!(here.judge("auth.test", &[Loopback]), [true]);
+        assert_eq!(here.judge("r.test", &[loopback]), [true], "the user said so");
+        assert_eq!(here.judge("auth.test", &[loopback]), [true]);
         let unknown = home("r.example");
-        assert_eq!(unknown.judge("auth.example", &[Loopback]), [false]);
-        assert_eq!(home("localhost:5000").judge("auth", &[Loopback, Elsewhere]), [true, true]);
+        assert_eq!(unknown.judge("auth.example", &[loopback]), [false]);
+        assert_eq!(home("localhost:5000").judge("auth", &[loopback, elsewhere]), [true, true]);
     }
 
     #[test]
@@ -148,34 +99,9 @@ mod tests {
         }
     }
 
-    /// A name server of one's own.
-    #[derive(Debug)]
-    struct Names(Vec<(&'static str, SocketAddr)>);
-
-    impl Resolver for Names {
-        fn resolve(&self, uri: &Uri, _: &Config, _: NextTimeout) -> Result<ResolvedSocketAddrs, ureq::Error> {
-            let mut found = self.empty();
-            for (_, address) in self.0.iter().filter(|(name, _)| uri.host() == Some(name)) {
-                found.push(*address);
-            }
-            Ok(found)
-        }
-    }
-
     #[test]
     fn the_address_that_is_dialled_is_judged() {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let here = listener.local_addr().unwrap();
-        let names = Names(vec![("evil.example", here)]);
-        let origin = Arc::new(Origin::new(&Url::new(true, "r.example", "/").unwrap()));
-        let agent = ureq::Agent::with_parts(
-            Config::default(),
-            ureq::unversioned::transport::DefaultConnector::default(),
-            Guard { origin, inner: names },
-        );
-        let error = agent.get("http://evil.example/").call().unwrap_err();
-        assert!(matches!(&error, ureq::Error::Other(e) if e.is::<Refused>()), "{error:?}");
-        listener.set_nonblocking(true).unwrap();
-        assert!(listener.accept().is_err(), "nothing was dialled");
+        let origin = Origin::new(&Url::new(true, "r.example", "/").unwrap());
+        assert!(!dials_this_machine(move |host, addresses| origin.judge(host, addresses)));
     }
 }

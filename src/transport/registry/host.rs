@@ -6,14 +6,12 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ureq::Agent;
-use ureq::unversioned::resolver::DefaultResolver;
-use ureq::unversioned::transport::DefaultConnector;
 
 use super::auth::Auth;
 use super::call::{Call, To};
-use super::guard::{Guard, Origin};
+use super::guard::Origin;
 use super::{Registries, RegistryError, tls};
-use crate::http::{Http, Url};
+use crate::http::{Http, Url, guarded};
 
 /// A host under the name that references, settings and the keychain have for it.
 pub(super) struct Host {
@@ -120,11 +118,11 @@ impl Host {
         if url.secure() {
             let trusted: Vec<&str> = [self.name.as_str()].into_iter().chain(key.known.as_deref()).collect();
             let known_as = if home { Some(self.name.as_str()) } else { key.known.as_deref() };
-            let tls = tls::config(settings, &registries.system, &trusted, known_as, !proxied)?;
+            let tls = tls::config(settings, &trusted, known_as, !proxied)?;
             config = config.tls_config(tls);
         }
-        let guard = Guard { origin: Arc::clone(&self.origin), inner: DefaultResolver::default() };
-        let agent = Agent::with_parts(config.build(), DefaultConnector::default(), guard);
+        let origin = Arc::clone(&self.origin);
+        let agent = guarded(config.build(), move |host, addresses| origin.judge(host, addresses));
         agents.insert(key, agent.clone());
         Ok(agent)
     }

@@ -63,12 +63,11 @@ pub struct Registries {
     keychain: Arc<dyn Keychain>,
     /// Those that have been asked, by name.
     hosts: Mutex<BTreeMap<String, Arc<Host>>>,
-    system: tls::System,
 }
 
 impl Registries {
     pub fn new(settings: Settings, keychain: Arc<dyn Keychain>) -> Self {
-        Self { settings, keychain, hosts: Mutex::default(), system: tls::System::default() }
+        Self { settings, keychain, hosts: Mutex::default() }
     }
 }
 

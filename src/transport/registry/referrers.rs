@@ -9,10 +9,10 @@ use super::call::{Body, Call};
 use super::{Registries, RegistryError, Repository};
 use crate::http::encode;
 use crate::image::MAX_MANIFEST;
+use crate::oci::media_type::INDEX;
 use crate::oci::{Descriptor, Digest, MediaType, canonical};
 use crate::text::shown;
 
-const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 /// How often a list is written again that somebody else has overwritten.
 const WRITES: u32 = 5;
 

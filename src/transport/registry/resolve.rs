@@ -4,10 +4,11 @@ use serde::Deserialize;
 use ureq::http::Method;
 
 use super::answer::Answer;
-use super::ask::{MANIFESTS, expect_digest};
+use super::ask::expect_digest;
 use super::call::Call;
 use super::{Registries, RegistryError, Repository};
 use crate::image::{MAX_MANIFEST, descriptor};
+use crate::oci::media_type::MANIFESTS;
 use crate::oci::{Algorithm, Descriptor, Digest, Digester, MediaType, Reference};
 use crate::text::shown;
 

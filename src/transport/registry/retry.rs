@@ -52,6 +52,11 @@ impl<'a> Tries<'a> {
         self.made = 0;
     }
 
+    /// How many have failed since anything came through.
+    pub(super) fn made(&self) -> u32 {
+        self.made
+    }
+
     /// A try has failed. How long to wait for the next, `None` to give up. `asked` is what the registry wants.
     pub(super) fn failed(&mut self, asked: Option<Duration>) -> Option<Duration> {
         let pause = self.pause(asked)?;

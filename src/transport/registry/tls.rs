@@ -2,44 +2,26 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 
-use rustls::RootCertStore;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
-use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
+use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig};
 use walkdir::WalkDir;
 
 use super::{RegistryError, Settings};
+use crate::http::trust;
 use crate::store::files::read_bounded;
 
 /// No certificate file is larger.
 const MAX_FILE: u64 = 4 << 20;
-
-/// The system's authorities, read once, and only if others have to be trusted beside them.
-#[derive(Debug, Default)]
-pub(super) struct System(OnceLock<Vec<Certificate<'static>>>);
-
-impl System {
-    fn certificates(&self) -> &[Certificate<'static>] {
-        self.0.get_or_init(|| {
-            let found = rustls_native_certs::load_native_certs();
-            for error in found.errors {
-                log::debug!("the system's certificates: {error}");
-            }
-            found.certs.iter().map(|der| Certificate::from_der(der).to_owned()).collect()
-        })
-    }
-}
 
 /// How to meet a host. `trusted` are the names of registries whose authorities count, `known_as` that of the one who
 /// may see a client certificate. With `lenient`, a system without any certificates is no error yet: what is on
 /// loopback may not speak TLS at all.
 pub(super) fn config(
     settings: &Settings,
-    system: &System,
     trusted: &[&str],
     known_as: Option<&str>,
     lenient: bool,
@@ -56,7 +38,7 @@ pub(super) fn config(
     let roots = if extra.is_empty() && !lenient {
         RootCerts::PlatformVerifier
     } else {
-        system.certificates().iter().cloned().chain(extra).into()
+        trust::system().iter().cloned().chain(extra).into()
     };
     let client = known_as.map(|name| client(settings, name)).transpose()?.flatten();
     Ok(TlsConfig::builder().root_certs(roots).client_cert(client).build())
@@ -75,7 +57,7 @@ fn client(settings: &Settings, name: &str) -> Result<Option<ClientCert>, Registr
 /// The library would panic on a key that does not fit, so that is found out here.
 fn pair(chain: &Path, key: &Path) -> Result<ClientCert, RegistryError> {
     let (chain_pem, key_pem) = (read(chain)?, read(key)?);
-    let certificates = certificates(chain, &chain_pem)?;
+    let certificates = trust::certificates(&chain_pem).map_err(|why| self::bad(chain, &why))?;
     let bad = |why: String| bad(key, &why);
     let der = PrivateKeyDer::from_pem_slice(&key_pem).map_err(|_| bad("no private key (PEM)".into()))?;
     let ders = certificates.iter().map(|c| CertificateDer::from(c.der().to_vec())).collect();
@@ -86,24 +68,7 @@ fn pair(chain: &Path, key: &Path) -> Result<ClientCert, RegistryError> {
 }
 
 fn authorities(file: &Path) -> Result<Vec<Certificate<'static>>, RegistryError> {
-    let found = certificates(file, &read(file)?)?;
-    for certificate in &found {
-        let der = CertificateDer::from(certificate.der().to_vec());
-        RootCertStore::empty().add(der).map_err(|error| bad(file, &error.to_string()))?;
-    }
-    Ok(found)
-}
-
-fn certificates(file: &Path, pem: &[u8]) -> Result<Vec<Certificate<'static>>, RegistryError> {
-    let mut found = Vec::new();
-    for item in parse_pem(pem) {
-        match item {
-            Ok(PemItem::Certificate(certificate)) => found.push(certificate),
-            Ok(_) => {}
-            Err(_) => return Err(bad(file, "malformed PEM")),
-        }
-    }
-    if found.is_empty() { Err(bad(file, "no certificate (PEM)")) } else { Ok(found) }
+    trust::authorities(&read(file)?).map_err(|why| bad(file, &why))
 }
 
 /// The files of a registry's folders that end so, by name.

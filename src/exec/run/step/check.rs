@@ -1,5 +1,6 @@
 //! `--check-reproducible`: a step is run once more, where all that it can see of the machine is other than usual.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use super::super::foreign;
@@ -9,6 +10,7 @@ use crate::diff;
 use crate::exec::report::Event;
 use crate::exec::{ExecError, cache};
 use crate::layer::{self, Layer};
+use crate::tree::Changes;
 
 /// What a step's program sees of the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +25,7 @@ const LATER: Duration = Duration::from_millis(1100);
 impl Runner<'_> {
     /// Whether the step changes the same when it is run once more; what not is reported.
     pub(super) fn check(&self, ask: &Ask<'_>, ran: &Ran, unpacked: &mut Unpacked) -> Result<bool, ExecError> {
-        let prepared = Prepared::new(ask, self.options)?;
+        let prepared = Prepared::new(ask, self.options, self.store)?;
         self.check_network(&prepared)?;
         let _lock = self.store.lock_step(&prepared.key)?;
         let secrets = prepared.mounts.secrets(&self.options.run).map_err(ExecError::from)?;
@@ -45,7 +47,12 @@ impl Runner<'_> {
             let again = layer.map_or(Ok(changes), |layer| layer::open(self.store, &layer))?;
             let options = diff::Options { times: false, ..diff::Options::default() };
             let scratch = || self.store.temp_file().map_err(std::io::Error::other);
-            files = diff::changes(&ran.changes, &again, options, &scratch)?;
+            let first = match (&ran.changes, &ran.layer) {
+                (Some(changes), _) => Cow::Borrowed(changes),
+                (None, Some(layer)) => Cow::Owned(layer::open(self.store, layer)?),
+                (None, None) => Cow::Owned(Changes::default()),
+            };
+            files = diff::changes(&first, &again, options, &scratch)?;
         }
         self.report.report(Event::Checked { step: ask.step, reproducible, files: &files });
         Ok(reproducible)

@@ -12,14 +12,19 @@ use super::{Ask, Ran};
 use crate::exec::known::{Known, Part};
 use crate::exec::report::{Event, Report};
 use crate::exec::{ExecError, Options, mkdir};
+use crate::oci::DiffId;
 use crate::plan::{Clock, Mkdir, Network, Owner, Run, Security};
 use crate::proxy::{self, Outcome, Refusal, Session};
 use crate::sandbox::{self, Step};
+use crate::store::Store;
 use crate::store::roots::Staged;
-use crate::tree::Changes;
+use crate::tree::{Changes, Tree};
 
 /// What every step of a build sees of its own, so that none sees the machine's.
 const HOSTNAME: &str = "lith";
+
+/// The kind under which it is remembered whom a step runs as. A change to how that is looked up is another kind.
+const WHO: &str = "who-1";
 
 /// A step with its key.
 pub(super) struct Prepared<'a> {
@@ -60,10 +65,24 @@ pub(super) fn is_open(network: Network) -> bool {
     matches!(network, Network::Default | Network::Host)
 }
 
+/// Whom the step runs as: the layers say it, so that it is looked up in each stack of them once.
+fn known_who(ask: &Ask<'_>, store: &Store) -> Result<Who, ExecError> {
+    let Some(top) = ask.layers.last() else { return Ok(who(&ask.run.user, &*ask.base.get()?)?) };
+    let layers: Vec<&DiffId> = ask.layers.iter().map(|layer| &layer.diff_id).collect();
+    let key = postcard::to_stdvec(&(layers, &ask.run.user)).expect("lith's own types can be written");
+    let key = blake3::hash(&key).to_hex();
+    if let Some(who) = store.memo(WHO, &key) {
+        return Ok(who);
+    }
+    let who = who(&ask.run.user, &*ask.base.get()?)?;
+    store.remember_with(WHO, &key, &who, vec![top.digest()])?;
+    Ok(who)
+}
+
 impl<'a> Prepared<'a> {
-    pub(super) fn new(ask: &'a Ask<'a>, options: &'a Options) -> Result<Self, RunError> {
+    pub(super) fn new(ask: &'a Ask<'a>, options: &'a Options, store: &Store) -> Result<Self, ExecError> {
         let run = ask.run;
-        let who = who(&run.user, ask.base)?;
+        let who = known_who(ask, store)?;
         let environment = Environment::new(run, &who.home, options.layer.epoch);
         let mounts = Mounts::find(run, ask.sources)?;
         let network = network(run, options.run.network);
@@ -129,11 +148,11 @@ impl<'a> Prepared<'a> {
     }
 
     /// The working folder, if an earlier step has removed it: it is the user's then.
-    pub(super) fn workdir(&self) -> Result<Changes, ExecError> {
+    pub(super) fn workdir(&self, base: &Tree) -> Result<Changes, ExecError> {
         let user = &self.who.user;
         let owner = Owner { user: user.uid.to_string(), group: Some(user.gid.to_string()) };
         let mkdir = Mkdir { path: self.ask.run.workdir.clone(), owner: Some(owner) };
-        Ok(mkdir::changes(&mkdir, self.ask.base)?.changes)
+        Ok(mkdir::changes(&mkdir, base)?.changes)
     }
 
     /// What the sandbox is asked for, but for the layers.

@@ -19,30 +19,11 @@ use super::*;
 use crate::layer;
 use crate::oci::Epoch;
 use crate::store::Store;
+use crate::tree::testing::{file, linked, node, path, symlink};
 use crate::tree::{Changes, Content, Inode, Kind, Meta, Node, Tree};
-
-fn path(text: impl AsRef<[u8]>) -> ImagePath {
-    ImagePath::new(text.as_ref()).unwrap()
-}
-
-fn node(mode: u16, kind: Kind) -> Node {
-    Node::new(Meta::root_owned(mode), kind)
-}
-
-fn file(bytes: impl AsRef<[u8]>) -> Node {
-    node(0o644, Kind::File { content: Content::from_bytes(bytes.as_ref()), inode: None })
-}
-
-fn linked(bytes: &str, inode: Inode) -> Node {
-    node(0o644, Kind::File { content: Content::from_bytes(bytes.as_bytes()), inode: Some(inode) })
-}
 
 fn dir(mode: u16) -> Node {
     node(mode, Kind::Dir)
-}
-
-fn symlink(target: &str) -> Node {
-    node(0o777, Kind::Symlink(target.as_bytes().into()))
 }
 
 fn puts<P: AsRef<[u8]>>(puts: impl IntoIterator<Item = (P, Node)>) -> Changes {

@@ -432,6 +432,16 @@ fn what_passes_is_tried_again() {
 }
 
 #[test]
+fn a_name_that_does_not_resolve_is_told_as_that() {
+    // No resolver asks anybody for a name of which a part is so long.
+    let host = format!("{}.test", "a".repeat(64));
+    let nobody = Repository { registry: host.clone(), name: "a".into() };
+    let error = get(&stranger(), &nobody).unwrap_err();
+    assert!(matches!(&error, RegistryError::Unresolved { host: named, .. } if *named == host), "{error:?}");
+    assert!(error.to_string().contains(&format!("`{host}` does not resolve: ")), "{error}");
+}
+
+#[test]
 fn the_registry_says_how_long_to_wait() {
     for after in [
         "Retry-After: 1",

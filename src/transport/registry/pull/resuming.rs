@@ -7,10 +7,10 @@ use ureq::http::Method;
 
 use super::pace::Pace;
 use crate::http::Url;
+use crate::oci::media_type::MANIFESTS;
 use crate::oci::{Descriptor, Digest};
 use crate::text::shown;
 use crate::transport::registry::answer::Answer;
-use crate::transport::registry::ask::MANIFESTS;
 use crate::transport::registry::call::Call;
 use crate::transport::registry::retry::Tries;
 use crate::transport::registry::{Registries, RegistryError, Repository, ranges};

@@ -2,8 +2,8 @@ use std::fs;
 use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use rustls::ServerConfig;
 use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig};
 use tempfile::TempDir;
 use ureq::http::Method;
 
@@ -139,10 +139,9 @@ fn files_that_are_no_certificates_are_named() {
 fn the_systems_authorities_stay_trusted() {
     let (folder, ca) = (TempDir::new().unwrap(), authority());
     let settings = Settings { ca: vec![written(&folder, "ca.pem", &ca.pem())], ..hasty() };
-    let system = System::default();
-    let extra = config(&settings, &system, &["r.example"], None, false).unwrap();
+    let extra = config(&settings, &["r.example"], None, false).unwrap();
     let RootCerts::Specific(roots) = extra.root_certs() else { panic!("{extra:?}") };
-    assert_eq!(roots.len(), system.certificates().len() + 1);
-    let plain = config(&hasty(), &system, &["r.example"], None, false).unwrap();
+    assert_eq!(roots.len(), trust::system().len() + 1);
+    let plain = config(&hasty(), &["r.example"], None, false).unwrap();
     assert!(matches!(plain.root_certs(), RootCerts::PlatformVerifier));
 }

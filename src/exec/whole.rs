@@ -1,0 +1,89 @@
+//! The whole root file system of a stage as it grows, put together when somebody looks.
+//!
+//! A cached step adds a layer and looks at nothing: where all steps are, no layer's listing is read.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::layer::{Layer, LayerError};
+use crate::store::Store;
+use crate::tree::{Changes, Tree};
+
+/// How a layer is opened: [`crate::layer::open`], or [`crate::layer::open_whole`].
+pub(super) type Open = fn(&Arc<Store>, &Layer) -> Result<Changes, LayerError>;
+
+/// A tree, and what nobody has yet looked at with it.
+#[derive(Debug)]
+pub(super) struct Whole {
+    store: Arc<Store>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// What it stands on, until somebody looks.
+    below: Option<Arc<Whole>>,
+    tree: Arc<Tree>,
+    unseen: VecDeque<Unseen>,
+}
+
+#[derive(Debug)]
+enum Unseen {
+    Layer(Layer, Open),
+    Changes(Changes),
+}
+
+impl Whole {
+    /// An empty one.
+    pub(super) fn new(store: &Arc<Store>) -> Self {
+        Self::with(store, None)
+    }
+
+    /// One that stands on another.
+    pub(super) fn over(below: &Arc<Self>) -> Self {
+        Self::with(&below.store, Some(Arc::clone(below)))
+    }
+
+    fn with(store: &Arc<Store>, below: Option<Arc<Self>>) -> Self {
+        let state = State { below, tree: Arc::default(), unseen: VecDeque::new() };
+        Self { store: Arc::clone(store), state: Mutex::new(state) }
+    }
+
+    /// Lays a layer over it.
+    pub(super) fn push(&self, layer: &Layer, open: Open) {
+        self.lock().unseen.push_back(Unseen::Layer(layer.clone(), open));
+    }
+
+    /// Lays over it what was changed.
+    pub(super) fn lay(&self, changes: Changes) {
+        self.lock().unseen.push_back(Unseen::Changes(changes));
+    }
+
+    /// All of it. Who still holds it when more is laid over it and looked at has it copied.
+    pub(super) fn get(&self) -> Result<Arc<Tree>, LayerError> {
+        let mut state = self.lock();
+        self.settle(&mut state)?;
+        Ok(Arc::clone(&state.tree))
+    }
+
+    fn settle(&self, state: &mut State) -> Result<(), LayerError> {
+        if let Some(below) = &state.below {
+            state.tree = below.get()?;
+            state.below = None;
+        }
+        while let Some(unseen) = state.unseen.front_mut() {
+            let changes = match unseen {
+                Unseen::Layer(layer, open) => open(&self.store, layer)?,
+                Unseen::Changes(changes) => std::mem::take(changes),
+            };
+            Arc::make_mut(&mut state.tree).lay(changes);
+            state.unseen.pop_front();
+        }
+        Ok(())
+    }
+
+    /// What a panic elsewhere left is whole, or is looked at again.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
