@@ -22,7 +22,7 @@ use std::sync::Arc;
 pub use blobs::BuiltBlobs;
 pub use check::check;
 pub use locking::LockUseError;
-pub use network::record_network;
+pub use network::{moved_network, record_network};
 pub use outside::{Contexts, Outside, OutsideError, git_environment};
 pub use provenance::{ProvenanceError, provenance};
 pub use source::{BuildFileChoice, NAMES, SourceError};
@@ -192,6 +192,7 @@ pub fn resolve(
     });
     plan(&file, request, Stages::All, outside, warn)?;
     outside.warn_of_unused(report);
+    outside.tell_local(report);
     outside.with_lock(Memo::forget_unasked);
     Ok(())
 }

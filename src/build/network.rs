@@ -10,7 +10,7 @@ use crate::exec::{self, Report};
 use crate::layer;
 use crate::lock::Policy;
 use crate::plan::{Network, Op, Plan, StageId};
-use crate::proxy::{Options, ProxyError, Session, Unknown};
+use crate::proxy::{Moved, Options, ProxyError, Session, Unknown};
 use crate::store::Store;
 
 impl Outside {
@@ -28,6 +28,11 @@ impl Outside {
         };
         Some(Arc::new(Session::new(&self.store, entries, options)))
     }
+}
+
+/// Asks the world whether it still answers as the lock says that locked steps were answered.
+pub fn moved_network(outside: &Outside, request: &Request) -> Moved {
+    outside.session(request, Unknown::Refused).map(|session| session.moved()).unwrap_or_default()
 }
 
 /// Runs the locked steps of all stages, or of those that the target needs, with what these stand on; and has the lock that

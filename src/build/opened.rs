@@ -101,6 +101,9 @@ impl Opened {
     /// Notes the fingerprints that are known by now.
     pub(super) fn save(&self) {
         let Some((stats, since)) = lock(&self.stats).take() else { return };
+        if stats.is_unchanged() {
+            return;
+        }
         for (path, seen, fingerprint) in self.tree.get().into_iter().flat_map(|(tree, _)| fingerprints(tree))
         {
             stats.put(path.as_bytes(), *seen, fingerprint, since);

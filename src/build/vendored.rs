@@ -87,7 +87,7 @@ fn document(manifest: &LockedManifest) -> Descriptor {
 }
 
 /// The config and the layers that a manifest names.
-fn parts(store: &Store, manifest: &Descriptor) -> Result<Vec<Descriptor>, OutsideError> {
+pub(super) fn parts(store: &Store, manifest: &Descriptor) -> Result<Vec<Descriptor>, OutsideError> {
     let bytes = store.read_blob(manifest, MAX_MANIFEST)?;
     // What is no manifest is told by whoever reads it as one.
     let value: serde_json::Value = serde_json::from_slice(&bytes).unwrap_or_default();

@@ -20,6 +20,7 @@ mod error;
 mod facts;
 mod format;
 mod fsck;
+mod gates;
 mod gc;
 mod images;
 mod inspect;

@@ -26,6 +26,9 @@ pub struct StatCache {
     known: Vec<(Box<[u8]>, Entry)>,
     /// Where the one after the last found is.
     next: AtomicUsize,
+    /// How many were asked for and known, and how many were not.
+    found: AtomicUsize,
+    missed: AtomicUsize,
     /// Of the files seen this time; what is not seen again is forgotten.
     seen: Mutex<BTreeMap<Box<[u8]>, Entry>>,
 }
@@ -86,6 +89,8 @@ impl StatCache {
             temporaries: store.private("tmp"),
             known,
             next: AtomicUsize::new(0),
+            found: AtomicUsize::new(0),
+            missed: AtomicUsize::new(0),
             seen: Mutex::default(),
         }
     }
@@ -97,8 +102,15 @@ impl StatCache {
 
     /// The fingerprint of the file at that relative path, if it is sure to be that of its content now.
     pub fn get(&self, path: &[u8], stat: &Stat) -> Option<Fingerprint> {
-        let entry = self.find(path).filter(|entry| entry.stat == *stat && entry.is_settled())?;
-        Some(entry.fingerprint)
+        let entry = self.find(path).filter(|entry| entry.stat == *stat && entry.is_settled());
+        let count = if entry.is_some() { &self.found } else { &self.missed };
+        count.fetch_add(1, Ordering::Relaxed);
+        Some(entry?.fingerprint)
+    }
+
+    /// Whether each file was asked for once and is as it was, so that there is nothing to note.
+    pub fn is_unchanged(&self) -> bool {
+        self.missed.load(Ordering::Relaxed) == 0 && self.found.load(Ordering::Relaxed) == self.known.len()
     }
 
     /// Notes a fingerprint for the next time. `hashed` is a moment before the hashing began.

@@ -1,6 +1,10 @@
 //! What makes a step another step, and what doesn't.
 
-use super::{build, text, told, world};
+use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use super::{arguments, build, text, told, world};
 
 /// Whether the last step of a Buildfile, built again with other arguments, came from the cache.
 fn cached(told: &str) -> bool {
@@ -68,6 +72,37 @@ fn a_cached_step_is_not_run() {
     let zstd = build(&world, buildfile, &["--compression", "zstd"]);
     assert_eq!(text(&zstd, "u"), text(&other, "u"));
     assert!(zstd.layers[1].media_type.ends_with("zstd"));
+}
+
+/// Every file of a folder, with what a write would change of it.
+fn snapshot(folder: &Path) -> BTreeMap<PathBuf, (u64, u64, i64, i64)> {
+    let entries = walkdir::WalkDir::new(folder).into_iter().map(Result::unwrap);
+    let of = |entry: walkdir::DirEntry| {
+        let metadata = entry.metadata().unwrap();
+        (entry.into_path(), (metadata.ino(), metadata.len(), metadata.mtime(), metadata.mtime_nsec()))
+    };
+    entries.map(of).collect()
+}
+
+#[test]
+fn a_build_that_is_cached_reads_no_layer_and_writes_nothing() {
+    let Some(world) = world("cached builds") else { return };
+    let buildfile = "FROM bb\nUSER bob\nRUN echo one > /tmp/one\nRUN true\nRUN echo two > /tmp/two\n";
+    let args = arguments(&world, buildfile, &["-q", "-t", "app"]);
+    let built = || world.ok(&args);
+    let first = built();
+    // The second one is noted as one in which nothing was new.
+    assert_eq!(built(), first);
+    let store = world.path("store");
+    std::fs::remove_dir_all(store.join("lith/memo/listing-1")).unwrap();
+    for (path, (_, size, ..)) in snapshot(&store.join("blobs/sha256")) {
+        if path.is_file() && !std::fs::read(&path).unwrap().starts_with(b"{") {
+            std::fs::write(&path, vec![0; usize::try_from(size).unwrap()]).unwrap();
+        }
+    }
+    let before = snapshot(&store);
+    assert_eq!(built(), first);
+    assert_eq!(snapshot(&store), before);
 }
 
 #[test]

@@ -224,8 +224,8 @@ fn what_could_not_be_had_when_locking_does_not_fail_builds() {
     write(&world, &step);
     let vendor = ["--vendor", "Buildfile.run.vendor"];
     let out = world.run(arguments("lock", "store").into_iter().chain(vendor));
-    assert!(out.status.success(), "{out:?}");
-    let warned = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert_eq!(out.code, Some(0), "{}", out.stderr);
+    let warned = out.stderr;
     for url in [telemetry.as_str(), metadata] {
         let named = warned.lines().any(|l| l.contains(url) && l.contains("builds are told the same"));
         assert!(named, "{warned}");
@@ -239,6 +239,49 @@ fn what_could_not_be_had_when_locking_does_not_fail_builds() {
     // What is new in the step is missing all the same.
     write(&world, &step.replace("/latest", "/other"));
     world.fails(1, arguments("build", "store").into_iter().chain(["--locked"]));
+}
+
+#[test]
+fn what_moved_at_a_url_is_seen_and_can_be_locked_alone() {
+    let Some(world) = world("locked steps") else { return };
+    let (site, other) = (Site::new("one\n"), Site::new("other\n"));
+    write(&world, &format!("{}{}", get(&site.url("/a")), get(&other.url("/b"))));
+    world.ok(arguments("lock", "store"));
+    let check = || world.run(arguments("lock", "store").into_iter().chain(["--check"]));
+    let run = check();
+    assert_eq!((run.code, run.stdout.as_str()), (Some(0), ""), "{}", run.stderr);
+    *site.text.lock().unwrap() = "two\n".into();
+    *other.text.lock().unwrap() = "another\n".into();
+    let run = check();
+    assert_eq!(run.code, Some(4), "{}", run.stderr);
+    assert_eq!(run.stdout.lines().filter(|line| line.starts_with("moved    network http://")).count(), 2);
+    let unknown = world.fails(2, arguments("lock", "store").into_iter().chain(["--update", "/a"]));
+    assert!(unknown.contains(&site.url("/a")) && !unknown.contains(&other.url("/b")), "{unknown}");
+    let url = site.url("/a");
+    let moved = world.ok(arguments("lock", "store").into_iter().chain(["--update", &url]));
+    assert!(moved.starts_with(&format!("moved    network {url}: sha256:")), "{moved}");
+    assert_eq!(moved.lines().count(), 1, "{moved}");
+    // Who can't be asked is told, and has not moved.
+    other.shut();
+    site.shut();
+    let run = check();
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert_eq!(run.stderr.matches("whether it has moved is not known").count(), 2, "{}", run.stderr);
+}
+
+#[test]
+fn what_was_run_to_be_locked_is_not_run_again() {
+    let Some(world) = world("locked steps") else { return };
+    let site = Site::new("one\n");
+    write(&world, &format!("COPY f /f\n{}", get(&site.url("/a"))));
+    let shape = ["--source-date-epoch", "1234", "--compression", "zstd:3", "--context-modes", "keep"];
+    world.ok(arguments("lock", "store").into_iter().chain(shape));
+    let run = world.run(arguments("build", "store").into_iter().chain(shape).chain(["--progress", "plain"]));
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let step = run.stderr.lines().rfind(|line| line.contains("RUN --network=locked")).unwrap();
+    assert!(run.stderr.contains("(cached)"), "{step}\n{}", run.stderr);
+    site.shut();
+    world.fails(2, arguments("lock", "store").into_iter().chain(["--compression", "none:x"]));
 }
 
 #[test]

@@ -7,13 +7,13 @@ use std::sync::Arc;
 
 use lith::build::{BuildFileChoice, Contexts, Request, git_environment};
 use lith::compression::Compression;
-use lith::context::ContextSpec;
 use lith::context::git::commit_time;
+use lith::context::{ContextSpec, Modes};
 use lith::exec::run::RunOptions;
 use lith::oci::{Epoch, Platform, Reference};
 use lith::transport::registry::Registries;
 
-use super::Args;
+use super::{Args, Shape};
 use crate::cli::World;
 use crate::cli::error::Hinted;
 use crate::cli::outputs::{Sending, outputs};
@@ -45,8 +45,8 @@ impl Wanted {
             labels: pairs(&args.label, "--label")?.into_iter().collect(),
             annotations,
             index_annotations,
-            modes: args.shape.context_modes.as_deref().map(str::parse).transpose().map_err(usage)?,
-            epoch: epoch(args, &main, world)?,
+            modes: modes(&args.shape)?,
+            epoch: epoch(&args.shape, &main, world)?,
             compression: compression(args, &outputs)?,
             threads: world.threads(),
             cache: !args.no_cache,
@@ -209,12 +209,24 @@ fn annotations(
     Ok((manifest, index))
 }
 
-fn epoch(args: &Args, main: &ContextSpec, world: &World) -> anyhow::Result<Option<Epoch>> {
-    let read = |text: &str, name: &str| -> anyhow::Result<Option<Epoch>> {
-        Ok(Some(text.parse().map_err(|why| Hinted::usage(format!("{name}: {why}")))?))
-    };
-    match (args.shape.source_date_epoch.as_deref(), world.environment.get("SOURCE_DATE_EPOCH")) {
-        (Some("git"), _) => {
+/// What of a request shapes the layers of steps, beside the Buildfile.
+pub(in crate::cli) fn shaped(shape: &Shape, main: &ContextSpec, world: &World) -> anyhow::Result<Request> {
+    let compression = shape.compression.as_deref().map(str::parse).transpose().map_err(usage)?;
+    Ok(Request {
+        modes: modes(shape)?,
+        epoch: epoch(shape, main, world)?,
+        compression: compression.unwrap_or_default(),
+        ..Request::default()
+    })
+}
+
+fn modes(shape: &Shape) -> anyhow::Result<Option<Modes>> {
+    Ok(shape.context_modes.as_deref().map(str::parse).transpose().map_err(usage)?)
+}
+
+fn epoch(shape: &Shape, main: &ContextSpec, world: &World) -> anyhow::Result<Option<Epoch>> {
+    match shape.source_date_epoch.as_deref() {
+        Some("git") => {
             let ContextSpec::Folder(folder) = main else {
                 return Err(Hinted::usage("`--source-date-epoch git` needs a folder as the context").into());
             };
@@ -222,10 +234,19 @@ fn epoch(args: &Args, main: &ContextSpec, world: &World) -> anyhow::Result<Optio
             let seconds = commit_time(folder, &environment)?;
             Ok(Epoch::from_seconds(seconds))
         }
-        (Some(text), _) => read(text, "--source-date-epoch"),
-        (None, Some(text)) => read(text, "SOURCE_DATE_EPOCH"),
-        (None, None) => Ok(None),
+        Some(text) => read_epoch(text, "--source-date-epoch").map(Some),
+        None => epoch_said(world),
     }
+}
+
+/// `SOURCE_DATE_EPOCH`
+pub(in crate::cli) fn epoch_said(world: &World) -> anyhow::Result<Option<Epoch>> {
+    let said = world.environment.get("SOURCE_DATE_EPOCH");
+    said.map(|text| read_epoch(text, "SOURCE_DATE_EPOCH")).transpose()
+}
+
+fn read_epoch(text: &str, name: &str) -> anyhow::Result<Epoch> {
+    Ok(text.parse().map_err(|why| Hinted::usage(format!("{name}: {why}")))?)
 }
 
 /// `--compression`, or what the outputs say, if they agree.

@@ -53,6 +53,32 @@ fn what_is_not_seen_again_is_forgotten() {
     assert_eq!(StatCache::open(&store, dir.path()).get(b"f", &stat(&path)), None);
 }
 
+#[test]
+fn only_where_all_is_as_it_was_there_is_nothing_to_note() {
+    let (dir, store) = store();
+    let paths = ["f", "g"].map(|name| dir.path().join(name));
+    let stats = || paths.each_ref().map(|path| stat(path));
+    for path in &paths {
+        fs::write(path, b"one").unwrap();
+    }
+    std::thread::sleep(Duration::from_millis(60));
+    let cache = StatCache::open(&store, dir.path());
+    let [f, g] = stats();
+    cache.put(b"f", f, Fingerprint([1; 32]), Moment::now());
+    cache.put(b"g", g, Fingerprint([1; 32]), Moment::now());
+    cache.save().unwrap();
+    let unchanged = |seen: &[(&[u8], Stat)]| {
+        let cache = StatCache::open(&store, dir.path());
+        seen.iter().for_each(|(path, stat)| _ = cache.get(path, stat));
+        cache.is_unchanged()
+    };
+    assert!(unchanged(&[(b"f", f), (b"g", g)]));
+    assert!(!unchanged(&[(b"f", f)]), "one has gone");
+    assert!(!unchanged(&[(b"f", f), (b"g", g), (b"h", g)]), "one is new");
+    fs::write(&paths[1], b"two").unwrap();
+    assert!(!unchanged(&[(b"f", f), (b"g", stats()[1])]), "one is another");
+}
+
 /// The fingerprint that stands for a text here.
 fn print(text: &str) -> Fingerprint {
     Fingerprint(*blake3::hash(text.as_bytes()).as_bytes())
