@@ -93,11 +93,8 @@ pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
         count(garbage.leftovers, "leftover")
     ))?;
     if args.dry_run {
-        let names = count(garbage.kept.len(), "name");
-        print(&format!(
-            "stays: {}, for {names} and what is to be kept\n",
-            count(garbage.kept_blobs, "blob")
-        ))?;
+        let of = if garbage.kept.is_empty() { "" } else { ", of these names and of what was to be kept" };
+        print(&format!("stays: {}{of}\n", count(garbage.kept_blobs, "blob")))?;
         for (name, digest) in &garbage.kept {
             print(&format!("  {digest}  {}\n", name.familiar()))?;
         }

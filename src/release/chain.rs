@@ -221,7 +221,7 @@ fn around(links: &[Link], digest: &str, error: &ReleaseError) -> Option<Option<D
 }
 
 /// A registry that fails with a manifest alone has it with other bytes.
-fn is_spoiled(error: &io::Error) -> bool {
+pub(super) fn is_spoiled(error: &io::Error) -> bool {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<RegistryError>());
     inner.is_some_and(|inner| inner.status() == Some(500))
 }

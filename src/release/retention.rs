@@ -10,6 +10,7 @@ use std::sync::Mutex;
 
 use serde_json::Value;
 
+use super::chain::is_spoiled;
 use super::environment::Tag;
 use super::{
     ARTIFACT_TYPE, Chain, Entry, Environment, Ledger, Link, RegistryShelf, ReleaseError, Shelf as _,
@@ -350,8 +351,10 @@ impl<'s> Survey<'s> {
         if self.needed.contains(&text) || !self.seen.insert(text.clone()) {
             return Ok(());
         }
-        let Some(descriptor) = self.shelf.resolve(&text)? else { return Ok(()) };
-        let Some(document) = self.shelf.document(&descriptor)? else { return Ok(()) };
+        let Some(descriptor) = readable(self.shelf.resolve(&text).map_err(Into::into))? else {
+            return Ok(());
+        };
+        let Some(document) = readable(self.shelf.document(&descriptor))? else { return Ok(()) };
         let is_entry = document["artifactType"].as_str() == Some(ARTIFACT_TYPE);
         if is_entry && !matches!(why, Why::Lost { .. }) {
             return Ok(());
@@ -417,11 +420,23 @@ impl<'s> Survey<'s> {
     }
 
     fn read(&self, descriptor: &Descriptor) -> Result<Option<Entry>, ReleaseError> {
-        let Some(document) = self.shelf.document(descriptor)? else { return Ok(None) };
+        let Some(document) = readable(self.shelf.document(descriptor))? else { return Ok(None) };
         let Ok((blob, _)) = Entry::blob_of(document.to_string().as_bytes()) else { return Ok(None) };
-        let found = self.shelf.document(&blob)?;
+        let found = readable(self.shelf.document(&blob))?;
         Ok(found.and_then(|found| serde_json::from_value(found).ok()))
     }
+}
+
+/// What is there with other bytes than its own is nothing that could be told to be waste.
+fn readable<T>(found: Result<Option<T>, ReleaseError>) -> Result<Option<T>, ReleaseError> {
+    let is_spoilt = match &found {
+        Err(ReleaseError::Transport(TransportError::Registry(error))) => error.status() == Some(500),
+        Err(ReleaseError::Transport(TransportError::Io { error, .. })) => {
+            error.kind() == io::ErrorKind::InvalidData || is_spoiled(error)
+        }
+        _ => false,
+    };
+    if is_spoilt { Ok(None) } else { found }
 }
 
 /// Whether an entry would be written again byte for byte.
