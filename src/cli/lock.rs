@@ -86,13 +86,13 @@ pub(crate) struct Args {
     vendor: Option<PathBuf>,
 
     #[command(flatten)]
+    format: FormatArg,
+
+    #[command(flatten)]
     shape: Shape,
 
     #[command(flatten)]
     steps: Steps,
-
-    #[command(flatten)]
-    format: FormatArg,
 }
 
 /// What other builders read.
