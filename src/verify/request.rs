@@ -156,12 +156,12 @@ pub(super) fn source(external: &External, given: Option<ContextSpec>) -> Result<
     if let Some(given) = given {
         return Ok(given);
     }
-    let source = external.source.as_ref().ok_or_else(|| RequestError::NotTold(Untold::Source))?;
+    let source = external.source.as_ref().ok_or(RequestError::NotTold(Untold::Source))?;
     if source.dirty {
         return Err(RequestError::Dirty { commit: source.commit.clone() });
     }
     let remote = source.remote.as_ref();
-    let remote = remote.ok_or_else(|| RequestError::NotTold(Untold::Repository))?;
+    let remote = remote.ok_or(RequestError::NotTold(Untold::Repository))?;
     if remote.starts_with('/') || remote.starts_with("file:") {
         return Err(RequestError::OneMachine { remote: remote.clone() });
     }
@@ -196,7 +196,7 @@ pub(super) fn file(
         return Ok(BuildFileChoice::Path(path));
     }
     let path = external.buildfile.path.as_ref();
-    let path = path.ok_or_else(|| RequestError::NotTold(Untold::Buildfile))?;
+    let path = path.ok_or(RequestError::NotTold(Untold::Buildfile))?;
     let inside = crate::tree::ImagePath::new(path.as_bytes());
     if path.starts_with('/') || inside.is_err() {
         let why = "it leads out of the context".to_owned();

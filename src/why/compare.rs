@@ -111,6 +111,8 @@ impl Comparison<'_> {
                 causes.push(Cause::Files { from: files.what.clone() });
                 continue;
             };
+            // The same file at another destination: that is the instruction's to tell.
+            changes.retain(|change| !matches!(change, FileChange::Renamed { from, to } if from == to));
             let ignore =
                 self.ignore_file(&files.what).filter(|_| changes.iter().any(FileChange::comes_or_goes));
             causes.extend(ignore);
