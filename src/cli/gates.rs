@@ -104,10 +104,7 @@ impl GateArgs {
         for record in statements.iter().filter_map(Testimony::record) {
             tell("building the image again, from its record");
             let source = self.source.as_deref().map(ContextSpec::parse).transpose();
-            let again = Again {
-                source: source.map_err(|error| Hinted::usage(error.to_string()))?,
-                ..Again::default()
-            };
+            let again = Again { source: source.map_err(Hinted::usage)?, ..Again::default() };
             let verdict = again.build(record, &found, reach, &Progress::new(Mode::Plain))?;
             let reasons = match verdict {
                 Ok(verdict) if verdict.passed() => Vec::new(),

@@ -285,7 +285,7 @@ impl<'a> Call<'a> {
 }
 
 fn context(args: &Args) -> anyhow::Result<ContextSpec> {
-    ContextSpec::parse(&args.context).map_err(|error| Hinted::usage(error.to_string()).into())
+    Ok(ContextSpec::parse(&args.context).map_err(Hinted::usage)?)
 }
 
 fn contexts(args: &Args, world: &World, newest: bool) -> anyhow::Result<Contexts> {

@@ -111,7 +111,7 @@ pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
     let found = Place::parse(&args.image)?.read(&reach, None)?;
     let again = Again {
         given: given(args, world)?,
-        source: args.source.as_deref().map(ContextSpec::parse).transpose().map_err(usage)?,
+        source: args.source.as_deref().map(ContextSpec::parse).transpose().map_err(Hinted::usage)?,
         file: args.file.clone(),
     };
     let verdict = again.build(&record, &found, &reach, &args.progress.start())?;
@@ -166,10 +166,6 @@ impl Again {
         }
         Ok(verdict)
     }
-}
-
-fn usage(error: impl std::fmt::Display) -> Hinted {
-    Hinted::usage(error.to_string())
 }
 
 pub(super) fn read(path: &Path) -> anyhow::Result<Vec<u8>> {

@@ -128,7 +128,7 @@ fn built(text: &str, store: &Store) -> anyhow::Result<Kept> {
     let digest = match text.parse::<Digest>() {
         Ok(digest) => digest,
         Err(_) => {
-            let name: Reference = text.parse().map_err(|error| Hinted::usage(format!("{error}")))?;
+            let name: Reference = text.parse().map_err(Hinted::usage)?;
             let root = store.resolve(&name)?.ok_or_else(|| {
                 Hinted::new(format!("the store has no image `{text}`, and there is no such file"))
                     .hint("`lith images` lists them")

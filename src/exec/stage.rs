@@ -166,8 +166,7 @@ impl<'a> Run<'a> {
             }
             Base::Files(name) => {
                 let tree = self.inputs.context(name)?;
-                let puts = tree.iter().map(|(path, node)| (path.clone(), node.clone())).collect();
-                let changes = Changes { puts, ..Changes::default() };
+                let changes = Changes::from(&*tree);
                 state.whole = read.then(|| Arc::new(Whole::new(self.store)));
                 let how = self.commit(id, &changes, "FROM files", "files", &mut state)?;
                 let from = TreeRef::Context(name.clone());
@@ -343,8 +342,7 @@ impl<'a> Run<'a> {
         let Some(whole) = &state.whole else { return };
         // Only an output of the tree shows times, and programs see them: those that the layers have.
         if self.options.tree || self.layered.contains(&id) {
-            let epoch =
-                i64::try_from(self.options.layer.epoch.seconds()).expect("an epoch is before the year 10000");
+            let epoch = self.options.layer.epoch.mtime();
             changes.puts.values_mut().for_each(|node| node.mtime = epoch);
         }
         whole.lay(changes);

@@ -1,6 +1,6 @@
 //! Whether the world still answers as the lock says: asked, and nothing else.
 
-use std::io::{self, Read};
+use std::io::{self, Read as _};
 use std::sync::{Mutex, PoisonError};
 
 use super::Session;

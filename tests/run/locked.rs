@@ -278,8 +278,8 @@ fn what_was_run_to_be_locked_is_not_run_again() {
     world.ok(arguments("lock", "store").into_iter().chain(shape));
     let run = world.run(arguments("build", "store").into_iter().chain(shape).chain(["--progress", "plain"]));
     assert_eq!(run.code, Some(0), "{}", run.stderr);
-    let step = run.stderr.lines().rfind(|line| line.contains("RUN --network=locked")).unwrap();
-    assert!(run.stderr.contains("(cached)"), "{step}\n{}", run.stderr);
+    let step = run.stderr.lines().rfind(|line| line.contains("wget")).unwrap_or_default();
+    assert!(step.contains("(cached)"), "{}", run.stderr);
     site.shut();
     world.fails(2, arguments("lock", "store").into_iter().chain(["--compression", "none:x"]));
 }

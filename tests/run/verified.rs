@@ -103,7 +103,7 @@ fn what_a_step_was_answered_is_the_records_and_nothing_beside() {
     });
     let said = refused(&world, &verify);
     assert!(
-        said.contains(&format!("the record has the network `{other}`, which nothing asks for")),
+        said.contains(&format!("the record has the answer to `{other}`, which nothing asks for")),
         "{said}"
     );
     edit(&world, |record| {

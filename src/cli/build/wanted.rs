@@ -32,7 +32,7 @@ pub(super) struct Wanted {
 
 impl Wanted {
     pub(super) fn read(args: &Args, world: &World) -> anyhow::Result<Self> {
-        let main = ContextSpec::parse(&args.context).map_err(usage)?;
+        let main = ContextSpec::parse(&args.context).map_err(Hinted::usage)?;
         refuse_useless(&main)?;
         let file = build_file(args.file.as_deref());
         let tags = args.tag.iter().map(|tag| parse_name(tag)).collect::<Result<Vec<_>, _>>()?;
@@ -110,10 +110,6 @@ fn is_text(path: &Path) -> bool {
         && std::str::from_utf8(&start).map_or_else(|error| error.error_len().is_none(), |_| true)
 }
 
-fn usage(error: impl std::fmt::Display) -> Hinted {
-    Hinted::usage(error.to_string())
-}
-
 /// `--file`
 pub(in crate::cli) fn build_file(path: Option<&Path>) -> BuildFileChoice {
     match path {
@@ -162,7 +158,7 @@ pub(in crate::cli) fn platforms(given: &[String], world: &World) -> anyhow::Resu
     let texts = if given.is_empty() { &from_environment } else { given };
     let mut platforms: Vec<Platform> = Vec::new();
     for text in texts {
-        let platform = text.trim().parse().map_err(usage)?;
+        let platform = text.trim().parse().map_err(Hinted::usage)?;
         if !platforms.contains(&platform) {
             platforms.push(platform);
         }
@@ -176,7 +172,7 @@ pub(in crate::cli) fn build_contexts(texts: &[String]) -> anyhow::Result<BTreeMa
         let Some((name, value)) = text.split_once('=').filter(|(name, _)| !name.is_empty()) else {
             return Err(Hinted::usage(format!("`--build-context {text}`: expected NAME=VALUE")).into());
         };
-        let spec = ContextSpec::parse(value).map_err(usage)?;
+        let spec = ContextSpec::parse(value).map_err(Hinted::usage)?;
         contexts.insert(name.to_owned(), spec);
     }
     Ok(contexts)
@@ -211,7 +207,7 @@ fn annotations(
 
 /// What of a request shapes the layers of steps, beside the Buildfile.
 pub(in crate::cli) fn shaped(shape: &Shape, main: &ContextSpec, world: &World) -> anyhow::Result<Request> {
-    let compression = shape.compression.as_deref().map(str::parse).transpose().map_err(usage)?;
+    let compression = shape.compression.as_deref().map(str::parse).transpose().map_err(Hinted::usage)?;
     Ok(Request {
         modes: modes(shape)?,
         epoch: epoch(shape, main, world)?,
@@ -221,7 +217,7 @@ pub(in crate::cli) fn shaped(shape: &Shape, main: &ContextSpec, world: &World) -
 }
 
 fn modes(shape: &Shape) -> anyhow::Result<Option<Modes>> {
-    Ok(shape.context_modes.as_deref().map(str::parse).transpose().map_err(usage)?)
+    Ok(shape.context_modes.as_deref().map(str::parse).transpose().map_err(Hinted::usage)?)
 }
 
 fn epoch(shape: &Shape, main: &ContextSpec, world: &World) -> anyhow::Result<Option<Epoch>> {
@@ -252,7 +248,7 @@ fn read_epoch(text: &str, name: &str) -> anyhow::Result<Epoch> {
 /// `--compression`, or what the outputs say, if they agree.
 fn compression(args: &Args, outputs: &[Sending]) -> anyhow::Result<Compression> {
     if let Some(text) = &args.shape.compression {
-        return Ok(text.parse().map_err(usage)?);
+        return Ok(text.parse().map_err(Hinted::usage)?);
     }
     let mut said: Vec<Compression> = outputs.iter().filter_map(Sending::compression).collect();
     said.dedup();

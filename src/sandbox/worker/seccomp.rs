@@ -7,8 +7,9 @@
 
 #[cfg(target_arch = "x86_64")]
 mod i386;
+mod ranges;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
@@ -177,7 +178,7 @@ pub(super) fn filters(network: Network) -> Result<[BpfProgram; 2], Fault> {
     let refused = [REFUSED, REFUSED_HERE].concat();
     let whole = |calls: &[Call]| calls.iter().map(|(_, number)| (*number, Vec::new())).collect();
     let filters = [
-        compile_allowed(whole(&allowed))?,
+        compile_allowed(allowed.iter().map(|(_, number)| *number))?,
         compile_refused(with_arguments(whole(&refused), |c| Some(c.1))?)?,
     ];
     with_32_bits(filters, &allowed, &refused, network)
@@ -200,7 +201,7 @@ fn with_32_bits(
     network: Network,
 ) -> Result<[BpfProgram; 2], Fault> {
     let whole = |number: i64| (number, Vec::new());
-    let allowed: Rules = i386::allowed(allowed).into_iter().map(whole).collect();
+    let allowed = compile_allowed(i386::allowed(allowed))?;
     let refused: Rules = i386::refused(refused).into_iter().map(whole).collect();
     let mut refused = with_arguments(refused, |(name, _)| i386::number(name))?;
     if network == Network::None {
@@ -209,7 +210,7 @@ fn with_32_bits(
         let unless = Unless { call: ("socketcall", 0), argument: 0, conditions };
         refused.insert(i386::SOCKETCALL, vec![rule(&unless).map_err(fault)?]);
     }
-    Ok([i386::beside(first, &compile_allowed(allowed)?)?, i386::beside(second, &compile_refused(refused)?)?])
+    Ok([i386::beside(first, &allowed)?, i386::beside(second, &compile_refused(refused)?)?])
 }
 
 #[cfg(not(target_arch = "x86_64"))]
@@ -224,8 +225,18 @@ fn with_32_bits(
 }
 
 /// Lets those calls through.
-fn compile_allowed(rules: Rules) -> Result<BpfProgram, Fault> {
-    compile(rules, SeccompAction::Errno(libc::ENOSYS.unsigned_abs()), SeccompAction::Allow)
+fn compile_allowed(calls: impl IntoIterator<Item = i64>) -> Result<BpfProgram, Fault> {
+    let unknown = || SeccompAction::Errno(libc::ENOSYS.unsigned_abs());
+    let calls: Result<BTreeSet<u32>, _> = calls.into_iter().map(u32::try_from).collect();
+    let calls = calls.map_err(|_| Fault::System {
+        doing: "making the system call filter: a call without a number".into(),
+        errno: libc::EINVAL,
+    })?;
+    // Without rules, what it has is the look at the architecture, and the answer to all.
+    let mut program = compile(Rules::new(), unknown(), SeccompAction::Allow)?;
+    program.pop();
+    ranges::append(&mut program, &calls, SeccompAction::Allow, unknown());
+    Ok(program)
 }
 
 /// Refuses those calls.
@@ -325,6 +336,28 @@ mod tests {
         for filter in filters(Network::None).unwrap() {
             assert!((100..4096).contains(&filter.len()), "{}", filter.len());
         }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn the_first_filter_lets_the_calls_of_the_list_through_and_no_others() {
+        const AMD64: u32 = 0xc000_003e;
+        const I386: u32 = 0x4000_0003;
+        let list = [ALLOWED, ALLOWED_HERE, ALLOWED_BY_NUMBER].concat();
+        let here: BTreeSet<i64> = list.iter().map(|call| call.1).collect();
+        let [first, _] = filters(Network::None).unwrap();
+        let allow = u32::from(SeccompAction::Allow);
+        let unknown = u32::from(SeccompAction::Errno(libc::ENOSYS.unsigned_abs()));
+        for (architecture, calls) in [(AMD64, here), (I386, i386::allowed(&list))] {
+            // With the bit of x32 they are other calls.
+            for number in (0..2048).chain(0x4000_0000..0x4000_0800).chain([u32::MAX]) {
+                let expected = if calls.contains(&i64::from(number)) { allow } else { unknown };
+                assert_eq!(ranges::run(&first, architecture, number), expected, "{architecture:#x} {number}");
+            }
+        }
+        let kill = u32::from(SeccompAction::KillProcess);
+        assert_eq!(ranges::run(&first, 0xc000_00b7, 0), kill, "of ARM");
+        assert!(first.len() < 800, "the kernel translates it for each step: {}", first.len());
     }
 
     #[cfg(target_arch = "x86_64")]

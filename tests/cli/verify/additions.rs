@@ -37,21 +37,21 @@ fn an_entry_that_nothing_asks_for_is_named() {
             "https://h.example/x",
             url.clone(),
             vec![json!({ "uri": "https://h.example/x", "digest": { "sha256": digest } })],
-            "the url `https://h.example/x`",
+            "the URL `https://h.example/x`",
         ),
         (
             "network",
             "https://h.example/y",
             url,
             vec![json!({ "uri": "https://h.example/y", "digest": { "sha256": digest } })],
-            "the network `https://h.example/y`",
+            "the answer to `https://h.example/y`",
         ),
         (
             "git",
             "https://h.example/z.git#main",
             json!({ "commit": commit }),
             vec![json!({ "uri": "git+https://h.example/z.git#main", "digest": { "gitCommit": commit } })],
-            "the git `https://h.example/z.git#main`",
+            "the repository `https://h.example/z.git#main`",
         ),
     ] {
         let mut record = whole.clone();
