@@ -115,8 +115,8 @@ fn check(sites: &[(String, Site)], rows: &[Row], found: &Found<'_>) -> anyhow::R
     for ((_, site), row) in sites.iter().zip(rows) {
         let name = name(site);
         let place = name.as_ref().map(|name| Repository::from(name).to_string());
-        let mut ledgers: Vec<&Ledgers> =
-            found.ledgers.iter().filter(|of| Some(&of.place) == place.as_ref()).collect();
+        let is_its = |of: &&Ledgers| Some(&of.place) == place.as_ref() && !of.environments.is_empty();
+        let mut ledgers: Vec<&Ledgers> = found.ledgers.iter().filter(is_its).collect();
         // Those of `--repo` may know an image of a mirror; of one that they don't know, they say nothing.
         if ledgers.is_empty() && !row.standings.is_empty() {
             ledgers.extend(&found.ledgers[..found.given]);

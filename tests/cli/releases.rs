@@ -433,17 +433,8 @@ fn a_step_with_a_network_shuts_the_gate_hermetic() {
     // A record that hides it does not pass.
     let text = std::fs::read_to_string(world.path("record.json")).unwrap();
     world.write("edited.json", text.replace("\"hermetic\":false", "\"hermetic\":true"));
-    let verify = [
-        "verify",
-        "oci:out:image",
-        "--source",
-        "app",
-        "--build-context",
-        "bb=bb",
-        "--allow",
-        "network.host",
-        "--record",
-    ];
+    let verify = ["verify", "oci:out:image", "--source", "app", "--build-context", "bb=bb"];
+    let verify = [&verify[..], &["--allow", "network.host", "--record"]].concat();
     world.ok([&verify[..], &["record.json"]].concat());
     let run = world.run([&verify[..], &["edited.json"]].concat());
     assert!(run.code == Some(5) && run.stdout.contains("that no step had a network, and one has"), "{run:?}");
