@@ -266,6 +266,7 @@ mod tests {
     fn the_readme_has_the_exit_codes_of_the_help() {
         let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
         let (_, codes) = AFTER_HELP.split_once("Exit codes:\n").unwrap();
+        let codes = codes.replace("\n     ", " ");
         let rows = codes.lines().filter_map(|line| line.strip_prefix("  ")?.split_once("  "));
         let rows: Vec<String> = rows.map(|(code, meaning)| format!("| {code} | {meaning} |")).collect();
         assert_eq!(rows.len(), 6);

@@ -313,7 +313,7 @@ mod tests {
             Just(file("x")),
             Just(Node::new(Meta::root_owned(0o600), Kind::Hardlink(path("a/a")))),
         ];
-        prop::collection::btree_map("[ab-]?(/[ab])?(/[ab])?".prop_map(|text| path(&text)), node, 0..12)
+        prop::collection::btree_map("[ab-]?(/[ab])?(/[ab])?".prop_map(path), node, 0..12)
     }
 
     proptest! {

@@ -201,7 +201,7 @@ mod tests {
             let inodes = [Inode::fresh(), Inode::fresh()];
             let mut tree = Tree::default();
             for (name, kind, mode) in puts {
-                let path = path(&name);
+                let path = path(name);
                 if path.ancestors().any(|folder| tree.get(&folder).is_some_and(|node| !node.is_dir())) {
                     continue;
                 }

@@ -271,7 +271,7 @@ mod tests {
                 assert_eq!(path(folder).join_bytes(name.as_bytes()), whole, "`{folder}` and `{name}`");
             }
         }
-        let (long, part) = (path(&"a/".repeat(ImagePath::MAX / 2)), [b'x'; ImagePath::MAX]);
+        let (long, part) = (path("a/".repeat(ImagePath::MAX / 2)), [b'x'; ImagePath::MAX]);
         assert_eq!(long.join_bytes(b"b"), Err(PathError::TooLong(ImagePath::MAX + 1)));
         assert_eq!(ImagePath::root().join_bytes(&part).unwrap().as_bytes().len(), ImagePath::MAX);
     }

@@ -37,7 +37,7 @@ fn ignoring(patterns: &str) -> Options<'static> {
 }
 
 fn needing(paths: &[&str]) -> Options<'static> {
-    let needed = Needed::Below(paths.iter().map(|p| path(p)).collect());
+    let needed = Needed::Below(paths.iter().map(path).collect());
     Options { needed, ..Options::default() }
 }
 
