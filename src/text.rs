@@ -50,6 +50,30 @@ pub fn causes(error: &dyn Error) -> String {
     text
 }
 
+/// The first field of one record of comma-separated values (RFC 4180), and its length as typed, up to a comma or the end.
+/// In double quotes it may hold commas, and quotes doubled.
+pub(crate) fn field(record: &str) -> Option<(String, usize)> {
+    let Some(mut rest) = record.strip_prefix('"') else {
+        let end = record.find(',').unwrap_or(record.len());
+        return Some((record[..end].to_owned(), end));
+    };
+    let mut value = String::new();
+    loop {
+        let (part, after) = rest.split_once('"')?;
+        value.push_str(part);
+        match after.strip_prefix('"') {
+            Some(after) => {
+                value.push('"');
+                rest = after;
+            }
+            None => {
+                return (after.is_empty() || after.starts_with(','))
+                    .then(|| (value, record.len() - after.len()));
+            }
+        }
+    }
+}
+
 /// Control characters, ends of lines and changes of direction (Unicode's Bidi_Control), as what Rust writes for them.
 fn escaped_char(c: char) -> impl Iterator<Item = char> {
     let turns =

@@ -143,8 +143,8 @@ pub struct Facts<'a> {
     pub names: &'a [String],
     pub external: External,
     pub internal: Internal,
-    /// The lock file that was used: its name, and the digest of its bytes.
-    pub lock_file: Option<(String, Digest)>,
+    /// The lock file that was used: its path in the context, if it is there, and the digest of its bytes.
+    pub lock_file: Option<(Option<String>, Digest)>,
     /// By the name of the context; the main one's is empty.
     pub contexts: BTreeMap<String, FileList>,
 }
@@ -156,7 +156,7 @@ pub fn record(facts: Facts<'_>) -> Record {
         names => names.iter().map(|name| Resource::new(name, facts.image)).collect(),
     };
     let lock_file = facts.lock_file.as_ref().map(|(name, digest)| Resource {
-        annotations: [("path".to_owned(), name.clone().into())].into(),
+        annotations: name.iter().map(|name| ("path".to_owned(), name.clone().into())).collect(),
         ..Resource::new("lock", digest)
     });
     let (external, lock) = (&facts.external, &facts.internal.lock);
@@ -335,10 +335,10 @@ fn dependency<'a>(record: &'a Record, name: &str) -> Result<&'a Resource, Record
     found.ok_or_else(|| RecordError::Missing(format!("the dependency `{name}`")))
 }
 
-/// The lock file that was used: its name, and what it has to be.
-pub fn lock_file(record: &Record) -> Option<(&str, &Resource)> {
+/// The lock file that was used: its path in the context, if it was there, and what it has to be.
+pub fn lock_file(record: &Record) -> Option<(Option<&str>, &Resource)> {
     let lock = dependency(record, "lock").ok()?;
-    Some((lock.annotations.get("path")?.as_str()?, lock))
+    Some((lock.annotations.get("path").and_then(serde_json::Value::as_str), lock))
 }
 
 /// The files that steps read of a context, `""` for the main one; none if they read nothing of it.

@@ -10,7 +10,11 @@ mod timeline;
 
 pub use page::page;
 
-use crate::oci::Digest;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+
+use crate::oci::{Descriptor, Digest, ImageIndex, MediaType};
+use crate::parallel;
 use crate::pin::{Site, Target};
 use crate::release::{Chain, Entry, Environment, Ledger, ReleaseError, Shelf, Verdict};
 
@@ -19,7 +23,19 @@ use crate::release::{Chain, Entry, Environment, Ledger, ReleaseError, Shelf, Ver
 pub struct Ledgers {
     pub place: String,
     pub environments: Vec<(Environment, Chain)>,
+    /// Which index lists a manifest, and for which platform: as far as it was looked for.
+    parts: BTreeMap<String, Vec<Part>>,
 }
+
+/// A place of an index.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Part {
+    index: String,
+    platform: String,
+}
+
+/// As many questions at once as a registry doesn't mind.
+const QUESTIONS: usize = 6;
 
 impl Ledgers {
     /// Reads all of them; a chain that breaks off says so itself.
@@ -32,7 +48,47 @@ impl Ledgers {
                 chain => environments.push((environment, chain?)),
             }
         }
-        Ok(Self { place: shelf.name(), environments })
+        Ok(Self { place: shelf.name(), environments, parts: BTreeMap::new() })
+    }
+
+    /// Looks into the indexes that were released for digests that no entry has: they may be single platforms of them.
+    /// An index that is gone, or can't be read, has none.
+    pub fn look_for(&mut self, shelf: &dyn Shelf, digests: &BTreeSet<Digest>) {
+        let images: BTreeMap<String, &Descriptor> = self
+            .environments
+            .iter()
+            .flat_map(|(_, chain)| &chain.links)
+            .filter(|link| link.entry.moves())
+            .map(|link| (link.entry.digest(), &link.entry.image))
+            .collect();
+        if digests.iter().all(|digest| images.contains_key(&digest.to_string())) {
+            return;
+        }
+        let indexes: Vec<&Descriptor> =
+            images.into_values().filter(|image| *image.media_type() != MediaType::ImageManifest).collect();
+        let found = Mutex::new(Vec::new());
+        let look = |image: &&Descriptor| {
+            if let Ok(bytes) = shelf.bytes(image)
+                && let Ok(index) = serde_json::from_slice::<ImageIndex>(&bytes)
+            {
+                found.lock().expect("nobody panics with it").push((image.digest().to_string(), index));
+            }
+            Ok::<(), std::convert::Infallible>(())
+        };
+        let Ok(()) = parallel::each(&indexes, QUESTIONS, look);
+        for (index, document) in found.into_inner().expect("as above") {
+            for manifest in document.manifests() {
+                let platform = manifest.platform().as_ref().map(platform_of).unwrap_or_default();
+                let part = Part { index: index.clone(), platform };
+                self.parts.entry(manifest.digest().to_string()).or_default().push(part);
+            }
+        }
+    }
+
+    /// The platform for which an index that was released has a manifest.
+    fn part_of(&self, manifest: &str, index: &str) -> Option<&str> {
+        let parts = self.parts.get(manifest)?;
+        parts.iter().find(|part| part.index == index).map(|part| &*part.platform)
     }
 }
 
@@ -73,6 +129,8 @@ pub struct Standing {
     pub verdict: Option<Verdict>,
     /// The environment has it now.
     pub is_current: bool,
+    /// Of an index that was released, the reference names this platform's image alone.
+    pub platform: Option<String>,
 }
 
 /// Each environment's last move to an image.
@@ -80,17 +138,59 @@ pub fn standings(ledgers: &[Ledgers], image: &Digest) -> Vec<Standing> {
     let mut found = Vec::new();
     for of in ledgers {
         for (_, chain) in &of.environments {
-            let is_it = |entry: &Entry| entry.moves() && entry.digest() == image.to_string();
+            let text = image.to_string();
+            let is_part = |entry: &Entry| of.part_of(&text, &entry.digest()).is_some();
+            let is_it = |entry: &Entry| entry.moves() && (entry.digest() == text || is_part(entry));
             let Some(link) = chain.links.iter().find(|link| is_it(&link.entry)) else { continue };
             found.push(Standing {
                 place: of.place.clone(),
                 entry: link.entry.clone(),
                 verdict: chain.verdict(link.entry.number),
                 is_current: chain.current().is_some_and(|current| is_it(&current.entry)),
+                platform: of.part_of(&text, &link.entry.digest()).map(str::to_owned),
             });
         }
     }
     found
+}
+
+/// `os/architecture[/variant]`
+fn platform_of(platform: &oci_spec::image::Platform) -> String {
+    let variant = platform.variant().as_ref().map(|variant| format!("/{variant}")).unwrap_or_default();
+    format!("{}/{}{variant}", platform.os(), platform.architecture())
+}
+
+/// What is to be done about a reference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Finding {
+    /// It is pinned, and what it should be, as far as ledgers say.
+    Fine,
+    /// It is pinned, and not to what the environment has now, or to what is marked bad.
+    NotCurrent,
+    /// It is not pinned, or can't be looked up.
+    Floating,
+}
+
+impl Row {
+    /// What a check says. `ledgers` are those of the reference's repository: where there are none, nothing is released. A
+    /// tag that is an environment's name says which environment is meant; otherwise any may have it.
+    pub fn finding(&self, tag: Option<&str>, ledgers: &[&Ledgers]) -> Finding {
+        if self.floats || self.problem.is_some() {
+            return Finding::Floating;
+        }
+        let environments = || ledgers.iter().flat_map(|of| &of.environments).map(|(name, _)| name.tag());
+        let Some(_) = environments().next().filter(|_| self.digest.is_some()) else { return Finding::Fine };
+        let meant = tag.filter(|tag| environments().any(|name| name == *tag));
+        let is_good = |standing: &&Standing| {
+            let is_meant = meant.is_none_or(|tag| standing.entry.environment == tag);
+            is_meant && standing.is_current && standing.verdict != Some(Verdict::Bad)
+        };
+        if self.standings.iter().any(|standing| is_good(&standing)) {
+            Finding::Fine
+        } else {
+            Finding::NotCurrent
+        }
+    }
 }
 
 /// A reference, and all that is known of it.
@@ -100,6 +200,8 @@ pub struct Row {
     pub line: usize,
     pub text: String,
     pub state: State,
+    /// Whoever moves something elsewhere changes what is deployed.
+    pub floats: bool,
     /// What it is pinned to, or what its tag stands for now.
     pub digest: Option<Digest>,
     pub standings: Vec<Standing>,

@@ -81,7 +81,11 @@ fn reference(row: &Row, now: u64) -> String {
         format!("<code>{}:{}</code>", html(&row.file), row.line),
         image,
         state,
-        each(&|standing| short(&format!("{} {}", standing.entry.environment, standing.entry.number))),
+        each(&|standing| {
+            let platform = standing.platform.as_ref().map(|platform| format!(" ({platform})"));
+            let platform = platform.unwrap_or_default();
+            short(&format!("{} {}{platform}", standing.entry.environment, standing.entry.number))
+        }),
         each(&|standing| match (standing.verdict, standing.is_current) {
             (Some(Verdict::Bad), _) => tag("no", "marked bad"),
             (_, true) => tag("yes", "yes"),
@@ -115,12 +119,19 @@ fn history(environment: &Environment, chain: &Chain) -> String {
 
 fn entry(chain: &Chain, link: &Link) -> String {
     let entry = &link.entry;
-    let what = match entry.kind {
+    let what = match &entry.kind {
         Kind::Release => "release".to_owned(),
         Kind::Rollback { to } => format!("rollback to {to}"),
         Kind::Mark { of, verdict: Verdict::Good } => format!("mark {of} good"),
         Kind::Mark { of, verdict: Verdict::Bad } => format!("mark {of} bad"),
+        Kind::Repair { .. } => "repair".to_owned(),
     };
+    let mut reason = html(&entry.reason);
+    if let Kind::Repair { breaks, .. } = &entry.kind {
+        for one in breaks {
+            reason.push_str(&format!("<br><span class=\"wrong\">{}</span>", html(&one.to_string())));
+        }
+    }
     let state = match class(chain, link) {
         "current" if entry.moves() => format!(" {}", tag("yes", "current")),
         "bad" if entry.moves() => format!(" {}", tag("no", "bad")),
@@ -133,6 +144,6 @@ fn entry(chain: &Chain, link: &Link) -> String {
         format!("<code>{}</code> {}", html(&entry.digest()), html(&entry.tags.join(" "))),
         revision(entry.source.as_deref(), entry.revision.as_deref()),
         html(&entry.actor),
-        html(&entry.reason),
+        reason,
     ])
 }

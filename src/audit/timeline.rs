@@ -77,7 +77,7 @@ fn bars(chain: &Chain, scale: &Scale, y: u64) -> String {
 }
 
 pub(super) fn class(chain: &Chain, link: &Link) -> &'static str {
-    match (chain.verdict(link.entry.number), link.entry.kind) {
+    match (chain.verdict(link.entry.number), &link.entry.kind) {
         (Some(Verdict::Bad), _) => "bad",
         _ if chain.current() == Some(link) => "current",
         (_, Kind::Rollback { .. }) => "rollback",

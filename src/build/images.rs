@@ -12,10 +12,9 @@ use super::blobs::Cached;
 use super::outside::{Outside, OutsideError, lock};
 use crate::context::ContextSpec;
 use crate::exec::{Event, Report, Reported, stages_read};
-use crate::image::{Image, LoadError};
+use crate::image::{Blobs as _, Image, LoadError};
 use crate::oci::{Descriptor, Pinned, Platform, Reference, Repository};
 use crate::plan::{Base, Plan, ResolveError, ResolvedImage, Stage, TreeRef};
-use crate::store::StoreError;
 use crate::transport::registry::{Registries, RegistryError, RegistrySource};
 use crate::transport::{
     ImageFormat, Source, StoreSource, TransportError, Watched, import_documents, import_layers,
@@ -121,7 +120,7 @@ impl Outside {
     /// The store and then the registry; for a tag the registry alone, if the newest is asked for.
     pub(super) fn look_up(&self, name: &str, reference: &Reference) -> Result<Option<Origin>, ResolveError> {
         let here = |root| Ok(Some(Origin::Store(root)));
-        let failed = |error: StoreError| failed(name, error.into());
+        let failed = |error| other(name, error);
         let Some(registries) = &self.contexts.registries else {
             let root = match reference.digest() {
                 Some(digest) => self.store.manifest(digest),
@@ -169,6 +168,44 @@ impl Outside {
         })?;
         lock(&self.asked).insert(asked, root.clone());
         Ok(Origin::Registry(reference.into(), root))
+    }
+
+    /// The image that a registry was asked for in vain: the store's, if that was made here, or if the registry has none
+    /// of that name.
+    pub(super) fn only_here(
+        &self,
+        reference: &Reference,
+        error: ResolveError,
+    ) -> Result<Origin, ResolveError> {
+        let name = reference.familiar();
+        let found = self.store.resolve(reference).map_err(|error| other(&name, error))?;
+        let repository = Repository::from(reference);
+        // Of an image that was pulled or pushed, the layers or the index are known to be there.
+        let is_from_there = |root: &Descriptor| -> Result<bool, OutsideError> {
+            let blobs = super::vendored::parts(&self.store, root)?;
+            Ok(blobs.iter().chain([root]).any(|blob| self.store.origins(blob).contains(&repository)))
+        };
+        let is_missing = matches!(error, ResolveError::NotInRegistry { .. });
+        let is_local = match &found {
+            Some(root) => is_missing || !is_from_there(root).map_err(|error| other(&name, error))?,
+            None => false,
+        };
+        match found {
+            Some(root) if is_local => {
+                let why = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+                lock(&self.local).insert(name, why);
+                Ok(Origin::Store(root))
+            }
+            _ => Err(error),
+        }
+    }
+
+    /// Says which images are the store's though a registry was to be asked.
+    pub(super) fn tell_local(&self, report: &dyn Report) {
+        for (name, why) in &*lock(&self.local) {
+            let text = format!("note: `{name}` is the store's own image; no registry has it: {why}");
+            report.report(Event::Input { text: &text });
+        }
     }
 
     pub(super) fn image_source(&self, origin: &Origin) -> Result<Box<dyn Source + '_>, OutsideError> {

@@ -22,7 +22,7 @@ use std::sync::Arc;
 pub use blobs::BuiltBlobs;
 pub use check::check;
 pub use locking::LockUseError;
-pub use network::record_network;
+pub use network::{moved_network, record_network};
 pub use outside::{Contexts, Outside, OutsideError, git_environment};
 pub use provenance::{ProvenanceError, provenance};
 pub use source::{BuildFileChoice, NAMES, SourceError};
@@ -37,7 +37,7 @@ use crate::layer;
 use crate::lock::{Lock, Memo, Policy};
 use crate::oci::canonical::CanonicalError;
 use crate::oci::{Digest, Epoch, Platform};
-use crate::plan::{Clock, Plan};
+use crate::plan::{Clock, Plan, StageId};
 use crate::proxy::Unknown;
 use crate::store::Store;
 use crate::transport::{Sink as _, StoreSink, TransportError};
@@ -192,6 +192,7 @@ pub fn resolve(
     });
     plan(&file, request, Stages::All, outside, warn)?;
     outside.warn_of_unused(report);
+    outside.tell_local(report);
     outside.with_lock(Memo::forget_unasked);
     Ok(())
 }
@@ -277,6 +278,19 @@ fn options(request: &Request) -> LowerOptions<'static> {
     }
 }
 
+/// The stages of a plan that a request is about: those that its target needs, or all.
+fn wanted(plan: &Plan, request: &Request) -> Vec<StageId> {
+    match request.target {
+        Some(_) => plan.needed(),
+        None => (0..plan.stages.len()).map(StageId).collect(),
+    }
+}
+
+fn exec_options(request: &Request, run: RunOptions, epoch: Epoch, file: &str) -> exec::Options {
+    let layer = layer::Options { compression: request.compression, epoch, threads: request.threads };
+    exec::Options { layer, cache: request.cache, tree: request.trees, file: file.to_owned(), run }
+}
+
 fn clock(file: &Buildfile, request: &Request) -> Clock {
     let said = file.directives.clock.map(|directive| directive.clock);
     request.run.clock.or(said).unwrap_or_default()
@@ -297,10 +311,7 @@ fn execute(
     store: &Arc<Store>,
     (file, report): (&str, &dyn Report),
 ) -> Result<(Image, Finished), BuildError> {
-    let layer = layer::Options { compression: request.compression, epoch, threads: request.threads };
-    let file = file.to_owned();
-    let (cache, tree, run) = (request.cache, request.trees, run.clone());
-    let options = exec::Options { layer, cache, tree, file, run };
+    let options = exec_options(request, run.clone(), epoch, file);
     let finished = exec::execute(plan, outside, store, &options, report)?;
     let image = image::assemble(Parts {
         config: plan.stage(plan.target).config.clone(),

@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use super::outside::Outside;
-use super::{BuildError, Request, Stages, clock, epoch, parse, plan};
+use super::{BuildError, Request, Stages, clock, epoch, exec_options, parse, plan, wanted};
 use crate::buildfile::Source;
 use crate::exec::run::{Entitlement, RunOptions};
 use crate::exec::{self, Report};
-use crate::layer;
 use crate::lock::Policy;
 use crate::plan::{Network, Op, Plan, StageId};
-use crate::proxy::{Options, ProxyError, Session, Unknown};
+use crate::proxy::{Moved, Options, ProxyError, Session, Unknown};
 use crate::store::Store;
 
 impl Outside {
@@ -28,6 +27,11 @@ impl Outside {
         };
         Some(Arc::new(Session::new(&self.store, entries, options)))
     }
+}
+
+/// Asks the world whether it still answers as the lock says that locked steps were answered.
+pub fn moved_network(outside: &Outside, request: &Request) -> Moved {
+    outside.session(request, Unknown::Refused).map(|session| session.moved()).unwrap_or_default()
 }
 
 /// Runs the locked steps of all stages, or of those that the target needs, with what these stand on; and has the lock that
@@ -55,12 +59,10 @@ pub fn record_network(
             for target in locked_stages(whole, request) {
                 let plan = Plan { target, ..whole.clone() };
                 outside.fetch(&plan, request, source.name(), report)?;
-                let layer =
-                    layer::Options { compression: request.compression, epoch, threads: request.threads };
                 let locked = Some(Arc::clone(&session));
                 let run = RunOptions { clock: Some(clock), locked, ..request.run.clone() };
-                let file = source.name().to_owned();
-                let options = exec::Options { layer, cache: request.cache, tree: false, file, run };
+                let options = exec_options(request, run, epoch, source.name());
+                let options = exec::Options { tree: false, ..options };
                 exec::execute(&plan, outside, store, &options, report)?;
             }
         }
@@ -73,13 +75,11 @@ pub fn record_network(
 
 /// The stages that have a locked step.
 fn locked_stages(plan: &Plan, request: &Request) -> Vec<StageId> {
-    let all =
-        if request.target.is_some() { plan.needed() } else { (0..plan.stages.len()).map(StageId).collect() };
     let is_locked = |id: &StageId| {
         let mut steps = plan.stage(*id).steps.iter();
         steps.any(|step| matches!(&step.op, Some(Op::Run(run)) if run.network == Network::Locked))
     };
-    all.into_iter().filter(is_locked).collect()
+    wanted(plan, request).into_iter().filter(is_locked).collect()
 }
 
 impl From<ProxyError> for BuildError {

@@ -69,6 +69,8 @@ pub struct Outside {
     pub(super) images: Mutex<BTreeMap<Digest, Found>>,
     /// What registries have answered, by name.
     pub(super) asked: Mutex<BTreeMap<String, Descriptor>>,
+    /// Names that registries were asked for in vain, and that the store has: with what went wrong.
+    pub(super) local: Mutex<BTreeMap<String, String>>,
     /// The named contexts that the Buildfile speaks of.
     used: Mutex<BTreeSet<String>>,
     /// What was fetched, each by what the plan says of it.
@@ -145,6 +147,7 @@ impl Outside {
             opened: Mutex::default(),
             images: Mutex::default(),
             asked: Mutex::default(),
+            local: Mutex::default(),
             used: Mutex::default(),
             urls: Mutex::default(),
             repositories: Mutex::default(),

@@ -121,8 +121,7 @@ pub fn provenance(
     let lock_file = file.map(|path| {
         let failed = |error| ProvenanceError::Lock { path: path.display().to_string(), error };
         let digest = Digest::of(&read_bounded(&path, LOCK_LIMIT).map_err(failed)?);
-        let name = outside.in_context(&path).unwrap_or_else(|| path.display().to_string());
-        Ok::<_, ProvenanceError>((name, digest))
+        Ok::<_, ProvenanceError>((outside.in_context(&path), digest))
     });
     let external = external(source, request, outside)?;
     let epoch = built.epoch.seconds();

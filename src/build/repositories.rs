@@ -88,9 +88,8 @@ impl Outside {
         let pinned = Pin::Pinned(commit.as_str().to_owned());
         let whole = Git { subdir: None, reference: None, commit: pinned, ..git.clone() };
         let (tree, _checkout) = self.check_out(&whole, Modes::Git)?;
-        let puts = tree.iter().map(|(path, node)| (path.clone(), node.clone())).collect();
         let mut writer = self.store.writer()?;
-        layer::tar::write(&Changes { puts, ..Changes::default() }, Epoch::default(), &mut writer)
+        layer::tar::write(&Changes::from(&tree), Epoch::default(), &mut writer)
             .map_err(crate::transport::TransportError::from)?;
         let (digest, size) = writer.finish()?;
         self.note_kept(&digest)?;

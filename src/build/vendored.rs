@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use super::outside::{Outside, OutsideError};
-use super::{BuildError, Request, Stages, parse, plan};
+use super::{BuildError, Request, Stages, parse, plan, wanted};
 use crate::buildfile::Source;
 use crate::exec::Report;
 use crate::image::{MAX_MANIFEST, descriptor, digest_of};
 use crate::lock::{Lock, LockedManifest};
 use crate::oci::{Descriptor, Digest, MediaType};
-use crate::plan::{Plan, StageId};
+use crate::plan::Plan;
 use crate::store::{Store, Vendor};
 
 impl Outside {
@@ -48,8 +48,7 @@ pub fn vendor(
 ) -> Result<usize, BuildError> {
     let file = parse(source)?;
     for whole in plan(&file, request, Stages::Run, outside, &|_| {})? {
-        let all = (0..whole.stages.len()).map(StageId).collect();
-        for target in if request.target.is_some() { whole.needed() } else { all } {
+        for target in wanted(&whole, request) {
             let plan = Plan { target, ..whole.clone() };
             outside.fetch(&plan, request, source.name(), report)?;
         }
@@ -87,7 +86,7 @@ fn document(manifest: &LockedManifest) -> Descriptor {
 }
 
 /// The config and the layers that a manifest names.
-fn parts(store: &Store, manifest: &Descriptor) -> Result<Vec<Descriptor>, OutsideError> {
+pub(super) fn parts(store: &Store, manifest: &Descriptor) -> Result<Vec<Descriptor>, OutsideError> {
     let bytes = store.read_blob(manifest, MAX_MANIFEST)?;
     // What is no manifest is told by whoever reads it as one.
     let value: serde_json::Value = serde_json::from_slice(&bytes).unwrap_or_default();

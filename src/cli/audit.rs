@@ -1,14 +1,15 @@
 //! `lith audit`
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use lith::audit::{Ledgers, Row, Standing, State, page, standings};
+use lith::audit::{Finding, Ledgers, Row, Standing, State, page, standings};
 use lith::oci::{Digest, Reference, Repository};
 use lith::pin::{FieldPath, Site, Target};
 use lith::release::{RegistryShelf, Verdict, duration};
+use lith::text::escaped;
 use serde_json::{Value, json};
 
 use super::World;
@@ -27,7 +28,14 @@ use super::reach::Reach;
 Examples:
   lith audit -f deploy/
   lith audit -f compose.yaml k8s.yaml --format json
-  lith audit -f deploy/ --html deployed.html")]
+  lith audit -f deploy/ --html deployed.html
+  lith audit -f deploy/ --check                  for CI
+
+Exit codes:
+  0  done; with --check: all is pinned, and what ledgers know of is what environments have now
+  1  it failed, or a ledger is not whole; with --check: something is not pinned, or can't be looked up
+  2  the command line is wrong
+  4  with --check: all is pinned, and something is not what its environment has now, or is marked bad")]
 pub(crate) struct Args {
     /// The files; a folder stands for its YAML files and Dockerfiles; `-` is stdin
     #[arg(short = 'f', long = "file", value_name = "FILE", required = true, num_args = 1..)]
@@ -45,6 +53,13 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
 
+    /// Fail if something floats, or is not the current release
+    ///
+    /// A reference to a repository with ledgers has to be to what an environment has now: to the one that its tag names
+    /// (`app:prod@sha256:…`), or else to any. One to a repository without ledgers has only to be pinned.
+    #[arg(long)]
+    check: bool,
+
     #[command(flatten)]
     format: FormatArg,
 }
@@ -55,19 +70,25 @@ struct Found<'a> {
     ledgers: Vec<Ledgers>,
     /// Repositories that could not be read, and why.
     closed: BTreeMap<Repository, String>,
+    /// How many of the ledgers are of `--repo`.
+    given: usize,
 }
 
 pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
     let reach = Reach::new(world);
     let sites = read_files(&args.files, &args.field)?;
-    let mut found = Found { reach: &reach, ledgers: Vec::new(), closed: BTreeMap::new() };
+    let mut found =
+        Found { reach: &reach, ledgers: Vec::new(), closed: BTreeMap::new(), given: args.repo.len() };
+    let pinned: BTreeSet<Digest> =
+        sites.iter().filter_map(|(_, site)| name(site)?.digest().cloned()).collect();
     for place in &args.repo {
         let shelf = shelf(place, &reach)?;
-        found
-            .ledgers
-            .push(Ledgers::read(&*shelf).with_context(|| format!("reading the ledgers of `{place}`"))?);
+        let ledgers = Ledgers::read(&*shelf);
+        let mut ledgers = ledgers.with_context(|| format!("reading the ledgers of `{place}`"))?;
+        ledgers.look_for(&*shelf, &pinned);
+        found.ledgers.push(ledgers);
     }
-    found.read_named(&sites)?;
+    found.read_named(&sites, &pinned)?;
     let rows: Vec<Row> =
         sites.iter().map(|(file, site)| found.row(file, site)).collect::<anyhow::Result<_>>()?;
     let now = now();
@@ -84,7 +105,48 @@ pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
             tell(&format!("{}:{}: {problem}", row.file, row.line));
         }
     }
-    broken(&found.ledgers)
+    let broken = broken(&found.ledgers)?;
+    if args.check { check(&sites, &rows, &found) } else { Ok(broken) }
+}
+
+/// Tells what is not as it should be.
+fn check(sites: &[(String, Site)], rows: &[Row], found: &Found<'_>) -> anyhow::Result<ExitCode> {
+    let (mut floating, mut other) = (0, 0);
+    for ((_, site), row) in sites.iter().zip(rows) {
+        let name = name(site);
+        let place = name.as_ref().map(|name| Repository::from(name).to_string());
+        let mut ledgers: Vec<&Ledgers> =
+            found.ledgers.iter().filter(|of| Some(&of.place) == place.as_ref()).collect();
+        // Those of `--repo` may know an image of a mirror; of one that they don't know, they say nothing.
+        if ledgers.is_empty() && !row.standings.is_empty() {
+            ledgers.extend(&found.ledgers[..found.given]);
+        }
+        let tag = site.text.split('@').next().and_then(|text| text.rsplit_once(':')).map(|(_, tag)| tag);
+        let at = format!("{}:{}: `{}`", row.file, row.line, escaped(&row.text));
+        match row.finding(tag, &ledgers) {
+            Finding::Fine => {}
+            Finding::Floating => {
+                floating += 1;
+                if row.problem.is_none() {
+                    tell(&format!("{at} is not pinned"));
+                }
+            }
+            Finding::NotCurrent => {
+                other += 1;
+                tell(&format!("{at} is not what its environment has now"));
+            }
+        }
+    }
+    if floating > 0 {
+        let error =
+            Hinted::new(format!("{} not pinned, or not to be looked up", count(floating, "reference")));
+        return Err(error.hint("`lith pin` pins them").into());
+    }
+    if other > 0 {
+        let error = Hinted::different(format!("{} not to the current release", count(other, "reference")));
+        return Err(error.hint("`lith pin --update` moves pins to what their tags stand for now").into());
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// That a ledger is not whole is no matter of the files, but nobody must miss it.
@@ -104,7 +166,7 @@ fn broken(ledgers: &[Ledgers]) -> anyhow::Result<ExitCode> {
 
 impl Found<'_> {
     /// The ledgers of the repositories that are named. One that can't be read is a row's problem.
-    fn read_named(&mut self, sites: &[(String, Site)]) -> anyhow::Result<()> {
+    fn read_named(&mut self, sites: &[(String, Site)], pinned: &BTreeSet<Digest>) -> anyhow::Result<()> {
         for (_, site) in sites {
             let Some(name) = name(site) else { continue };
             let repository = Repository::from(&name);
@@ -112,8 +174,12 @@ impl Found<'_> {
             if self.closed.contains_key(&repository) || self.ledgers.iter().any(|of| of.place == place) {
                 continue;
             }
-            match Ledgers::read(&RegistryShelf::new(self.reach.registries()?, repository.clone())) {
-                Ok(ledgers) => self.ledgers.push(ledgers),
+            let shelf = RegistryShelf::new(self.reach.registries()?, repository.clone());
+            match Ledgers::read(&shelf) {
+                Ok(mut ledgers) => {
+                    ledgers.look_for(&shelf, pinned);
+                    self.ledgers.push(ledgers);
+                }
                 Err(error) => {
                     self.closed.insert(repository, told(&error.into()).0);
                 }
@@ -136,7 +202,8 @@ impl Found<'_> {
         }
         let standings = digest.as_ref().map(|digest| standings(&self.ledgers, digest)).unwrap_or_default();
         let (file, line, text) = (file.to_owned(), site.line, site.text.clone());
-        Ok(Row { file, line, text, state: State::of(site), digest, standings, problem })
+        let (state, floats) = (State::of(site), site.floats());
+        Ok(Row { file, line, text, state, floats, digest, standings, problem })
     }
 }
 
@@ -180,7 +247,8 @@ fn cells(standing: &Standing, now: u64) -> Vec<String> {
         (_, false) => "no",
     };
     let revision = entry.revision.as_deref().unwrap_or("-").chars().take(12).collect();
-    let release = format!("{} {}", entry.environment, entry.number);
+    let platform = standing.platform.as_ref().map(|platform| format!(" ({platform})")).unwrap_or_default();
+    let release = format!("{} {}{platform}", entry.environment, entry.number);
     vec![release, current.into(), duration(now.saturating_sub(entry.time)), revision]
 }
 
@@ -220,6 +288,6 @@ fn standing_json(standing: &Standing) -> Value {
     json!({
         "repository": standing.place, "environment": entry.environment, "number": entry.number, "time": entry.time,
         "source": entry.source, "revision": entry.revision, "verdict": standing.verdict,
-        "current": standing.is_current,
+        "current": standing.is_current, "platform": standing.platform,
     })
 }

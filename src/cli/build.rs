@@ -29,7 +29,7 @@ use steps::Steps;
 use wanted::Wanted;
 
 pub(super) use steps::{allow, secrets};
-pub(super) use wanted::{build_args, build_contexts, build_file, platforms};
+pub(super) use wanted::{build_args, build_contexts, build_file, epoch_said, platforms, shaped};
 
 /// Build an image from a Buildfile and a context
 ///
@@ -200,15 +200,6 @@ pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
         print(&format!("{digest}\n"))?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// Builds as a command line says, its first word being `build`; for subcommands that build.
-pub(super) fn digest_of(words: &[&str], world: &World) -> anyhow::Result<Digest> {
-    use clap::{Args as _, FromArgMatches as _};
-    let matches = Args::augment_args(clap::Command::new("build")).try_get_matches_from(words)?;
-    let args = Args::from_arg_matches(&matches)?;
-    let progress = Progress::new(args.progress);
-    Ok(build(&args, world, &progress).map_err(|error| progress.error(error))?.0)
 }
 
 /// Gives the digest, and whether an output has gone to stdout.

@@ -8,9 +8,9 @@ use lith::transport::{Watch, Watched, read};
 use serde_json::json;
 
 use super::World;
-use super::format::{Format, FormatArg, print, print_json};
-use super::place::{Place, PlatformArg, check_target};
-use super::progress::{Progress, ProgressArg};
+use super::format::{Format, print, print_json};
+use super::place::{Place, SendArgs, check_target};
+use super::progress::Progress;
 use super::reach::Reach;
 
 /// Copy an image between the store, registries, layouts and archives
@@ -39,21 +39,14 @@ pub(crate) struct Args {
     /// Where to
     #[arg(value_name = "TO")]
     to: String,
-    /// Move a registry's tag that stands for another digest
-    #[arg(long)]
-    move_tag: bool,
     #[command(flatten)]
-    platform: PlatformArg,
-    #[command(flatten)]
-    progress: ProgressArg,
-    #[command(flatten)]
-    format: FormatArg,
+    send: SendArgs,
 }
 
 pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
-    let progress = args.progress.start();
+    let progress = args.send.progress.start();
     let digest = copy(args, world, &progress).map_err(|error| progress.error(error))?;
-    match args.format.format {
+    match args.send.format.format {
         Format::Text => print(&format!("{digest}\n"))?,
         Format::Json => print_json(&json!({"digest": digest}))?,
     }
@@ -61,7 +54,7 @@ pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
 }
 
 fn copy(args: &Args, world: &World, progress: &Progress) -> anyhow::Result<Digest> {
-    let platform = args.platform.get()?;
+    let platform = args.send.platform.get()?;
     let (from, to) = (Place::parse(&args.from)?, Place::parse(&args.to)?);
     if let Place::Registry(name) = &to {
         check_target(name, &args.to)?;
@@ -73,7 +66,7 @@ fn copy(args: &Args, world: &World, progress: &Progress) -> anyhow::Result<Diges
     let (source, is_remote) = from.look(&reach)?;
     let artifact = read(&*source, platform.as_ref())?;
     let reported = Reported(progress);
-    let pushing = (args.move_tag, &reported as &dyn Watch);
+    let pushing = (args.send.move_tag, &reported as &dyn Watch);
     let mut sink = to.sink(&reach, from.name().as_ref(), pushing)?;
     // What is pushed is told of by the push.
     Ok(match is_remote && !matches!(to, Place::Registry(_)) {

@@ -6,8 +6,8 @@ use lith::oci::Descriptor;
 use serde_json::json;
 
 use super::World;
-use super::format::{Format, FormatArg, print, print_json};
-use super::place::{Place, PlatformArg};
+use super::format::{Format, print, print_json};
+use super::place::{LookArgs, Place};
 use super::reach::Reach;
 
 /// Print the digest of an image, and nothing else
@@ -21,23 +21,18 @@ Examples:
   lith digest docker://debian:12-slim
   echo \"FROM debian:12-slim@$(lith digest docker://debian:12-slim)\"")]
 pub(crate) struct Args {
-    /// The image: a name or digest of the store, else of a registry; `docker://NAME`, `oci:DIR[:TAG]`, …
-    #[arg(value_name = "IMAGE")]
-    image: String,
     #[command(flatten)]
-    platform: PlatformArg,
-    #[command(flatten)]
-    format: FormatArg,
+    look: LookArgs,
 }
 
 pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
     let reach = Reach::new(world);
-    let source = Place::parse(&args.image)?.source(&reach)?;
-    let root: Descriptor = match args.platform.get()? {
+    let source = Place::parse(&args.look.image)?.source(&reach)?;
+    let root: Descriptor = match args.look.platform.get()? {
         None => source.root().clone(),
         Some(platform) => lith::image::load(&*source, source.root(), &platform)?.manifest.descriptor,
     };
-    match args.format.format {
+    match args.look.format.format {
         Format::Text => print(&format!("{}\n", root.digest()))?,
         Format::Json => print_json(&json!({
             "digest": root.digest().to_string(),

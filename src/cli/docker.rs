@@ -46,7 +46,9 @@ struct DockerOption {
     help: &'static str,
 }
 
-const NO_LIMIT: Effect = Warn("steps have `--memory`, `--pids-limit` and `--timeout`");
+const NO_LIMIT: Effect = Warn(
+    "steps have the same limits everywhere, and `--memory`, `--pids-limit`, `--timeout` and `--shm-size`",
+);
 const NO_ATTESTATION: Effect = Warn("lith attaches no attestations; `--record FILE` writes the provenance");
 
 const fn option(long: &'static str, form: Form, effect: Effect, help: &'static str) -> DockerOption {
@@ -62,10 +64,12 @@ const OPTIONS: &[DockerOption] = &[
     option(
         "call",
         Value("METHOD"),
-        Refuse { why: "lith has no such methods", hint: "`lith check` checks a Buildfile" },
-        "Refused: see `lith check`",
+        Refuse {
+            why: "lith has `check` and `build` alone",
+            hint: "`lith check --help` says what a Buildfile can be asked",
+        },
+        "`check` is `--check`, `build` is what is done anyway; others are refused",
     ),
-    option("shm-size", Value("BYTES"), NO_LIMIT, "The size of /dev/shm in steps"),
     option("ulimit", Value("ULIMIT"), NO_LIMIT, "Other limits of steps"),
     option(
         "add-host",
@@ -100,7 +104,7 @@ const OPTIONS: &[DockerOption] = &[
     option("memory-swap", Value("BYTES"), Silent, "How steps are kept apart and limited"),
     option("cpu-period", Value("LIMIT"), Silent, "How steps are kept apart and limited"),
     option("cpu-quota", Value("LIMIT"), Silent, "How steps are kept apart and limited"),
-    option("cpu-shares", Value("WEIGHT"), Silent, "How steps are kept apart and limited"),
+    short('c', option("cpu-shares", Value("WEIGHT"), Silent, "How steps are kept apart and limited")),
     option("cpuset-cpus", Value("CPUS"), Silent, "How steps are kept apart and limited"),
     option("cpuset-mems", Value("NODES"), Silent, "How steps are kept apart and limited"),
     short('D', option("debug", Switch, Silent, "Progress tells all there is")),
@@ -108,12 +112,15 @@ const OPTIONS: &[DockerOption] = &[
 
 /// Those that were given.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Docker(Vec<usize>);
+pub(super) struct Docker {
+    given: Vec<usize>,
+    check: bool,
+}
 
 impl Docker {
     /// Says which options are taken without effect, and refuses what must not seem done.
     pub(super) fn tell(&self, report: &dyn Report) -> anyhow::Result<()> {
-        for DockerOption { long, effect, .. } in self.0.iter().map(|&index| &OPTIONS[index]) {
+        for DockerOption { long, effect, .. } in self.given.iter().map(|&index| &OPTIONS[index]) {
             match effect {
                 Silent | Asked => {}
                 Warn(why) => {
@@ -128,7 +135,7 @@ impl Docker {
     }
 
     pub(super) fn check(&self) -> bool {
-        self.0.iter().any(|&index| OPTIONS[index].long == "check")
+        self.check
     }
 }
 
@@ -159,8 +166,14 @@ impl DockerOption {
 
 impl clap::FromArgMatches for Docker {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let given = OPTIONS.iter().enumerate().filter(|(_, option)| option.is_given(matches));
-        Ok(Self(given.map(|(index, _)| index).collect()))
+        let call = matches.get_many::<String>("call").and_then(Iterator::last).map(String::as_str);
+        let counts = |option: &DockerOption| {
+            option.is_given(matches) && (option.long != "call" || !matches!(call, Some("build" | "check")))
+        };
+        let given = OPTIONS.iter().enumerate().filter(|(_, option)| counts(option));
+        let given: Vec<usize> = given.map(|(index, _)| index).collect();
+        let check = call == Some("check") || given.iter().any(|&index| OPTIONS[index].long == "check");
+        Ok(Self { given, check })
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {

@@ -27,8 +27,8 @@ impl Hinted {
     }
 
     /// The command line is wrong: exit code 2.
-    pub(crate) fn usage(message: impl Into<String>) -> Self {
-        Self { code: 2, ..Self::new(message) }
+    pub(crate) fn usage(message: impl std::fmt::Display) -> Self {
+        Self { code: 2, ..Self::new(message.to_string()) }
     }
 
     /// The store is damaged: exit code 3.

@@ -10,6 +10,7 @@ use lith::image::LoadError;
 use lith::layer::{LayerError, ReadError};
 use lith::lock::{LockError, LockFileError};
 use lith::plan::ResolveError;
+use lith::release::ReleaseError;
 use lith::store::StoreError;
 use lith::transport::TransportError;
 use lith::transport::registry::{KeychainError, RegistryError};
@@ -71,6 +72,7 @@ const OFFLINE: &str = "build once without `--offline` with this store, which the
 pub(super) const LOGIN: &str = "is the name right? If it is, `lith login REGISTRY` keeps a credential";
 
 const FSCK: &str = "`lith fsck` says what is damaged, and how it can be mended";
+const BROKEN_LEDGER: &str = "`lith releases ENV --verify` says what is wrong, and `lith releases repair ENV` how the ledger can go on";
 const OTHER_OUTPUT: &str = "write an archive with `-o type=docker,dest=FILE` instead";
 
 /// Whether the store is damaged.
@@ -105,6 +107,17 @@ fn advice(cause: &Cause) -> Option<&'static str> {
             | TransportError::NotReady { .. } => Some(OTHER_OUTPUT),
             _ => None,
         };
+    }
+    if let Some(ReleaseError::Broken { .. }) = cause.downcast_ref() {
+        return Some(BROKEN_LEDGER);
+    }
+    if let Some(ReleaseError::Empty(_)) = cause.downcast_ref() {
+        return Some("`lith current` without an environment lists those that have releases");
+    }
+    if let Some(ReleaseError::NothingLeft { .. }) = cause.downcast_ref() {
+        return Some(
+            "give the tag back to the image that is deployed (`lith push docker://REPO@DIGEST REPO:ENV`), and repair again",
+        );
     }
     if let Some(error) = cause.downcast_ref() {
         return lock_advice(error);

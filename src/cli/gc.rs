@@ -66,9 +66,12 @@ pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
     if args.format.format == Format::Json {
         let blobs: Vec<_> =
             garbage.blobs.iter().map(|(digest, size)| json!({"digest": digest, "size": size})).collect();
-        print_json(
-            &json!({"blobs": blobs, "bytes": bytes, "memos": garbage.memos, "leftovers": garbage.leftovers, "dryRun": args.dry_run}),
-        )?;
+        print_json(&json!({
+            "blobs": blobs, "bytes": bytes, "memos": garbage.memos, "leftovers": garbage.leftovers,
+            "roots": garbage.roots, "dryRun": args.dry_run, "keptBlobs": garbage.kept_blobs,
+            "kept": garbage.kept.iter().map(|(name, digest)| json!({"name": name.to_string(), "digest": digest}))
+                .collect::<Vec<_>>(),
+        }))?;
         return Ok(ExitCode::SUCCESS);
     }
     for (digest, size) in &garbage.blobs {
@@ -82,11 +85,19 @@ pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
     }
     let verb = if args.dry_run { "would free" } else { "freed" };
     print(&format!(
-        "{verb} {} in {}, {} and {}\n",
+        "{verb} {} in {}, {}, {} and {}\n",
         format::size(bytes),
         count(garbage.blobs.len(), "blob"),
         count(garbage.memos, "cache record"),
+        count(garbage.roots, "unpacked layer"),
         count(garbage.leftovers, "leftover")
     ))?;
+    if args.dry_run {
+        let of = if garbage.kept.is_empty() { "" } else { ", of these names and of what was to be kept" };
+        print(&format!("stays: {}{of}\n", count(garbage.kept_blobs, "blob")))?;
+        for (name, digest) in &garbage.kept {
+            print(&format!("  {digest}  {}\n", name.familiar()))?;
+        }
+    }
     Ok(ExitCode::SUCCESS)
 }

@@ -8,8 +8,8 @@ use lith::text::escaped;
 use serde_json::{Value, json};
 
 use super::World;
-use super::format::{self, Format, FormatArg, print, print_json};
-use super::place::{Place, PlatformArg};
+use super::format::{self, Format, print, print_json};
+use super::place::{LookArgs, Place};
 use super::reach::Reach;
 
 /// Show what an image is: digest, platform, configuration, layers, history
@@ -21,23 +21,17 @@ use super::reach::Reach;
     after_help = "Examples:\n  lith inspect app:1.0\n  lith inspect docker://debian:12-slim --platform linux/arm64\n  lith inspect --format json oci:image | jq .images[0].config"
 )]
 pub(crate) struct Args {
-    /// The image: a name or digest of the store, else of a registry; `docker://NAME` for the registry's, or
-    /// `oci:DIR[:TAG]`, `oci-archive:FILE`, `docker-archive:FILE`
-    #[arg(value_name = "IMAGE")]
-    image: String,
     #[command(flatten)]
-    platform: PlatformArg,
+    look: LookArgs,
     /// Print the manifest, or the index, byte for byte
     #[arg(long, conflicts_with = "format")]
     raw: bool,
-    #[command(flatten)]
-    format: FormatArg,
 }
 
 pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
-    let platform = args.platform.get()?;
+    let platform = args.look.platform.get()?;
     let reach = Reach::new(world);
-    let found = Place::parse(&args.image)?.read(&reach, platform.as_ref())?;
+    let found = Place::parse(&args.look.image)?.read(&reach, platform.as_ref())?;
     let artifact = match platform {
         Some(platform) => Artifact::Image(found.image(Some(&platform))?.clone()),
         None => found.artifact,
@@ -45,7 +39,7 @@ pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
     if args.raw {
         return raw(&artifact);
     }
-    match args.format.format {
+    match args.look.format.format {
         Format::Json => print_json(&describe(&artifact))?,
         Format::Text => print(&text(&artifact))?,
     }

@@ -1,13 +1,8 @@
-//! What the subcommands about releases have in common: where a ledger is, who writes and when, and what a policy asks.
+//! What the subcommands about releases have in common: where a ledger is, who writes and when.
 
-use std::path::PathBuf;
-
-use anyhow::Context as _;
-use lith::image::Artifact;
-use lith::oci::{Descriptor, Digest, Epoch};
+use lith::oci::{Descriptor, Epoch};
 use lith::release::{
-    Author, Chain, Entry, Environment, Evidence, Facts, Kind, LayoutShelf, Ledger, Link, Policy, Refusal,
-    RegistryShelf, ReleaseError, Rules, Shelf, Testimony, Verdict,
+    Author, Chain, Entry, Environment, Kind, LayoutShelf, Link, RegistryShelf, Shelf, Verdict,
 };
 use lith::text::escaped;
 use lith::transport::{Choice, ImageFormat};
@@ -38,21 +33,9 @@ pub(super) struct AuthorArgs {
         hide_default_value = true
     )]
     reason: String,
-    /// Who: LITH_ACTOR, or [default: who started the job, or the user]
+    /// Who it is [default: LITH_ACTOR, who started the CI job, the user's name, or `uid:NUMBER`]
     #[arg(long, value_name = "NAME", env = "LITH_ACTOR", hide_env = true)]
     actor: Option<String>,
-}
-
-/// What a release has to pass.
-#[derive(Debug, clap::Args)]
-pub(super) struct GateArgs {
-    /// A file that says what each environment asks of an image (docs/releases.md): LITH_POLICY
-    #[arg(long, value_name = "FILE", env = "LITH_POLICY", hide_env = true)]
-    policy: Option<PathBuf>,
-    /// For the gates: the record that `lith build --record` wrote, or the verdict that `lith verify --format json`
-    /// printed; may be repeated
-    #[arg(long, value_name = "FILE")]
-    record: Vec<PathBuf>,
 }
 
 impl RepoArg {
@@ -113,9 +96,23 @@ impl AuthorArgs {
     pub(super) fn author(&self, world: &World) -> Author {
         const JOBS: [&str; 4] = ["GITHUB_ACTOR", "GITLAB_USER_LOGIN", "USER", "LOGNAME"];
         let known = || JOBS.iter().find_map(|name| world.environment.get(name)).map(str::to_owned);
-        let actor = self.actor.clone().or_else(known).unwrap_or_else(|| "unknown".into());
+        let actor = self.actor.clone().or_else(known).unwrap_or_else(|| {
+            let uid = rustix::process::getuid().as_raw();
+            name_of(uid, &std::fs::read_to_string("/etc/passwd").unwrap_or_default())
+        });
         Author { time: now(), actor, reason: self.reason.clone() }
     }
+}
+
+/// What a user is called (passwd(5)); one that has no name has a number.
+fn name_of(uid: u32, passwd: &str) -> String {
+    let uid = uid.to_string();
+    let name = |line: &str| {
+        let mut fields = line.split(':');
+        let name = fields.next().filter(|name| !name.is_empty())?;
+        (fields.nth(1) == Some(&uid)).then(|| name.to_owned())
+    };
+    passwd.lines().find_map(name).unwrap_or_else(|| format!("uid:{uid}"))
 }
 
 /// Seconds since 1970: a release is an event, and no part of an image.
@@ -123,80 +120,6 @@ impl AuthorArgs {
 pub(super) fn now() -> u64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     since.map_or(0, |since| since.as_secs())
-}
-
-impl GateArgs {
-    /// What is known of an image, and the gates it passes; an error that names each one that is shut.
-    pub(super) fn pass(
-        &self,
-        image: &Artifact,
-        shelf: &dyn Shelf,
-        environment: &Environment,
-        now: u64,
-        others: Others,
-    ) -> anyhow::Result<(Facts, Vec<String>)> {
-        let rules = self.rules(environment)?;
-        let digest = image.digest();
-        let mut facts = Facts::of(image, self.evidence(&digest, others)?);
-        if let Some(before) = rules.before() {
-            facts.since = match Ledger::new(shelf, before).chain() {
-                Ok(Chain { broken: Some(error), .. }) => return Err(error.into()),
-                Ok(chain) => chain.since(&digest),
-                Err(ReleaseError::Empty(_)) => None,
-                Err(error) => return Err(error.into()),
-            };
-        }
-        let refusals = rules.judge(&facts, now);
-        if refusals.is_empty() {
-            return Ok((facts, rules.gates().into_iter().map(Into::into).collect()));
-        }
-        Err(refused(environment, &digest.to_string(), &refusals).into())
-    }
-
-    fn rules(&self, environment: &Environment) -> anyhow::Result<Rules> {
-        let Some(path) = &self.policy else { return Ok(Rules::default()) };
-        let reading = || format!("reading the policy in `{}`", path.display());
-        let text = std::fs::read_to_string(path).with_context(reading)?;
-        Ok(Policy::parse(&text)
-            .map_err(|error| Hinted::usage(format!("{}: {error}", reading())))?
-            .rules(environment))
-    }
-
-    /// What statements say of this digest. Others are an error, as somebody has mixed them up, but where there are
-    /// several images to choose from.
-    fn evidence(&self, image: &Digest, others: Others) -> anyhow::Result<Evidence> {
-        let mut statements = Vec::new();
-        for path in &self.record {
-            let text = super::verify::read(path)?;
-            let statement = Testimony::parse(&text).map_err(|error| {
-                let hint =
-                    "give what `lith build --record` writes, or what `lith verify --format json` prints";
-                Hinted::new(format!("the record `{}`: {error}", path.display())).hint(hint)
-            })?;
-            if statement.is_of(image) {
-                statements.push(statement);
-            } else if others == Others::Refused {
-                let error = Hinted::new(format!("the record `{}` is of another image", path.display()));
-                return Err(error.hint(format!("`{image}` is to be released")).into());
-            }
-        }
-        Ok(Evidence::of(&statements)?)
-    }
-}
-
-/// What becomes of statements about other images.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Others {
-    Refused,
-    PassedOver,
-}
-
-fn refused(environment: &Environment, digest: &str, refusals: &[Refusal]) -> Hinted {
-    let gates: Vec<String> = refusals
-        .iter()
-        .map(|refusal| format!("\n  {}: {}; to open it: {}", refusal.gate, refusal.why, refusal.wants))
-        .collect();
-    Hinted::new(format!("`{environment}` does not take `{digest}`:{}", gates.concat()))
 }
 
 /// An entry as data.
@@ -218,15 +141,37 @@ pub(super) fn when(entry: &Entry) -> String {
 
 /// What an entry does, in words.
 pub(super) fn what(entry: &Entry) -> String {
-    match entry.kind {
+    match &entry.kind {
         Kind::Release => "release".into(),
         Kind::Rollback { to } => format!("rollback to {to}"),
         Kind::Mark { of, verdict: Verdict::Bad } => format!("mark {of} bad"),
         Kind::Mark { of, verdict: Verdict::Good } => format!("mark {of} good"),
+        Kind::Repair { .. } => "repair".into(),
     }
+}
+
+/// A digest of a shelf, as it is typed.
+pub(super) fn place_of(shelf: &dyn Shelf, digest: &str) -> String {
+    let name = shelf.name();
+    let scheme = if name.starts_with("oci:") { "" } else { "docker://" };
+    format!("{scheme}{name}@{digest}")
 }
 
 /// `REPOSITORY:ENV@DIGEST`
 pub(super) fn pinned(shelf: &dyn Shelf, environment: &Environment, entry: &Entry) -> String {
     format!("{}:{environment}@{}", escaped(&shelf.name()), entry.digest())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_without_a_name_has_a_number() {
+        let passwd = "root:x:0:0:root:/root:/bin/sh\nbroken\n:x:5:5\nann:x:1000:1000::/home/ann:/bin/sh\n";
+        for (uid, name) in [(0, "root"), (1000, "ann"), (5, "uid:5"), (7, "uid:7")] {
+            assert_eq!(name_of(uid, passwd), name);
+        }
+        assert_eq!(name_of(1000, ""), "uid:1000");
+    }
 }

@@ -9,7 +9,7 @@ use lith::buildfile::{Diagnostic, Source};
 use lith::context::ContextSpec;
 use lith::exec::run::RunOptions;
 use lith::layer::FORMAT_PROFILE;
-use lith::lock::{Change, Kind, Lock, Memo, PlatformName, Policy, changes, load};
+use lith::lock::{Change, Entry, Kind, Lock, Memo, PlatformName, Policy, changes, load};
 use lith::oci::Platform;
 use lith::store::Vendor;
 use lith::text::{escaped, shown};
@@ -17,7 +17,7 @@ use serde_json::json;
 
 use super::World;
 use super::build::steps::Steps;
-use super::build::{build_args, build_contexts, build_file, locking, platforms, told};
+use super::build::{Shape, build_args, build_contexts, build_file, locking, platforms, shaped, told};
 use super::error::{DIFFERENT, Hinted, tell};
 use super::format::{Format, FormatArg, count, print, print_json};
 use super::progress::{Mode, Progress};
@@ -42,11 +42,12 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     lock_file: Option<PathBuf>,
 
-    /// Lock anew what these names stand for now, or all: an image's name, with or without its tag, a URL, a repository
+    /// Lock anew what these names stand for now, or all: an image's name, with or without its tag, a URL (of an `ADD` or
+    /// a locked step), a repository
     #[arg(short, long, value_name = "NAME", num_args = 0..)]
     update: Option<Vec<String>>,
 
-    /// Change nothing, and say what is missing or stale, and what has moved in the registries
+    /// Change nothing, and say what is missing or stale, and what has moved: in registries, at URLs, in repositories
     #[arg(long, conflicts_with_all = ["update", "import", "export"])]
     check: bool,
 
@@ -85,6 +86,9 @@ pub(crate) struct Args {
     vendor: Option<PathBuf>,
 
     #[command(flatten)]
+    shape: Shape,
+
+    #[command(flatten)]
     steps: Steps,
 
     #[command(flatten)]
@@ -97,6 +101,9 @@ enum Export {
     /// BuildKit's source policy, as JSON
     SourcePolicy,
 }
+
+/// Requests of steps that are told to somebody who may have meant one.
+const NEAR: usize = 10;
 
 const AFTER_HELP: &str = "\
 Exit codes of --check:
@@ -188,10 +195,24 @@ impl<'a> Call<'a> {
         }
         let memo = Memo::new(&self.path, Policy::Add, None, self.empty()?);
         let fresh = self.resolve(memo, platforms, true)?;
-        let moved: Vec<Change> =
+        let mut moved: Vec<Change> =
             changes(old, fresh.lock()).into_iter().filter(|c| c.kind != Kind::Network).collect();
+        moved.extend(self.moved_network(old)?);
         self.print(&moved)?;
         Ok(if moved.is_empty() { ExitCode::SUCCESS } else { DIFFERENT.into() })
+    }
+
+    /// What of the answers to locked steps is another by now.
+    fn moved_network(&self, old: &Lock) -> anyhow::Result<Vec<Change>> {
+        let mut outside = Outside::new(&self.store, contexts(self.args, self.world, true)?);
+        outside.set_lock(Memo::new(&self.path, Policy::Refuse, Some(old.clone()), old.clone()));
+        let run = self.args.steps.read(self.world)?;
+        let request = Request { run, ..self.request(Vec::new())? };
+        let moved = build::moved_network(&outside, &request);
+        for unknown in &moved.unknown {
+            tell(&format!("warning: whether it has moved is not known: {unknown}"));
+        }
+        Ok(moved.changes)
     }
 
     fn resolve(&self, memo: Memo, platforms: Vec<Platform>, newest: bool) -> anyhow::Result<Memo> {
@@ -236,7 +257,7 @@ impl<'a> Call<'a> {
             build_args: build_args(&self.args.build_arg, self.world)?,
             target: self.args.target.clone(),
             platforms,
-            ..Request::default()
+            ..shaped(&self.args.shape, &context(self.args)?, self.world)?
         })
     }
 
@@ -263,8 +284,12 @@ impl<'a> Call<'a> {
     }
 }
 
+fn context(args: &Args) -> anyhow::Result<ContextSpec> {
+    Ok(ContextSpec::parse(&args.context).map_err(Hinted::usage)?)
+}
+
 fn contexts(args: &Args, world: &World, newest: bool) -> anyhow::Result<Contexts> {
-    let main = ContextSpec::parse(&args.context).map_err(|error| Hinted::usage(error.to_string()))?;
+    let main = context(args)?;
     let policy = args.import.as_deref().map(locking::source_policy).transpose()?;
     let registries = if args.offline { None } else { Some(std::sync::Arc::new(world.registries()?)) };
     Ok(Contexts {
@@ -306,12 +331,11 @@ fn unknown(lock: &Lock, name: &str, context: &str) -> Hinted {
     if context == "." && Path::new(name).is_dir() {
         return error.hint(format!("the context stands before the option: `lith lock {name} --update …`"));
     }
-    let known: Vec<String> = lock
-        .names()
-        // Of what steps ask for, there is mostly too much to be told.
-        .filter(|(_, entry)| entry.kind != Kind::Network)
-        .map(|(name, _)| format!("`{}`", shown(name)))
-        .collect();
+    let is_network = |entry: &Entry<'_>| entry.kind == Kind::Network;
+    // Of what steps ask for, there is mostly too much to be told.
+    let near = lock.names().filter(|(known, entry)| is_network(entry) && known.contains(name)).take(NEAR);
+    let named = lock.names().filter(|(_, entry)| !is_network(entry));
+    let known: Vec<String> = named.chain(near).map(|(name, _)| format!("`{}`", shown(name))).collect();
     match known.as_slice() {
         [] => error.hint("it has nothing that could be updated; `lith lock` completes it"),
         known => error.hint(format!("there is {}", known.join(", "))),

@@ -9,8 +9,8 @@ use lith::tree::{Changes, ImagePath, Kind, Node};
 use serde_json::{Value, json};
 
 use super::World;
-use super::format::{self, Format, FormatArg, print, print_json};
-use super::place::{Place, PlatformArg};
+use super::format::{self, Format, print, print_json};
+use super::place::{LookArgs, Place};
 use super::reach::Reach;
 
 /// List the files of an image, by layer, with their sizes and who wins
@@ -22,25 +22,19 @@ use super::reach::Reach;
     after_help = "Examples:\n  lith ls app\n  lith ls oci:image\n  lith ls --format json app | jq '.layers[].files[] | select(.hiddenBy)'"
 )]
 pub(crate) struct Args {
-    /// The image: a name or digest of the store, else of a registry; `docker://NAME` for the registry's, or
-    /// `oci:DIR[:TAG]`, `oci-archive:FILE`, `docker-archive:FILE`
-    #[arg(value_name = "IMAGE")]
-    image: String,
     #[command(flatten)]
-    platform: PlatformArg,
-    #[command(flatten)]
-    format: FormatArg,
+    look: LookArgs,
 }
 
 pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
-    let platform = args.platform.get()?;
+    let platform = args.look.platform.get()?;
     let reach = Reach::new(world);
     let only = platform.clone().unwrap_or_default();
-    let found = Place::parse(&args.image)?.read(&reach, Some(&only))?;
+    let found = Place::parse(&args.look.image)?.read(&reach, Some(&only))?;
     let image = found.image(platform.as_ref())?;
     let layers = found.layers(image, &reach)?;
     let hidden = hidden_by(&layers);
-    match args.format.format {
+    match args.look.format.format {
         Format::Json => print_json(&describe(image, &layers, &hidden))?,
         Format::Text => print(&text(image, &layers, &hidden))?,
     }

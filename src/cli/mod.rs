@@ -20,6 +20,7 @@ mod error;
 mod facts;
 mod format;
 mod fsck;
+mod gates;
 mod gc;
 mod images;
 mod inspect;
@@ -102,7 +103,8 @@ Exit codes:
   1  it failed: the build, a check, or what was asked for is not there
   2  the command line is wrong
   3  the store is damaged: `lith fsck` says what of it
-  4  what was compared differs: `lith diff --exit-code`, `lith build --check-reproducible`, `lith lock --check`
+  4  what was compared differs: `lith diff --exit-code`, `lith build --check-reproducible`, `lith lock --check`,
+     `lith pin --check --update`, `lith audit --check`, `lith releases repair` without `--yes`
   5  `lith verify` built another image, or from other inputs than the recorded ones
 `lith debug` has that of the program that it ran.";
 

@@ -40,13 +40,16 @@ pub(super) struct Way<'a> {
 pub(super) fn outputs(args: &Args, tags: &[Reference], world: &World) -> anyhow::Result<Vec<Sending>> {
     let mut outputs = Vec::new();
     for text in &args.output {
-        outputs.push(Output::parse(text).map_err(|error| Hinted::usage(error.to_string()))?);
+        outputs.push(Output::parse(text).map_err(Hinted::usage)?);
     }
     if args.push {
         push_too(&mut outputs);
     }
     // As in docker: what is pushed under a name is not kept under it as well.
-    if !tags.is_empty() && !outputs.iter().any(|output| is_push(&output.kind) && output.names.is_empty()) {
+    let is_elsewhere = |output: &Output| {
+        matches!(output.kind, OutputKind::CacheOnly) || is_push(&output.kind) && output.names.is_empty()
+    };
+    if !tags.is_empty() && !outputs.iter().any(is_elsewhere) {
         outputs.insert(0, plain(OutputKind::Image { push: false }));
     }
     if args.load {
@@ -111,7 +114,8 @@ fn sending(output: Output, args: &Args, tags: &[Reference], world: &World) -> an
         | OutputKind::OciArchive(_)
         | OutputKind::DockerArchive(_)
         | OutputKind::Local(_)
-        | OutputKind::Tar(_) => None,
+        | OutputKind::Tar(_)
+        | OutputKind::CacheOnly => None,
     };
     Ok(Sending { output, names, daemon })
 }
@@ -209,6 +213,7 @@ impl Sending {
             }
             OutputKind::Local(split) => self.write_local(split, built, report)?,
             OutputKind::Tar(split) => write_as_tar(split, built)?,
+            OutputKind::CacheOnly => return Ok(()),
         }
         report.report(Event::Output { text: &self.describe() });
         Ok(())
@@ -256,6 +261,7 @@ impl Sending {
             }
             OutputKind::Local(split) => format!("wrote the root file system to {}", path(&split.to)),
             OutputKind::Tar(split) => format!("wrote the root file system to {}", to(&split.to)),
+            OutputKind::CacheOnly => String::new(),
         }
     }
 }

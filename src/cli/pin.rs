@@ -1,5 +1,6 @@
 //! `lith pin`: what can be typed, and what is done. Files are [`files`]' matter, names and folders [`lookup`]'s.
 
+mod building;
 mod files;
 mod lookup;
 mod report;
@@ -24,6 +25,8 @@ use lookup::Lookup;
 /// fields anywhere in YAML (Kubernetes, compose, workflows' `container` and `uses: docker://…`), the `repository`, `tag` and
 /// `digest` of a chart's values, the `images` of a kustomization, and in Dockerfiles FROM, `COPY --from` and `RUN --mount=from=`.
 ///
+/// What floats and can't be pinned (a name with variables, a folder without --build) is left alone, told, and an error in the end.
+///
 /// The digest is the index's, where an image has several platforms. If a file is not valid, or an image is not there,
 /// nothing at all is written.
 #[derive(Debug, clap::Args)]
@@ -37,9 +40,10 @@ Examples:
   lith pin --compose-override compose.pinned.yaml compose.yaml
 
 Exit codes:
-  0  done; with --check: all is pinned
-  1  something is not pinned, not valid or not there
-  2  the command line is wrong")]
+  0  all is pinned, but for what --except names
+  1  something is not pinned, not valid or not there; without --check, what can be pinned is
+  2  the command line is wrong
+  4  --check --update: all is pinned, and tags have moved")]
 pub(crate) struct Args {
     /// The files; a folder stands for its YAML files and Dockerfiles; `-` is stdin, which goes to stdout
     #[arg(value_name = "FILE", required = true)]
@@ -199,18 +203,30 @@ fn write(done: &[Done], args: &Args) -> anyhow::Result<ExitCode> {
         }
         _ => report::changes(done, args.format.format)?,
     }
-    Ok(ExitCode::SUCCESS)
+    match report::findings(done, true).len() {
+        0 => Ok(ExitCode::SUCCESS),
+        left => Err(unpinned(left).hint(EXCEPT).into()),
+    }
+}
+
+const EXCEPT: &str = "`--except GLOB` leaves out what can't be pinned";
+
+fn unpinned(number: usize) -> Hinted {
+    Hinted::new(format!("{} not pinned", count(number, "reference")))
 }
 
 fn check(done: &[Done], args: &Args) -> anyhow::Result<ExitCode> {
     report::left(done);
-    let floating = report::floating(done, args.format.format)?;
-    if floating == 0 {
-        return Ok(ExitCode::SUCCESS);
+    let found = report::findings(done, false);
+    report::show(&found, args.format.format)?;
+    let floating = found.iter().filter(|found| found.now.is_none()).count();
+    match (floating, found.len()) {
+        (0, 0) => Ok(ExitCode::SUCCESS),
+        (0, moved) => {
+            let error =
+                Hinted::different(format!("{} not to what their tags are now", count(moved, "reference")));
+            Err(error.hint("`lith pin --update` moves them").into())
+        }
+        _ => Err(unpinned(floating).hint(format!("`lith pin` pins them; {EXCEPT}")).into()),
     }
-    let what = if args.update { "not pinned, or not to what their tags are now" } else { "not pinned" };
-    let error = Hinted::new(format!("{} {what}", count(floating, "reference")));
-    Err(error
-        .hint("`lith pin` pins them, `--update` moves pins, `--except GLOB` leaves out what can't be pinned")
-        .into())
 }

@@ -11,6 +11,8 @@ use lith::transport::{
 use lith::tree::Changes;
 
 use super::error::{Hinted, tell};
+use super::format::FormatArg;
+use super::progress::ProgressArg;
 use super::reach::Reach;
 
 /// A name or digest, or an image outside of the store.
@@ -149,7 +151,7 @@ fn elsewhere<'a>(text: &str, reach: &'a Reach<'_>) -> anyhow::Result<Box<dyn Sou
     if text.parse::<Digest>().is_ok() || is_short_digest(text) {
         return Err(missing(text).into());
     }
-    let name: Reference = text.parse().map_err(|error| Hinted::usage(format!("{error}")))?;
+    let name: Reference = text.parse().map_err(Hinted::usage)?;
     let source = reach.remote(&name).map_err(|error| error.context(missing(text).to_string()))?;
     tell(&format!("`{text}` is not in the store; found in the registry `{}`", name.registry()));
     Ok(Box::new(source))
@@ -218,7 +220,7 @@ impl Found<'_> {
 
 /// Reads a name for an image of the store. It can't carry a digest: that is the image's own.
 pub(super) fn parse_name(text: &str) -> anyhow::Result<Reference> {
-    let name: Reference = text.parse().map_err(|error| Hinted::usage(format!("{error}")))?;
+    let name: Reference = text.parse().map_err(Hinted::usage)?;
     if name.digest().is_some() {
         let error = Hinted::usage(format!("`{text}` is a name with a digest"));
         return Err(error.hint("give the name alone, like `app:1.0`").into());
@@ -229,7 +231,7 @@ pub(super) fn parse_name(text: &str) -> anyhow::Result<Reference> {
 /// Reads the name of an image in a registry: `docker://NAME`, `registry:NAME`, or the name alone.
 pub(super) fn parse_remote(text: &str) -> anyhow::Result<Reference> {
     let name = bare(text);
-    Ok(name.parse().map_err(|error| Hinted::usage(format!("{error}")))?)
+    Ok(name.parse().map_err(Hinted::usage)?)
 }
 
 fn bare(text: &str) -> &str {
@@ -279,7 +281,7 @@ fn look_in_store(store: &Store, text: &str) -> anyhow::Result<Option<Descriptor>
     if let Ok(digest) = text.parse::<Digest>() {
         return Ok(store.manifest(&digest)?);
     }
-    let name: Reference = text.parse().map_err(|error| Hinted::usage(format!("{error}")))?;
+    let name: Reference = text.parse().map_err(Hinted::usage)?;
     if let Some(image) = short_digest(store, &name, text)? {
         return Ok(Some(image));
     }
@@ -322,9 +324,36 @@ pub(super) struct PlatformArg {
 
 impl PlatformArg {
     pub(super) fn get(&self) -> anyhow::Result<Option<Platform>> {
-        let parse = |text: &String| text.parse().map_err(|error| Hinted::usage(format!("{error}")));
+        let parse = |text: &String| text.parse().map_err(Hinted::usage);
         Ok(self.platform.as_ref().map(parse).transpose()?)
     }
+}
+
+/// An image to look at, and how what is seen is printed.
+#[derive(Debug, clap::Args)]
+pub(crate) struct LookArgs {
+    /// The image: a name or digest of the store, else of a registry; `docker://NAME` for the registry's, or
+    /// `oci:DIR[:TAG]`, `oci-archive:FILE`, `docker-archive:FILE`
+    #[arg(value_name = "IMAGE")]
+    pub(super) image: String,
+    #[command(flatten)]
+    pub(super) platform: PlatformArg,
+    #[command(flatten)]
+    pub(super) format: FormatArg,
+}
+
+/// How an image is sent somewhere.
+#[derive(Debug, clap::Args)]
+pub(crate) struct SendArgs {
+    /// Move a registry's tag that stands for another digest
+    #[arg(long)]
+    pub(super) move_tag: bool,
+    #[command(flatten)]
+    pub(super) platform: PlatformArg,
+    #[command(flatten)]
+    pub(super) progress: ProgressArg,
+    #[command(flatten)]
+    pub(super) format: FormatArg,
 }
 
 #[cfg(test)]

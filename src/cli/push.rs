@@ -7,9 +7,8 @@ use serde_json::json;
 
 use super::World;
 use super::error::Hinted;
-use super::format::{Format, FormatArg, print, print_json};
-use super::place::{Place, PlatformArg, check_target, parse_target};
-use super::progress::ProgressArg;
+use super::format::{Format, print, print_json};
+use super::place::{Place, SendArgs, check_target, parse_target};
 use super::pushing::Pushing;
 use super::reach::Reach;
 
@@ -31,23 +30,16 @@ pub(crate) struct Args {
     /// Where to: `REGISTRY/NAME[:TAG]` [default: the image's own name]
     #[arg(value_name = "NAME")]
     names: Vec<String>,
-    /// Move tags that stand for another digest
-    #[arg(long)]
-    move_tag: bool,
     #[command(flatten)]
-    platform: PlatformArg,
-    #[command(flatten)]
-    progress: ProgressArg,
-    #[command(flatten)]
-    format: FormatArg,
+    send: SendArgs,
 }
 
 pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
-    let progress = args.progress.start();
+    let progress = args.send.progress.start();
     let pushed = push(args, world, &progress).map_err(|error| progress.error(error))?;
     let (digest, names) = pushed;
     let pinned = |name: &Reference| format!("{name}@{digest}");
-    match args.format.format {
+    match args.send.format.format {
         Format::Text => print(&names.iter().map(|name| pinned(name) + "\n").collect::<String>())?,
         Format::Json => {
             print_json(&json!({"digest": digest, "names": names.iter().map(pinned).collect::<Vec<_>>()}))?;
@@ -69,9 +61,9 @@ fn push(
     let names = names(args, &place)?;
     let reach = Reach::new(world);
     let source = place.source(&reach)?;
-    let artifact = lith::transport::read(&*source, args.platform.get()?.as_ref())?;
+    let artifact = lith::transport::read(&*source, args.send.platform.get()?.as_ref())?;
     let (registries, store) = (reach.registries()?, reach.store()?);
-    let pushing = Pushing { registries, world, move_tag: args.move_tag, store };
+    let pushing = Pushing { registries, world, move_tag: args.send.move_tag, store };
     Ok((pushing.push(&artifact, &*source, &names, progress)?, names))
 }
 

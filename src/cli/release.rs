@@ -7,7 +7,8 @@ use lith::release::{Entry, Environment, Kind, Ledger, whole};
 use super::World;
 use super::error::tell;
 use super::format::{Format, FormatArg, print, print_json};
-use super::ledger::{AuthorArgs, Found, GateArgs, Others, pinned};
+use super::gates::{Direction, GateArgs};
+use super::ledger::{AuthorArgs, Found, pinned};
 use super::reach::Reach;
 
 /// Give an environment an image, and write it down
@@ -42,7 +43,7 @@ pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
     let (shelf, environment) = (&*found.shelf, &args.environment);
     let image = whole(shelf, &found.root)?;
     let author = args.author.author(world);
-    let (facts, gates) = args.gates.pass(&image, shelf, environment, author.time, Others::Refused)?;
+    let (facts, gates) = args.gates.pass(&image, (shelf, &reach), environment, author.time, Direction::On)?;
     let ledger = Ledger::new(shelf, environment.clone());
     if let Some(current) =
         ledger.current()?.filter(|current| current.entry.image.digest() == found.root.digest())
@@ -65,6 +66,7 @@ pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
         source: facts.source,
         revision: facts.revision,
         gates,
+        statements: facts.evidence.statements,
     };
     let appended = ledger.append(&entry, None)?;
     if appended.overtaken {

@@ -1,4 +1,6 @@
-//! `lith releases`, and `lith releases mark`
+//! `lith releases`, `lith releases mark` and `lith releases repair`
+
+mod repair;
 
 use std::process::ExitCode;
 
@@ -15,14 +17,16 @@ use super::reach::Reach;
 /// List what an environment had, the last first
 ///
 /// `--verify` also checks that the chain is whole: that each entry is there and is what its digest says, that each leads to the
-/// one before it, that none stands beside the chain, and that the tags are where the last entry says.
+/// one before it, that none stands beside the chain, and that the tags are where the last entry says. What is lost and
+/// acknowledged (`lith releases repair`) is told, and is no error.
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 #[command(after_help = "\
 Examples:
   lith releases prod --repo registry.example/team/app
   lith releases prod --verify
-  lith releases mark prod 12 bad -m \"loses sessions\"")]
+  lith releases mark prod 12 bad -m \"loses sessions\"
+  lith releases repair prod                      what is lost, and how the ledger can go on")]
 pub(crate) struct Args {
     #[command(subcommand)]
     command: Option<Command>,
@@ -42,6 +46,7 @@ pub(crate) struct Args {
 enum Command {
     /// Say of a release that it is bad, or good: `lith rollback` goes by it
     Mark(Mark),
+    Repair(repair::Args),
 }
 
 #[derive(Debug, clap::Args)]
@@ -49,8 +54,8 @@ struct Mark {
     /// The environment
     #[arg(value_name = "ENV")]
     environment: Environment,
-    /// The release: its number, or its image's digest or the beginning of that
-    #[arg(value_name = "N|DIGEST")]
+    /// The release: its number, its image's digest or the beginning of that, or the tag that it was released by
+    #[arg(value_name = "N|DIGEST|TAG")]
     release: String,
     /// What it is
     #[arg(value_name = "VERDICT")]
@@ -70,8 +75,10 @@ enum Word {
 }
 
 pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
-    if let Some(Command::Mark(mark)) = &args.command {
-        return mark.run(world);
+    match &args.command {
+        Some(Command::Mark(mark)) => return mark.run(world),
+        Some(Command::Repair(args)) => return repair::run(args, world),
+        None => {}
     }
     let reach = Reach::new(world);
     let shelf = args.repo.shelf(&reach)?;
@@ -83,19 +90,27 @@ pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
         Format::Json => print_json(&document(&chain, &problems, args.verify))?,
     }
     problems.iter().for_each(|problem| tell(&format!("wrong: {problem}")));
+    for (number, one) in chain.breaks() {
+        tell(&format!("entry {number} acknowledges: {one}"));
+    }
     if !problems.is_empty() {
         let number = count(problems.len(), "thing");
-        return Err(Hinted::new(format!("the ledger of `{environment}` is not what it was: {number}")).into());
+        let error = Hinted::new(format!("the ledger of `{environment}` is not what it was: {number}"));
+        let is_lost = problems.iter().any(|problem| matches!(problem, Problem::Broken(_)));
+        let hint = format!("`lith releases repair {environment}` shows how it can go on");
+        return Err(if is_lost { error.hint(hint) } else { error }.into());
     }
     if let Some(error) = chain.broken {
         let error = anyhow::Error::from(error).context("the ledger breaks off");
         return Err(error);
     }
     if args.verify {
-        tell(&format!(
-            "the ledger of `{environment}` is whole: {}",
-            count(chain.links.len(), "entry").replace("entrys", "entries")
-        ));
+        let entries = count(chain.links.len(), "entry").replace("entrys", "entries");
+        let but = match chain.breaks().count() {
+            0 => String::new(),
+            number => format!(", but for {}, which an entry names", count(number, "break")),
+        };
+        tell(&format!("the ledger of `{environment}` is whole{but}: {entries}"));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -135,6 +150,8 @@ fn document(chain: &Chain, problems: &[Problem], verified: bool) -> Value {
     let mut document = json!({ "entries": entries });
     if verified {
         document["problems"] = json!(problems.iter().map(ToString::to_string).collect::<Vec<_>>());
+        let breaks = chain.breaks().map(|(number, one)| repair::break_json(Some(number), one));
+        document["acknowledged"] = json!(breaks.collect::<Vec<_>>());
     }
     document
 }

@@ -5,6 +5,7 @@ mod difference;
 use std::process::ExitCode;
 
 use lith::image::Artifact;
+use lith::oci::Digest;
 use lith::release::{
     Author, Chain, Entry, Environment, Kind, Ledger, Link, ReleaseError, Shelf, Verdict, whole,
 };
@@ -15,7 +16,8 @@ use self::difference::{Difference, between};
 use super::World;
 use super::error::{Hinted, tell, told};
 use super::format::{Format, FormatArg, print, print_json};
-use super::ledger::{AuthorArgs, GateArgs, Others, RepoArg, pinned};
+use super::gates::{Direction, GateArgs};
+use super::ledger::{AuthorArgs, RepoArg, pinned};
 use super::reach::Reach;
 use super::releases::no_release;
 
@@ -34,8 +36,8 @@ pub(crate) struct Args {
     /// The environment
     #[arg(value_name = "ENV")]
     environment: Environment,
-    /// Go back to this release: its number, or its image's digest or the beginning of that
-    #[arg(long, value_name = "N|DIGEST")]
+    /// Go back to this release: its number, its image's digest or the beginning of that, or the tag that it was released by
+    #[arg(long, value_name = "N|DIGEST|TAG")]
     to: Option<String>,
     /// Say what would change, and change nothing
     #[arg(long)]
@@ -56,6 +58,7 @@ struct Way<'a> {
     to: &'a Link,
     image: Artifact,
     gates: Vec<String>,
+    statements: Vec<Digest>,
 }
 
 pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
@@ -64,7 +67,7 @@ pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
     let ledger = Ledger::new(&*shelf, args.environment.clone());
     let chain = ledger.chain()?;
     let author = args.author.author(world);
-    let way = choose(args, &*shelf, &ledger, &chain, author.time)?;
+    let way = choose(args, (&*shelf, &reach), &ledger, &chain, author.time)?;
     let changes = changes(&*shelf, &way);
     let entry = if args.dry_run { None } else { Some(go(&ledger, &chain, &way, author)?) };
     // Only then: going back must not wait for it, nor fail with it.
@@ -81,15 +84,16 @@ pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
 
 fn choose<'a>(
     args: &Args,
-    shelf: &dyn Shelf,
+    (shelf, reach): (&dyn Shelf, &Reach<'_>),
     ledger: &Ledger<'_>,
     chain: &'a Chain,
     now: u64,
 ) -> anyhow::Result<Way<'a>> {
     let fits = |from: &'a Link, to: &'a Link| {
         let image = whole(shelf, &to.entry.image)?;
-        let (_, gates) = args.gates.pass(&image, shelf, &args.environment, now, Others::PassedOver)?;
-        anyhow::Ok(Way { from, to, image, gates })
+        let way = Direction::Back(&to.entry);
+        let (facts, gates) = args.gates.pass(&image, (shelf, reach), &args.environment, now, way)?;
+        anyhow::Ok(Way { from, to, image, gates, statements: facts.evidence.statements })
     };
     let candidates = chain.good(ledger)?;
     if let Some(wanted) = &args.to {
@@ -135,6 +139,7 @@ fn go(ledger: &Ledger<'_>, chain: &Chain, way: &Way<'_>, author: Author) -> anyh
         actor: author.actor,
         reason: author.reason,
         gates: way.gates.clone(),
+        statements: way.statements.clone(),
         ..way.to.entry.clone()
     };
     let head = chain.links.first().map(|link| &link.descriptor);

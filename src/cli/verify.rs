@@ -6,20 +6,21 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use lith::attest::provenance;
+use lith::attest::provenance::{self, Record};
 use lith::attest::summary::summary;
 use lith::build::Contexts;
 use lith::context::ContextSpec;
+use lith::exec::Report;
 use lith::oci::{Digest, canonical};
 use lith::store::Store;
-use lith::text::escaped;
+use lith::text::{escaped, escaped_lines};
 use lith::verify::{self, Ask, Given, RequestError, Untold, Verdict, VerifyError};
 
 use super::World;
 use super::build::{allow, build_args, build_contexts, secrets};
 use super::error::{Hinted, tell};
 use super::format::{Format, FormatArg, print};
-use super::place::Place;
+use super::place::{Found, Place};
 use super::progress::ProgressArg;
 use super::reach::Reach;
 use super::removal::Removal;
@@ -108,27 +109,12 @@ pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
         provenance::parse(&text).with_context(|| format!("the record `{}`", args.record.display()))?;
     let reach = Reach::new(world);
     let found = Place::parse(&args.image)?.read(&reach, None)?;
-    let folder = tempfile::tempdir_in(world.environment.temp()).context("making a temporary folder")?;
-    let path = folder.path().join("store");
-    let store = Arc::new(Store::open(&path)?);
-    let progress = args.progress.start();
-    let ask = Ask {
-        record: &record,
-        image: &found.artifact,
-        blobs: found.blobs(),
-        given: given(args, world, &store)?,
-        source: args.source.as_deref().map(ContextSpec::parse).transpose().map_err(usage)?,
+    let again = Again {
+        given: given(args, world)?,
+        source: args.source.as_deref().map(ContextSpec::parse).transpose().map_err(Hinted::usage)?,
         file: args.file.clone(),
-        contexts: contexts(world)?,
-        known: Some(reach.store()?),
-        store: &store,
-        threads: world.threads(),
     };
-    let verdict = verify::verify(ask, &progress);
-    drop(store);
-    if let Err(error) = Removal::new(world).remove(&path) {
-        tell(&format!("warning: `{}` can't be removed: {error}", path.display()));
-    }
+    let verdict = again.build(&record, &found, &reach, &args.progress.start())?;
     let verdict = verdict.map_err(|error| told(error, args))?;
     match args.format.format {
         Format::Json => {
@@ -140,8 +126,46 @@ pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
     Ok(if verdict.passed() { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
 }
 
-fn usage(error: impl std::fmt::Display) -> Hinted {
-    Hinted::usage(error.to_string())
+/// What the record has not, to build an image again.
+#[derive(Default)]
+pub(super) struct Again {
+    pub(super) given: Given,
+    pub(super) source: Option<ContextSpec>,
+    pub(super) file: Option<PathBuf>,
+}
+
+impl Again {
+    /// Builds it in a store of its own.
+    pub(super) fn build(
+        self,
+        record: &Record,
+        found: &Found<'_>,
+        reach: &Reach<'_>,
+        report: &dyn Report,
+    ) -> anyhow::Result<Result<Verdict, VerifyError>> {
+        let world = reach.world;
+        let folder = tempfile::tempdir_in(world.environment.temp()).context("making a temporary folder")?;
+        let path = folder.path().join("store");
+        let store = Arc::new(Store::open(&path)?);
+        let ask = Ask {
+            record,
+            image: &found.artifact,
+            blobs: found.blobs(),
+            given: Given { sandbox: Some(world.sandbox(&store)), ..self.given },
+            source: self.source,
+            file: self.file,
+            contexts: contexts(world)?,
+            known: Some(reach.store()?),
+            store: &store,
+            threads: world.threads(),
+        };
+        let verdict = verify::verify(ask, report);
+        drop(store);
+        if let Err(error) = Removal::new(world).remove(&path) {
+            tell(&format!("warning: `{}` can't be removed: {error}", path.display()));
+        }
+        Ok(verdict)
+    }
 }
 
 pub(super) fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
@@ -158,7 +182,7 @@ pub(super) fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn given(args: &Args, world: &World, store: &Store) -> anyhow::Result<Given> {
+fn given(args: &Args, world: &World) -> anyhow::Result<Given> {
     let (secrets, ssh) = secrets(&args.secret, &args.ssh, world)?;
     Ok(Given {
         build_args: build_args(&args.build_arg, world)?,
@@ -166,7 +190,7 @@ fn given(args: &Args, world: &World, store: &Store) -> anyhow::Result<Given> {
         secrets,
         ssh,
         allow: allow(&args.allow)?,
-        sandbox: Some(world.sandbox(store)),
+        sandbox: None,
     })
 }
 
@@ -205,6 +229,7 @@ fn told(error: VerifyError, args: &Args) -> anyhow::Error {
         VerifyError::Build { said, .. } => {
             for diagnostic in said {
                 tell(&format!("error: {}", escaped(&diagnostic.message)));
+                diagnostic.notes.iter().for_each(|note| tell(&format!("  {}", escaped_lines(note))));
             }
             return anyhow::Error::from(error);
         }

@@ -39,9 +39,7 @@ pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
     let store: &Store = &seen;
     let as_step = |text: &str| step(text, store);
     let (what, step) = match (args.what.as_deref(), args.other.as_deref()) {
-        (Some(what), None) if is_number(what) && !std::path::Path::new(what).exists() => {
-            (None, as_step(what))
-        }
+        (Some(what), None) if is_lone_step(what, store)? => (None, as_step(what)),
         (Some(a), Some(b)) if as_step(b).is_none() => return between(a, b, store, args.format.format),
         (what, other) => (what, other.and_then(as_step)),
     };
@@ -99,8 +97,19 @@ fn check_step(kept: &Kept, (stage, number): &Step) -> anyhow::Result<()> {
     Err(error.hint(format!("its last steps: {}", last.collect::<Vec<_>>().join(", "))).into())
 }
 
-fn is_number(text: &str) -> bool {
-    text.len() < 5 && text.bytes().all(|byte| byte.is_ascii_digit())
+/// Whether a word that stands alone is a step: a number, or `STAGE:3` where the last build has such a stage.
+fn is_lone_step(text: &str, store: &Store) -> anyhow::Result<bool> {
+    if std::path::Path::new(text).exists() {
+        return Ok(false);
+    }
+    Ok(match step(text, store) {
+        None => false,
+        Some((None, _)) => true,
+        Some((Some(stage), _)) => {
+            let last = why::last(store, None)?;
+            last.is_some_and(|last| last.trace.stages.iter().any(|found| found.name == stage))
+        }
+    })
 }
 
 fn is_wanted(told: &Told, step: Option<&Step>) -> bool {
@@ -119,7 +128,7 @@ fn built(text: &str, store: &Store) -> anyhow::Result<Kept> {
     let digest = match text.parse::<Digest>() {
         Ok(digest) => digest,
         Err(_) => {
-            let name: Reference = text.parse().map_err(|error| Hinted::usage(format!("{error}")))?;
+            let name: Reference = text.parse().map_err(Hinted::usage)?;
             let root = store.resolve(&name)?.ok_or_else(|| {
                 Hinted::new(format!("the store has no image `{text}`, and there is no such file"))
                     .hint("`lith images` lists them")

@@ -205,7 +205,10 @@ fn archives(
     };
     let inside = Place { prefix: format!("{}!", place.path(path)), depth: place.depth + 1 };
     let files = files::trees(engine, &old.tree, &new.tree, &inside)?;
-    let mut causes: BTreeSet<Cause> = files.iter().flat_map(|file| file.causes.iter().copied()).collect();
+    // What explains some of it is no cause of the whole.
+    let is_explained = files.iter().all(|file| !file.causes.is_empty());
+    let all = files.iter().filter(|_| is_explained).flat_map(|file| file.causes.iter().copied());
+    let mut causes: BTreeSet<Cause> = all.collect();
     let same = files.is_empty().then(|| same(&old, &new));
     if let Some(same) = same {
         causes.extend(match same {

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::node::{Entry, What, aspects};
+use super::node::{Entry, What, aspects, blame_clock};
 use super::report::{Aspect, Change, FileDiff};
 use super::{DiffError, Engine, cause, content, moved};
 use crate::tree::{Changes, ImagePath, Inode, Kind, Node, Tree};
@@ -97,6 +97,7 @@ fn compare(
     for (from, old, path, new) in moves {
         let (aspects, mut causes) = aspects(old, new, engine.options.times);
         causes.extend(cause::of_words(from.as_bytes(), path.as_bytes()));
+        blame_clock(&aspects, true, &mut causes);
         found.push(FileDiff {
             path: place.path(path),
             change: Change::Moved,
@@ -203,6 +204,7 @@ fn pair(
         aspects.insert(0, Aspect::Content(diff));
         causes.extend(likely);
     }
+    blame_clock(&aspects, false, &mut causes);
     Ok((!aspects.is_empty()).then(|| FileDiff {
         path: place.path(path),
         change: Change::Changed,

@@ -97,7 +97,6 @@ pub(super) fn aspects(a: Entry<'_>, b: Entry<'_>, times: bool) -> (Vec<Aspect>, 
     }
     if times && old.mtime != new.mtime {
         found.push(Aspect::Time(Both::new(old.mtime, new.mtime)));
-        causes.insert(Cause::Timestamp);
     }
     if let (Some(from), Some(to)) = (target(a), target(b))
         && from != to
@@ -116,6 +115,16 @@ pub(super) fn aspects(a: Entry<'_>, b: Entry<'_>, times: bool) -> (Vec<Aspect>, 
     }
     found.extend(xattrs(old, new));
     (found, causes)
+}
+
+/// Adds a clock to the causes of what differs in its time: not where it differs in more, of which nothing is known, as the
+/// time would then seem to explain it.
+pub(super) fn blame_clock(aspects: &[Aspect], is_moved: bool, causes: &mut BTreeSet<Cause>) {
+    let is_time = |aspect: &Aspect| matches!(aspect, Aspect::Time(_));
+    let alone = !is_moved && aspects.iter().all(is_time);
+    if aspects.iter().any(is_time) && (alone || !causes.is_empty()) {
+        causes.insert(Cause::Timestamp);
+    }
 }
 
 /// As many bytes of a value as anyone looks at.

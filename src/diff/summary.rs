@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use super::cause::Cause;
 use super::report::{Aspect, Change, FileDiff, How, ImageDiff, LayerDiff};
+use crate::text::shown_up_to;
 
 /// How two images differ that are not the same, in one sentence.
 pub fn sentence(diff: &ImageDiff) -> String {
@@ -24,7 +26,8 @@ pub fn sentence(diff: &ImageDiff) -> String {
         } else {
             format!("; so {} {}", if beside.len() > 1 { "do" } else { "does" }, list(&beside))
         };
-        return format!("{files}{times}{also}");
+        let likely = if times.is_empty() { likely(&diff.files) } else { String::new() };
+        return format!("{files}{times}{also}{likely}");
     }
     let mut parts: Vec<String> = layers(&diff.layers);
     if !beside.is_empty() {
@@ -38,7 +41,7 @@ pub fn sentence(diff: &ImageDiff) -> String {
     }
 }
 
-/// `3 files differ (1 added, 2 changed)`; `None` if none do.
+/// `3 paths differ (1 added, 2 changed)`, and of a single one its path; `None` if none do.
 pub fn counts(files: &[FileDiff]) -> Option<String> {
     if files.is_empty() {
         return None;
@@ -55,8 +58,25 @@ pub fn counts(files: &[FileDiff]) -> Option<String> {
         .filter(|(count, _)| *count > 0)
         .map(|(count, word)| format!("{count} {word}"))
         .collect();
-    let (noun, verb) = if files.len() == 1 { ("path", "differs") } else { ("paths", "differ") };
-    Some(format!("{} {noun} {verb} ({})", files.len(), counts.join(", ")))
+    Some(match files {
+        [only] => {
+            let word = counts[0].trim_start_matches("1 ");
+            format!("1 path differs ({} {word})", shown_up_to(200, &only.path))
+        }
+        files => format!("{} paths differ ({})", files.len(), counts.join(", ")),
+    })
+}
+
+/// What probably made the files differ, or so many of them.
+fn likely(files: &[FileDiff]) -> String {
+    let explained: Vec<&FileDiff> = files.iter().filter(|file| !file.causes.is_empty()).collect();
+    let causes: BTreeSet<Cause> = explained.iter().flat_map(|file| file.causes.iter().copied()).collect();
+    let words = causes.into_iter().map(Cause::words).collect::<Vec<_>>().join(", ");
+    match (explained.len(), files.len()) {
+        (0, _) => String::new(),
+        (some, all) if some == all => format!(" [likely: {words}]"),
+        (some, all) => format!(" [likely, for {some} of {all}: {words}]"),
+    }
 }
 
 fn is_of_times(files: &[FileDiff]) -> bool {

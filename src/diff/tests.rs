@@ -40,6 +40,14 @@ fn each_aspect_is_told() {
     assert_eq!(with(|n| n.meta.mode = 0o600).causes, [Cause::Umask].into());
     assert_eq!(with(|n| n.meta.uid = 7).aspects, [Aspect::Owner(both("0:0", "7:0"))]);
     assert_eq!(with(|n| n.mtime = 9).aspects, [Aspect::Time(Both::new(0, 9))]);
+    assert_eq!(with(|n| n.mtime = 9).causes, [Cause::Timestamp].into());
+    let edited = |edit: fn(&mut Node)| {
+        let mut node = file("y");
+        edit(&mut node);
+        one(file("x"), node).causes
+    };
+    assert_eq!(edited(|n| n.mtime = 9), [].into(), "a time explains no content");
+    assert_eq!(edited(|n| (n.mtime, n.meta.mode) = (9, 0o600)), [Cause::Umask, Cause::Timestamp].into());
     let xattr = with(|n| drop(n.meta.xattrs.insert(b"user.a".to_vec(), b"\x01".to_vec())));
     assert_eq!(xattr.aspects, [Aspect::Xattr { name: "user.a".into(), a: None, b: Some("01".into()) }]);
     assert_eq!(with(|n| n.kind = Kind::Fifo).aspects, [Aspect::Type(Both::new("file", "fifo"))]);
@@ -193,6 +201,16 @@ fn summaries_are_sentences() {
     };
     let files = [file(Change::Added), file(Change::Moved), file(Change::Added)];
     assert_eq!(counts(&files).unwrap(), "3 paths differ (2 added, 1 moved)");
+    assert_eq!(counts(&files[..1]).unwrap(), "1 path differs (/f added)");
+    let files = |known: usize| {
+        let known = (0..3).map(|index| index < known);
+        let causes = known.map(|known| known.then_some(Cause::Random).into_iter().collect());
+        causes.map(|causes| FileDiff { causes, ..file(Change::Changed) }).collect::<Vec<_>>()
+    };
+    let diff = |known| sentence(&ImageDiff { files: files(known), ..ImageDiff::default() });
+    assert_eq!(diff(0), "3 paths differ (3 changed)");
+    assert_eq!(diff(2), "3 paths differ (3 changed) [likely, for 2 of 3: random id]");
+    assert_eq!(diff(3), "3 paths differ (3 changed) [likely: random id]");
     let layer = |number, how| {
         let facts = LayerFacts {
             number,

@@ -166,8 +166,7 @@ impl<'a> Run<'a> {
             }
             Base::Files(name) => {
                 let tree = self.inputs.context(name)?;
-                let puts = tree.iter().map(|(path, node)| (path.clone(), node.clone())).collect();
-                let changes = Changes { puts, ..Changes::default() };
+                let changes = Changes::from(&*tree);
                 state.whole = read.then(|| Arc::new(Whole::new(self.store)));
                 let how = self.commit(id, &changes, "FROM files", "files", &mut state)?;
                 let from = TreeRef::Context(name.clone());
@@ -240,7 +239,7 @@ impl<'a> Run<'a> {
                 self.lay(id, made.changes, state);
                 Ok(how.how)
             }
-            Op::Run(run) => self.run(id, run, (name, step.place.line), state, done),
+            Op::Run(run) => self.run(id, run, (name, step), state, done),
         }
     }
 
@@ -343,8 +342,7 @@ impl<'a> Run<'a> {
         let Some(whole) = &state.whole else { return };
         // Only an output of the tree shows times, and programs see them: those that the layers have.
         if self.options.tree || self.layered.contains(&id) {
-            let epoch =
-                i64::try_from(self.options.layer.epoch.seconds()).expect("an epoch is before the year 10000");
+            let epoch = self.options.layer.epoch.mtime();
             changes.puts.values_mut().for_each(|node| node.mtime = epoch);
         }
         whole.lay(changes);
@@ -355,7 +353,7 @@ impl<'a> Run<'a> {
         &self,
         id: StageId,
         run: &plan::Run,
-        (step, line): (StepName<'_>, usize),
+        (name, step): (StepName<'_>, &Step),
         state: &mut State,
         done: &Results<StageId, State>,
     ) -> Result<How, ExecError> {
@@ -364,11 +362,13 @@ impl<'a> Run<'a> {
         let base = Arc::clone(state.whole());
         let platform = &self.plan.stage(id).config.platform;
         let layer = self.layer_options(id);
-        let ask = Ask { run, step, line, platform, base: &base, layers: &layers, sources: &sources, layer };
+        let line = step.place.line;
+        let ask =
+            Ask { run, step: name, line, platform, base: &base, layers: &layers, sources: &sources, layer };
         let ran = self.runner.run(&ask, &mut state.unpacked)?;
         state.differing += usize::from(!ran.reproducible);
         state.hermetic &= !has_network(run, self.options.run.network);
-        state.history.push(self.history(step.text, ran.layer.is_none()));
+        state.history.push(self.history(&step.created_by, ran.layer.is_none()));
         let Some(layer) = ran.layer else { return Ok(ran.how) };
         match ran.changes {
             Some(changes) => base.lay(changes),

@@ -43,7 +43,7 @@ impl fmt::Display for Refused {
 
 impl std::error::Error for Refused {}
 
-/// What is said of a name that stands for no address.
+/// What the resolver says of a name that stands for no address.
 #[derive(Debug)]
 pub(crate) struct Unresolved {
     pub(crate) host: String,

@@ -58,7 +58,7 @@ pub(super) enum Times {
 impl Times {
     pub(super) fn of(self, entry: &Entry<'_>) -> i64 {
         match self {
-            Self::All(epoch) => i64::try_from(epoch.seconds()).expect("an epoch is before the year 10000"),
+            Self::All(epoch) => epoch.mtime(),
             Self::Own => entry.mtime,
         }
     }

@@ -12,7 +12,7 @@ pub struct Entry<'a> {
 
 impl Entry<'_> {
     /// Whether somebody who says `said` speaks of it: its name as it is; of an image its name without registry, tag
-    /// or both; of a repository its address without the reference.
+    /// or both; of a repository its address without the reference; of a step's request its URL.
     pub fn is_meant_by(&self, said: &str) -> bool {
         if self.name == said {
             return true;
@@ -20,9 +20,16 @@ impl Entry<'_> {
         match self.kind {
             Kind::Image | Kind::Context => is_image_meant(self.name, said),
             Kind::Git => self.name.rsplit_once('#').is_some_and(|(place, _)| place == said),
-            Kind::Url | Kind::Network => false,
+            Kind::Url => false,
+            Kind::Network => is_request_meant(self.name, said),
         }
     }
+}
+
+/// `HEAD URL`, `POST URL DIGEST`, `URL accept=…`
+fn is_request_meant(name: &str, said: &str) -> bool {
+    let mut words = name.split(' ').skip_while(|word| matches!(*word, "HEAD" | "POST"));
+    words.next() == Some(said)
 }
 
 fn is_image_meant(name: &str, said: &str) -> bool {
@@ -85,5 +92,11 @@ mod tests {
         let git = Entry { kind: Kind::Git, name: "https://h/a.git#main" };
         assert!(git.is_meant_by("https://h/a.git") && !git.is_meant_by("https://h/a"));
         assert!(!Entry { kind: Kind::Url, name: "https://h/a" }.is_meant_by("a"));
+        for name in
+            ["https://h/a", "HEAD https://h/a", "https://h/a accept=text/html", "POST https://h/a sha256:1"]
+        {
+            let request = Entry { kind: Kind::Network, name };
+            assert!(request.is_meant_by("https://h/a") && !request.is_meant_by("https://h/"), "{name}");
+        }
     }
 }

@@ -26,10 +26,14 @@ impl Epoch {
         self.0
     }
 
+    /// As the time of a node.
+    pub(crate) fn mtime(self) -> i64 {
+        i64::try_from(self.0).expect("bounded by LAST")
+    }
+
     /// RFC 3339 in UTC, as `created` in config and history wants it.
     pub fn rfc3339(self) -> String {
-        let seconds = i64::try_from(self.0).expect("bounded by LAST");
-        jiff::Timestamp::from_second(seconds)
+        jiff::Timestamp::from_second(self.mtime())
             .map_or_else(|_| "1970-01-01T00:00:00Z".into(), |t| t.to_string())
     }
 }

@@ -22,6 +22,18 @@ pub struct Site {
     pub(super) slot: Slot,
 }
 
+impl Site {
+    /// Whether it names something that can become something else: the one rule of what is not pinned.
+    #[must_use]
+    pub fn floats(&self) -> bool {
+        match &self.target {
+            Target::Image(named) => named.digest.is_none(),
+            Target::Folder(_) => true,
+            Target::Left(why) => why.floats(),
+        }
+    }
+}
+
 /// What is named.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
@@ -37,6 +49,8 @@ pub enum Target {
 pub enum Left {
     /// Variables that something else fills in.
     Variable,
+    /// A name with variables, and a digest without.
+    Digested,
     /// `{{ … }}`: a template's.
     Template,
     /// The file itself says how to build it.
@@ -63,6 +77,7 @@ impl fmt::Display for Left {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Variable => "it has variables",
+            Self::Digested => "its name has variables; its digest has none",
             Self::Template => "it is a template",
             Self::Built => "it is built from a folder that the file names",
             Self::Untagged => "its tag is not said here",
@@ -90,10 +105,10 @@ impl Slot {
 /// What a text that stands where an image's name does means.
 pub(super) fn target_of(text: &str) -> Target {
     if text.contains("{{") {
-        return Target::Left(if text.contains("${{") { Left::Variable } else { Left::Template });
+        return Target::Left(if text.contains("${{") { variable(text) } else { Left::Template });
     }
     if text.contains('$') {
-        return Target::Left(Left::Variable);
+        return Target::Left(variable(text));
     }
     let folder = text.strip_prefix("lith://");
     if folder.is_some() || text.starts_with("./") || text.starts_with("../") || matches!(text, "." | "..") {
@@ -103,4 +118,10 @@ pub(super) fn target_of(text: &str) -> Target {
         Ok(named) => Target::Image(named),
         Err(error) => Target::Left(Left::NoReference(error.to_string())),
     }
+}
+
+/// What variables say, they say of the name alone where a digest is written out.
+fn variable(text: &str) -> Left {
+    let digest = text.rsplit_once('@').map(|(_, digest)| digest.parse::<Digest>().is_ok());
+    if digest == Some(true) { Left::Digested } else { Left::Variable }
 }

@@ -149,6 +149,17 @@ fn what_is_left_says_why() {
     let left = |left| vec![Target::Left(left)];
     assert_eq!(case("image: app:${TAG}\n"), left(Left::Variable));
     assert_eq!(case("image: ${{ matrix.image }}\n"), left(Left::Variable));
+    let digest = digest("x");
+    for text in ["${REGISTRY}/app:1", "${{ matrix.image }}", "$IMAGE", "app:${TAG:-1}"] {
+        assert_eq!(case(&format!("image: '{text}@{digest}'\n")), left(Left::Digested), "{text}");
+        assert_eq!(case(&format!("image: '{text}@${{D}}'\n")), left(Left::Variable), "{text}");
+        assert_eq!(case(&format!("image: '{text}@sha256:0'\n")), left(Left::Variable), "{text}");
+    }
+    let parts =
+        |digest: &str| case(&format!("image: {{repository: '${{R}}/a', tag: '1', digest: '{digest}'}}\n"));
+    assert_eq!(parts(&digest.to_string()), left(Left::Digested));
+    assert_eq!(parts("${D}"), left(Left::Variable));
+    assert_eq!(parts("sha256:0"), left(Left::Variable));
     assert_eq!(case("image: '{{ x }}'\n"), left(Left::Template));
     assert_eq!(case("image: {{ x }}\n"), left(Left::Template));
     assert_eq!(case("services: {a: {build: ., image: a}}\n"), left(Left::Built));

@@ -11,6 +11,7 @@ mod mode;
 mod network;
 mod resolve;
 
+pub use crate::store::steps::Sharing;
 pub use clock::Clock;
 pub use git_address::{GitAddress, GitAddressError};
 pub use mode::{ModeChange, ParseModeError};
@@ -266,14 +267,6 @@ pub enum MountKind {
         uid: u32,
         gid: u32,
     },
-}
-
-/// How builds at the same time use one cache mount.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sharing {
-    Shared,
-    Private,
-    Locked,
 }
 
 /// `RUN --security`.

@@ -73,12 +73,12 @@ impl ResolveError {
     /// What kind of error it is, as a diagnostic's code: what would help follows from that.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::NotFound { .. } | Self::NotInRegistry { .. } => "resolve-not-found",
+            Self::NotFound { .. } | Self::NotInRegistry { .. } | Self::Registry { .. } => "resolve-not-found",
             Self::Unauthorized { .. } => "resolve-unauthorized",
             Self::NotLocked { .. } => "resolve-not-locked",
             Self::Gone { .. } | Self::Moved { .. } | Self::OtherConfig { .. } => "resolve-moved",
             Self::Offline { .. } => "resolve-offline",
-            Self::Name(_) | Self::Registry { .. } | Self::NoPlatform { .. } | Self::Other { .. } => "resolve",
+            Self::Name(_) | Self::NoPlatform { .. } | Self::Other { .. } => "resolve",
         }
     }
 }

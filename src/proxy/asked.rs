@@ -35,6 +35,19 @@ impl Asked {
         }
     }
 
+    /// The GET whose answer a lock has under this key; none for other requests.
+    pub(super) fn of_name(name: &str) -> Option<(Self, Url)> {
+        let mut words = name.splitn(2, ' ');
+        let url = Url::parse(words.next()?)?;
+        let rest = words.next().unwrap_or_default();
+        let (git, accept) = match rest.split_once("accept=") {
+            Some((git, accept)) => (git.trim_end(), Some(accept)),
+            None => (rest, None),
+        };
+        let asked = Self::new(Method::Get, &url, accept, git.strip_prefix("git-protocol="));
+        Some((asked, url))
+    }
+
     /// The keys under which a lock may have the answer, in the order in which they count.
     pub(super) fn names(&self) -> Vec<String> {
         let mut names = vec![self.name(true), self.name(false)];
@@ -60,6 +73,11 @@ impl Asked {
             name.push_str(&format!(" accept={}", self.accept));
         }
         name
+    }
+
+    /// About as many bytes as it takes.
+    pub(super) fn size(&self) -> usize {
+        size_of::<Self>() + self.url.len() + self.accept.len() + self.git.as_ref().map_or(0, String::len)
     }
 
     pub(super) fn accept(&self) -> &str {
@@ -102,6 +120,11 @@ mod tests {
         );
         let digest = Digest::of(b"want");
         let post = Asked::new(Method::UploadPack(digest.clone()), &url, None, Some("version=2"));
+        assert_eq!(Asked::of_name(&post.name(false)), None);
+        for (git, accept) in [(None, None), (Some("version=2"), Some("a/b, c/d;q=0.5"))] {
+            let get = Asked::new(Method::Get, &url, accept, git);
+            assert_eq!(Asked::of_name(&get.name(true)), Some((get, url.clone())));
+        }
         assert_eq!(post.name(false), format!("POST https://h.example/a?b {digest} git-protocol=version=2"));
     }
 }

@@ -107,6 +107,7 @@ fn talk<S: Read + Write>(
             Ok(url) => url,
             Err(why) => return malformed(step, connection, &head, why),
         };
+        let _room = head.has_body().then(|| step.room());
         let body = match connection.body(&head) {
             Ok(body) => body,
             Err(Wrong::Gone) => return Ok(None),
@@ -197,6 +198,7 @@ fn answer(
         user_agent: header("user-agent"),
         content_encoding: header("content-encoding"),
         body,
+        ..Passed::default()
     };
     let asked = Asked::new(method, url, head.header("accept"), head.header("git-protocol"));
     let mut exchange = Exchange { step, head, asked: &asked, url, passed: &passed, out, close };

@@ -24,9 +24,6 @@ const STREAMED: u64 = 1 << 20;
 /// What a step is told where nobody could be asked.
 const UNREACHABLE: u16 = 502;
 
-/// As in other clients.
-const MAX_REDIRECTS: usize = 10;
-
 /// A request, and where its answer goes.
 pub(super) struct Exchange<'a> {
     pub(super) step: &'a Step,
@@ -385,31 +382,14 @@ impl Exchange<'_> {
             Err(why) => why.to_string(),
         };
         for from in self.step.session.redirects_to(&self.asked.url) {
-            match self.follow(from) {
+            // Whoever may see a credential was asked by the program itself.
+            let passed = Passed { authorization: None, ..self.passed.clone() };
+            match origin.follow(self.asked, from, &passed) {
                 Ok(answer) => return Ok(answer),
                 Err(other) => why = other,
             }
         }
         Err(ProxyError::Unreachable { url: shown(&self.asked.url), why })
-    }
-
-    fn follow(&self, from: Url) -> Result<Answer, String> {
-        let mut url = from;
-        // Whoever may see a credential was asked by the program itself.
-        let passed = Passed { authorization: None, ..self.passed.clone() };
-        for _ in 0..MAX_REDIRECTS {
-            let answer = self.step.session.origin.ask(self.asked, &url, &passed);
-            let answer = answer.map_err(|why| why.to_string())?;
-            match answer.status {
-                200 | 203 => return Ok(answer),
-                301 | 302 | 303 | 307 | 308 => {
-                    let next = answer.header("location").and_then(|location| url.join(location));
-                    url = next.ok_or("a redirect leads nowhere")?;
-                }
-                status => return Err(format!("the server answered {status}")),
-            }
-        }
-        Err(format!("more than {MAX_REDIRECTS} redirects"))
     }
 }
 

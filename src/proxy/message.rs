@@ -55,6 +55,13 @@ impl Head {
         self.headers.iter().filter(|(key, _)| key == name).count()
     }
 
+    /// Whether bytes come after it that have to be held.
+    pub(super) fn has_body(&self) -> bool {
+        self.count("transfer-encoding") > 0
+            || self.header("content-length").is_none_or(|length| length != "0")
+                && self.count("content-length") > 0
+    }
+
     /// Whether the connection goes on after this.
     pub(super) fn keeps(&self) -> bool {
         let says = |word: &str| {
@@ -306,6 +313,7 @@ mod tests {
         assert_eq!(connection.body(&first).unwrap(), b"");
         let second = connection.head().unwrap().unwrap();
         assert_eq!(connection.body(&second).unwrap(), b"abc");
+        assert!(second.has_body() && !first.has_body());
         let third = connection.head().unwrap().unwrap();
         assert_eq!((third.method.as_str(), third.keeps()), ("HEAD", false));
         assert!(connection.head().unwrap().is_none());

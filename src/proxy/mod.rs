@@ -19,6 +19,7 @@ mod error;
 mod fetch;
 mod keystore;
 mod message;
+mod moved;
 mod origin;
 mod reply;
 mod server;
@@ -27,6 +28,7 @@ mod session;
 mod tests;
 
 pub use error::{ProxyError, Refusal, Why};
+pub use moved::Moved;
 pub use session::{Entries, Options, Session, Unknown};
 
 pub(crate) use environment::{PORT, set};

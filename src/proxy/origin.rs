@@ -14,6 +14,9 @@ use super::error::Why;
 use crate::http::{Class, Http, Url, guarded, is_refused};
 use crate::text::shown;
 
+/// As in other clients.
+const MAX_REDIRECTS: usize = 10;
+
 /// What of a request is passed on beside what is asked for.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Passed {
@@ -21,6 +24,9 @@ pub(super) struct Passed {
     pub(super) authorization: Option<String>,
     pub(super) user_agent: Option<String>,
     pub(super) content_encoding: Option<String>,
+    /// What is known already, and need not be sent.
+    pub(super) etag: Option<String>,
+    pub(super) last_modified: Option<String>,
     pub(super) body: Vec<u8>,
 }
 
@@ -97,6 +103,8 @@ impl Origin {
             ("authorization", passed.authorization.as_deref()),
             ("user-agent", passed.user_agent.as_deref()),
             ("git-protocol", asked.git()),
+            ("if-none-match", passed.etag.as_deref()),
+            ("if-modified-since", passed.last_modified.as_deref()),
             ("content-encoding", passed.content_encoding.as_deref()),
             ("content-type", has_body.then_some(super::connection::UPLOAD_PACK)),
         ];
@@ -114,6 +122,23 @@ impl Origin {
         Ok(Answer { status: head.status.as_u16(), headers: head.headers, body: Box::new(body.into_reader()) })
     }
 
+    /// Asks for a success, wherever it is by now.
+    pub(super) fn follow(&self, asked: &Asked, from: Url, passed: &Passed) -> Result<Answer, String> {
+        let mut url = from;
+        for _ in 0..MAX_REDIRECTS {
+            let answer = self.ask(asked, &url, passed).map_err(|why| why.to_string())?;
+            match answer.status {
+                200 | 203 | 304 => return Ok(answer),
+                301 | 302 | 303 | 307 | 308 => {
+                    let next = answer.header("location").and_then(|location| url.join(location));
+                    url = next.ok_or("a redirect leads nowhere")?;
+                }
+                status => return Err(format!("the server answered {status}")),
+            }
+        }
+        Err(format!("more than {MAX_REDIRECTS} redirects"))
+    }
+
     fn agent(&self, url: &Url) -> Result<Agent, Why> {
         let own = self.http.trust.knows(url).then(|| url.authority());
         let meeting = (url.secure(), own);
@@ -124,9 +149,7 @@ impl Origin {
         let config = self.http.config(&url.text()).map_err(|error| Why::Failed(error.to_string()))?;
         // Connections that a server closes between two requests would be failures of the second.
         let config = config.max_redirects(0).max_idle_connections(0).build();
-        let agent = guarded(config, judge(self.loopback));
-        agents.insert(meeting, agent.clone());
-        Ok(agent)
+        Ok(agents.entry(meeting).or_insert(guarded(config, judge(self.loopback))).clone())
     }
 
     fn failed(&self, error: &ureq::Error) -> Why {
@@ -135,6 +158,7 @@ impl Origin {
             ureq::Error::Timeout(_) => {
                 Why::Failed(format!("nothing came for {} seconds", self.http.patience.as_secs_f32()))
             }
+            ureq::Error::Other(error) => Why::Failed(shown(error)),
             error => Why::Failed(shown(error)),
         }
     }

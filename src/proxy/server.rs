@@ -17,6 +17,12 @@ const CONNECTIONS: usize = 256;
 /// Different requests of one step.
 const REQUESTS: usize = 200_000;
 
+/// What the names of all of them may take of the memory.
+const NAMES: usize = 64 << 20;
+
+/// Requests with a body at once: of those, the whole is held until they are answered.
+const BODIES: usize = 8;
+
 /// Refusals that are told: a program that is refused something tends to ask again.
 const REFUSALS: usize = 20;
 
@@ -34,6 +40,8 @@ pub(super) struct Step {
 #[derive(Debug, Default)]
 struct Noted {
     asked: BTreeSet<Asked>,
+    /// The bytes of these.
+    names: usize,
     refused: BTreeSet<Refusal>,
     missing: Option<Refusal>,
     unrecorded: bool,
@@ -44,6 +52,7 @@ struct Noted {
 struct Busy {
     connections: usize,
     fetches: usize,
+    bodies: usize,
 }
 
 impl Step {
@@ -54,7 +63,17 @@ impl Step {
     /// Notes what is asked for, before it is answered; not if it is too much.
     pub(super) fn note(&self, asked: &Asked) -> bool {
         let mut noted = self.noted();
-        noted.asked.contains(asked) || (noted.asked.len() < REQUESTS && noted.asked.insert(asked.clone()))
+        if noted.asked.contains(asked) {
+            return true;
+        }
+        noted.names += asked.size();
+        noted.asked.len() < REQUESTS && noted.names <= NAMES && noted.asked.insert(asked.clone())
+    }
+
+    /// Waits until there is room for another body, which is taken until this is dropped.
+    pub(super) fn room(&self) -> Room<'_> {
+        self.wait(|busy| busy.bodies < BODIES).bodies += 1;
+        Room(self)
     }
 
     pub(super) fn refused(&self, refusal: Refusal) {
@@ -91,6 +110,15 @@ impl Step {
     fn wait(&self, until: impl Fn(&Busy) -> bool) -> MutexGuard<'_, Busy> {
         let wait = self.calmer.wait_while(self.busy(), |busy| !until(busy));
         wait.unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+pub(super) struct Room<'a>(&'a Step);
+
+impl Drop for Room<'_> {
+    fn drop(&mut self) {
+        self.0.busy().bodies -= 1;
+        self.0.calmer.notify_all();
     }
 }
 

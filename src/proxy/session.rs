@@ -202,6 +202,23 @@ impl Session {
         self.state().entries.iter().filter_map(|(name, response)| leads(name, response)).collect()
     }
 
+    /// Where the chains of redirects begin that lead to a URL.
+    pub(super) fn beginnings_of(&self, url: &Url) -> Vec<Url> {
+        let (mut found, mut seen, mut left) = (Vec::new(), BTreeSet::new(), vec![url.clone()]);
+        while let Some(url) = left.pop() {
+            if !seen.insert(url.clone()) {
+                continue;
+            }
+            let before = self.redirects_to(&url.text());
+            if before.is_empty() { found.push(url) } else { left.extend(before) }
+        }
+        found
+    }
+
+    pub(super) fn entries(&self) -> Entries {
+        self.state().entries.clone()
+    }
+
     /// The whole key of a step that is known by `step` but for what it is answered: none if it was never run, or if not
     /// all that it asked for is known and the rest could be had, or has to be known.
     pub(crate) fn key(&self, step: &str) -> Option<String> {

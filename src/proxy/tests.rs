@@ -1,6 +1,7 @@
 //! A proxy between raw sockets: what a program sends, what it gets, what is known afterwards.
 
 mod counting;
+mod moved;
 mod trust;
 
 use std::io::{Read as _, Write as _};
@@ -553,6 +554,31 @@ fn nonsense_is_answered_and_ends_the_connection() {
     let (_, outcome) = running.finish();
     assert!(outcome.asked.is_empty());
     assert!(!outcome.refused.iter().any(|refusal| refusal.to_string().contains("u:p")));
+}
+
+#[test]
+fn few_bodies_are_held_at_once() {
+    let world = World::new();
+    let running = world.replaying(Entries::new());
+    let post = "POST http://h/git-upload-pack HTTP/1.1\r\nContent-Length: 3\r\nConnection: close\r\n\r\n";
+    let begin = || {
+        let mut stream = TcpStream::connect(running.address).unwrap();
+        stream.write_all(post.as_bytes()).unwrap();
+        stream
+    };
+    let wait = std::time::Duration::from_millis(300);
+    let mut slow: Vec<TcpStream> = (0..8).map(|_| begin()).collect();
+    thread::sleep(wait);
+    let mut waiting = begin();
+    waiting.write_all(b"abc").unwrap();
+    waiting.set_read_timeout(Some(wait)).unwrap();
+    assert!(waiting.read(&mut [0; 8]).is_err(), "its turn has not come");
+    assert!(running.get("http://h/").starts_with("HTTP/1.1 403 "), "what has no body need not wait");
+    drop(slow.pop());
+    waiting.set_read_timeout(None).unwrap();
+    let mut answer = String::new();
+    waiting.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
 }
 
 #[test]

@@ -25,6 +25,15 @@ pub struct Appended {
     pub overtaken: bool,
 }
 
+/// What an entry comes after.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum After<'a> {
+    /// The last entry; if one is named, that has to be it.
+    Last(Option<&'a Descriptor>),
+    /// The last entry that is whole, while `head` is the last number.
+    Damage { head: u64, last: Option<&'a Descriptor> },
+}
+
 /// How often a number is tried for.
 const TRIES: u32 = 100;
 /// The longest pause before another try.
@@ -34,7 +43,11 @@ impl Ledger<'_> {
     /// Adds an entry and moves the tags. `entry` gets its number and the entry before it here. With `expected`, that one
     /// has to be the last: who has looked at a chain and decided on it is told if it isn't so any more.
     pub fn append(&self, entry: &Entry, expected: Option<&Descriptor>) -> Result<Appended, ReleaseError> {
-        let appended = self.add(entry, expected)?;
+        self.append_after(entry, After::Last(expected))
+    }
+
+    pub(super) fn append_after(&self, entry: &Entry, after: After<'_>) -> Result<Appended, ReleaseError> {
+        let appended = self.add(entry, after)?;
         self.point().map_err(|error| match error {
             ReleaseError::Transport(error) => ReleaseError::NotMoved {
                 environment: self.environment.clone(),
@@ -46,7 +59,7 @@ impl Ledger<'_> {
         Ok(appended)
     }
 
-    fn add(&self, entry: &Entry, expected: Option<&Descriptor>) -> Result<Appended, ReleaseError> {
+    fn add(&self, entry: &Entry, after: After<'_>) -> Result<Appended, ReleaseError> {
         let (mut unsure, mut waited): (Option<Descriptor>, Vec<u64>) = (None, Vec::new());
         let mut overtaken = false;
         for attempt in 0..TRIES {
@@ -63,16 +76,22 @@ impl Ledger<'_> {
                 waited = open;
                 continue;
             }
-            let head = self.head(&slots)?;
+            let head = match after {
+                After::Damage { head, last } if slots.head() == Some(head) => last.cloned(),
+                _ => self.head(&slots)?,
+            };
             if let Some(own) = unsure.take()
                 && let Some(link) = head.clone().and_then(|head| self.in_chain(head, &own))
             {
                 return Ok(Appended { link, overtaken: true });
             }
-            if let Some(expected) = expected
-                && let Some(head) = &head
-                && head.digest() != expected.digest()
-            {
+            let is_other = match after {
+                After::Last(expected) => {
+                    expected.zip(head.as_ref()).is_some_and(|(a, b)| a.digest() != b.digest())
+                }
+                After::Damage { head, .. } => slots.head() != Some(head),
+            };
+            if let Some(head) = head.as_ref().filter(|_| is_other) {
                 let (newer, environment) = (self.entry(head)?, self.environment.clone());
                 return Err(ReleaseError::Overtaken {
                     environment,
@@ -101,7 +120,7 @@ impl Ledger<'_> {
 
     /// Closes numbers that somebody has claimed and not gone on with. What the tags stand for says nothing.
     fn close(&self, numbers: &[u64], slots: &Slots, entry: &Entry) -> Result<(), ReleaseError> {
-        let any = self.head(slots)?.unwrap_or_else(|| bare(&entry.image));
+        let any = self.head(slots).ok().flatten().unwrap_or_else(|| bare(&entry.image));
         for number in numbers {
             self.shelf.tag(&any, &self.environment.closed_tag(*number))?;
         }
@@ -162,6 +181,7 @@ impl Ledger<'_> {
             actor: author.actor,
             reason: author.reason,
             gates: Vec::new(),
+            statements: Vec::new(),
             ..of.entry.clone()
         };
         self.append(&entry, None)

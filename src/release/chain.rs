@@ -6,9 +6,11 @@ use std::thread;
 use std::time::Duration;
 
 use super::slots::Slots;
-use super::{Entry, Kind, Ledger, ReleaseError, Verdict};
+use super::{Break, Entry, Kind, Ledger, ReleaseError, Verdict};
 use crate::oci::Descriptor;
 use crate::text::shown;
+use crate::transport::TransportError;
+use crate::transport::registry::RegistryError;
 
 /// An entry, and where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +24,7 @@ pub struct Link {
 #[derive(Debug)]
 pub struct Chain {
     pub links: Vec<Link>,
-    /// Where the chain breaks off, and why.
+    /// Where the chain breaks off, and why; not where an entry says how it goes on.
     pub broken: Option<ReleaseError>,
 }
 
@@ -30,6 +32,11 @@ impl Chain {
     /// What the environment has.
     pub fn current(&self) -> Option<&Link> {
         self.links.iter().find(|link| link.entry.moves())
+    }
+
+    /// The breaks that entries name, each with that entry's number.
+    pub fn breaks(&self) -> impl Iterator<Item = (u64, &Break)> {
+        breaks(&self.links)
     }
 
     /// The entry of this number.
@@ -45,7 +52,7 @@ impl Chain {
         })
     }
 
-    /// The last move to what a number, a digest or its beginning says.
+    /// The last move to what a number, a digest or its beginning, or a tag that the image had then says.
     pub fn find(&self, text: &str) -> Option<&Link> {
         let moves = || self.links.iter().filter(|link| link.entry.moves());
         if let Ok(number) = text.parse::<u64>()
@@ -57,7 +64,8 @@ impl Chain {
         let is_it = |link: &&Link| {
             link.entry.digest().strip_prefix("sha256:").is_some_and(|own| own.starts_with(hex))
         };
-        if hex.len() < 7 { None } else { moves().find(is_it) }
+        let by_digest = if hex.len() < 7 { None } else { moves().find(is_it) };
+        by_digest.or_else(|| moves().find(|link| link.entry.tags.iter().any(|tag| tag == text)))
     }
 }
 
@@ -85,13 +93,23 @@ impl Ledger<'_> {
         let Some(number) = slots.head() else { return Ok(None) };
         let tag = self.environment.entry_tag(number);
         for attempt in 0..LOOKS {
-            if let Some(found) = self.shelf.resolve(&tag)? {
+            if let Some(found) = self.at(&tag)? {
                 return Ok(Some(found));
             }
             // Some registries list a tag before it stands for something.
             thread::sleep(LOOK * attempt);
         }
         Err(self.broken(&tag, "is missing: its tag stands for nothing"))
+    }
+
+    /// What a tag stands for. Some registries answer so (500) of a manifest whose bytes are spoiled.
+    pub(super) fn at(&self, tag: &str) -> Result<Option<Descriptor>, ReleaseError> {
+        self.shelf.resolve(tag).map_err(|error| match &error {
+            TransportError::Registry(inner) if inner.status() == Some(500) => {
+                self.broken(tag, &format!("can't be read: {}", shown(&error)))
+            }
+            _ => error.into(),
+        })
     }
 
     /// The whole chain. What can't be read ends it, and is told.
@@ -110,7 +128,20 @@ impl Ledger<'_> {
 
     /// The entries from one on, as long as `further` says so.
     pub(super) fn walk(&self, from: Descriptor, further: impl Fn(&Link) -> bool) -> Chain {
-        let (mut links, mut seen) = (Vec::<Link>::new(), BTreeSet::new());
+        let mut links = Vec::new();
+        let broken = self.extend(&mut links, from, further);
+        Chain { links, broken }
+    }
+
+    /// Adds the entries from one on to those after it; gives where that breaks off.
+    pub(super) fn extend(
+        &self,
+        links: &mut Vec<Link>,
+        from: Descriptor,
+        further: impl Fn(&Link) -> bool,
+    ) -> Option<ReleaseError> {
+        let mut seen: BTreeSet<String> =
+            links.iter().map(|link| link.descriptor.digest().to_string()).collect();
         let mut next = Some(from);
         while let Some(descriptor) = next {
             let digest = descriptor.digest().to_string();
@@ -123,7 +154,14 @@ impl Ledger<'_> {
             });
             let entry = match read {
                 Ok(entry) => entry,
-                Err(error) => return Chain { links, broken: Some(error) },
+                Err(error) => match around(links, &digest, &error) {
+                    // Once for each, so that no two can lead to each other.
+                    Some(resumes) if seen.insert(format!("around {digest}")) => {
+                        next = resumes;
+                        continue;
+                    }
+                    _ => return Some(error),
+                },
             };
             next = entry.previous.clone();
             let link = Link { entry, descriptor };
@@ -133,7 +171,7 @@ impl Ledger<'_> {
                 break;
             }
         }
-        Chain { links, broken: None }
+        None
     }
 
     /// One entry, verified.
@@ -147,7 +185,11 @@ impl Ledger<'_> {
                 io::ErrorKind::InvalidData => {
                     self.broken(&digest, &format!("has been altered: its {kind}: {}", shown(&error)))
                 }
-                _ => self.broken(&digest, &format!("can't be read: {}", shown(&error))),
+                _ if is_spoiled(&error) => self.broken(&digest, &format!("can't be read: {}", shown(&error))),
+                _ => {
+                    let (environment, why) = (self.environment.clone(), shown(&error));
+                    ReleaseError::Unread { environment, digest: digest.clone(), why }
+                }
             })
         };
         let altered = |why: String| self.broken(&digest, &format!("is not valid: {why}"));
@@ -159,4 +201,27 @@ impl Ledger<'_> {
         let environment = self.environment.clone();
         ReleaseError::Broken { environment, digest: digest.to_owned(), why: why.to_owned() }
     }
+}
+
+fn breaks(links: &[Link]) -> impl Iterator<Item = (u64, &Break)> {
+    links.iter().flat_map(|link| {
+        let found = match &link.entry.kind {
+            Kind::Repair { breaks, .. } => &breaks[..],
+            _ => &[],
+        };
+        found.iter().map(|one| (link.entry.number, one))
+    })
+}
+
+/// Where the chain goes on behind an entry that is broken, if a later one says so.
+fn around(links: &[Link], digest: &str, error: &ReleaseError) -> Option<Option<Descriptor>> {
+    let is_broken = matches!(error, ReleaseError::Broken { .. });
+    let found = breaks(links).find(|(_, one)| is_broken && one.entry == digest);
+    found.map(|(_, one)| one.resumes.clone())
+}
+
+/// A registry that fails with a manifest alone has it with other bytes.
+pub(super) fn is_spoiled(error: &io::Error) -> bool {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<RegistryError>());
+    inner.is_some_and(|inner| inner.status() == Some(500))
 }

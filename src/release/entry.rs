@@ -3,7 +3,7 @@
 use oci_spec::image::{DescriptorBuilder, ImageManifestBuilder};
 use serde::{Deserialize, Serialize};
 
-use super::Environment;
+use super::{Break, Environment};
 use crate::image::{Artifact, Document, Memory, descriptor};
 use crate::oci::canonical::{self, CanonicalError};
 use crate::oci::{Descriptor, Digest, Epoch, ImageManifest, MediaType};
@@ -45,10 +45,13 @@ pub struct Entry {
     /// The gates that it has passed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gates: Vec<String>,
+    /// The digests of the statements that they were told.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub statements: Vec<Digest>,
 }
 
 /// What an entry does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", tag = "kind")]
 pub enum Kind {
     Release,
@@ -60,6 +63,12 @@ pub enum Kind {
     Mark {
         of: u64,
         verdict: Verdict,
+    },
+    /// Says what the chain before it has lost, and where it goes on.
+    Repair {
+        breaks: Vec<Break>,
+        /// Nothing that is left tells of the image: the environment's tag stood for it.
+        adopts: bool,
     },
 }
 
@@ -74,7 +83,7 @@ pub enum Verdict {
 impl Entry {
     /// Whether the environment's tag is moved by it.
     pub fn moves(&self) -> bool {
-        !matches!(self.kind, Kind::Mark { .. })
+        !matches!(self.kind, Kind::Mark { .. } | Kind::Repair { adopts: false, .. })
     }
 
     pub fn digest(&self) -> String {

@@ -35,7 +35,7 @@ impl FromStr for Environment {
                 "it is up to 64 lower-case letters, digits, `-` and `_`, begins with a letter and ends with neither `-` nor `_`",
             );
         }
-        if matches!(text, "latest" | "mark") || text.starts_with("lith-") {
+        if matches!(text, "latest" | "mark" | "repair") || text.starts_with("lith-") {
             return fail("it means something else");
         }
         // The entries of `prod` are tagged so.
@@ -127,9 +127,20 @@ mod tests {
             let claim = Tag::Claim(1, digest.hex()[..16].into());
             assert_eq!(environment.read(&environment.claim_tag(1, &digest)), Some(claim));
         }
-        for text in
-            ["", "Prod", "1", "-a", "a-", "a.b", "prod-000001", "latest", "mark", "lith-x", &"a".repeat(65)]
-        {
+        for text in [
+            "",
+            "Prod",
+            "1",
+            "-a",
+            "a-",
+            "a.b",
+            "prod-000001",
+            "latest",
+            "mark",
+            "repair",
+            "lith-x",
+            &"a".repeat(65),
+        ] {
             assert!(text.parse::<Environment>().is_err(), "{text}");
         }
     }

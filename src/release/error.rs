@@ -22,6 +22,11 @@ pub enum ReleaseError {
     Empty(Environment),
     #[error("entry `{digest}` of `{environment}` {why}")]
     Broken { environment: Environment, digest: String, why: String },
+    /// Nothing is known of it.
+    #[error("entry `{digest}` of `{environment}` can't be read: {why}")]
+    Unread { environment: Environment, digest: String, why: String },
+    #[error("nothing is left of the ledger of `{environment}`, nor does its tag stand for an image")]
+    NothingLeft { environment: Environment },
     /// Somebody else's entry came between looking and writing.
     #[error("`{environment}` has a new entry, {number}, made by `{actor}` meanwhile")]
     Overtaken { environment: Environment, number: u64, actor: String },

@@ -1,10 +1,12 @@
 //! What statements say of an image: the record of its build, and the verdict of who built it again. Nobody has signed
 //! them: whoever gives them stands for them.
 
+use super::Shelf;
 use crate::attest::Resource;
 use crate::attest::provenance::{self, Record, RecordError, SourceRef};
 use crate::attest::summary::{self, Summary};
-use crate::oci::Digest;
+use crate::oci::{Digest, ImageManifest};
+use crate::text::shown;
 
 /// A statement about images.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,6 +29,8 @@ enum Said {
 pub enum EvidenceError {
     #[error("a verdict is on the record `{verdict}`, which is not among those that are given")]
     OtherRecord { verdict: String },
+    #[error("`{digest}` is no statement that is attached to the image: {why}")]
+    NotAttached { digest: Digest, why: String },
 }
 
 /// What is said of an image's digest.
@@ -38,8 +42,12 @@ pub struct Evidence {
     pub verified: Option<bool>,
     /// Why not.
     pub reason: Option<String>,
+    /// Whether lith itself has just built it again from the records, and got it.
+    pub rebuilt: Option<bool>,
     /// The revisions that it was built from.
     pub sources: Vec<SourceRef>,
+    /// The digests of the statements.
+    pub statements: Vec<Digest>,
 }
 
 impl Testimony {
@@ -56,10 +64,39 @@ impl Testimony {
         Ok(Self { subject: record.subject.clone(), digest, said: Said::Record(Box::new(record)) })
     }
 
+    /// Of its bytes.
+    pub fn digest(&self) -> &Digest {
+        &self.digest
+    }
+
+    /// The record of a build, if it is one.
+    pub fn record(&self) -> Option<&Record> {
+        match &self.said {
+            Said::Record(record) => Some(record),
+            Said::Verdict(_) => None,
+        }
+    }
+
     /// Whether it is about that image, and no other.
     pub fn is_of(&self, image: &Digest) -> bool {
         !self.subject.is_empty() && self.subject.iter().all(|subject| subject.is(image))
     }
+}
+
+/// The statement that an artifact of the image's own repository holds, whose subject the image has to be.
+pub fn attached(shelf: &dyn Shelf, artifact: &Digest, image: &Digest) -> Result<Vec<u8>, EvidenceError> {
+    let not = |why: String| EvidenceError::NotAttached { digest: artifact.clone(), why };
+    let root = shelf.resolve(&artifact.to_string()).map_err(|error| not(shown(&error)))?;
+    let root = root.ok_or_else(|| not(format!("{} has it not", shelf.name())))?;
+    let bytes = shelf.bytes(&root).map_err(|error| not(shown(&error)))?;
+    let manifest: ImageManifest = serde_json::from_slice(&bytes).map_err(|error| not(shown(&error)))?;
+    let subject = manifest.subject().as_ref().map(|subject| subject.digest().to_string());
+    if subject.as_ref() != Some(&image.to_string()) {
+        let found = subject.map_or_else(|| "nothing".to_owned(), |subject| format!("`{}`", shown(&subject)));
+        return Err(not(format!("its subject is {found}")));
+    }
+    let [layer] = &manifest.layers()[..] else { return Err(not("it has not one layer".into())) };
+    shelf.bytes(layer).map_err(|error| not(shown(&error)))
 }
 
 impl Evidence {
@@ -68,6 +105,7 @@ impl Evidence {
         let mut evidence = Self::default();
         let also = |before: Option<bool>, now: bool| Some(before.unwrap_or(true) && now);
         for statement in statements {
+            evidence.statements.push(statement.digest.clone());
             match &statement.said {
                 Said::Record(record) => {
                     let definition = &record.predicate.build_definition;
@@ -82,6 +120,16 @@ impl Evidence {
             }
         }
         Ok(evidence)
+    }
+
+    /// What building it again right now has given; why it isn't the image, otherwise. That counts more than what is said.
+    pub fn rebuild(&mut self, reasons: &[String]) {
+        let passed = reasons.is_empty();
+        self.rebuilt = Some(passed);
+        self.verified = Some(passed && self.verified.unwrap_or(true));
+        if let (false, Some(reason)) = (passed, reasons.first()) {
+            self.reason = Some(reason.clone());
+        }
     }
 }
 

@@ -7,6 +7,9 @@ use serde::Deserialize;
 use super::{Environment, Facts};
 use crate::text::shown;
 
+/// The gate that believes nobody.
+pub const REBUILT: &str = "rebuilt";
+
 /// Per environment: `[environment.prod]` with its rules.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -23,6 +26,8 @@ pub struct Rules {
     pub hermetic: bool,
     /// Somebody has built it again, and got the same digest.
     pub verified: bool,
+    /// Who releases it has built it again just then.
+    pub rebuilt: bool,
     /// It was built from one of these repositories.
     pub sources: Vec<String>,
     /// It was built from a commit, without changes beside it.
@@ -93,12 +98,19 @@ impl Rules {
         let gates = [
             ("hermetic", self.hermetic),
             ("verified", self.verified),
+            (REBUILT, self.rebuilt),
             ("sources", !self.sources.is_empty()),
             ("clean", self.clean),
             ("after", self.after.is_some()),
             ("soak", self.soak.is_some()),
         ];
         gates.into_iter().filter(|(_, is_there)| *is_there).map(|(gate, _)| gate).collect()
+    }
+
+    /// These rules without what building it again would answer.
+    #[must_use]
+    pub fn without_rebuilding(&self) -> Self {
+        Self { rebuilt: false, verified: self.verified && !self.rebuilt, ..self.clone() }
     }
 
     /// The gates that are shut. `now` is in seconds since 1970.
@@ -126,6 +138,19 @@ impl Rules {
                     &format!("building it again did not give it{}", reason.unwrap_or_default()),
                     "give the verdict that `lith verify --format json` prints when it passes",
                 )
+            }
+            REBUILT => {
+                let reason = facts.evidence.reason.as_ref().map(|reason| format!(": {}", shown(reason)));
+                let why = match facts.evidence.rebuilt {
+                    Some(true) => return None,
+                    Some(false) => {
+                        format!("building it again gave no such image{}", reason.unwrap_or_default())
+                    }
+                    None => "there is no record to build it again from".to_owned(),
+                };
+                let wants = "give the record that `lith build --record` wrote, and the source (`--source`) if that \
+                             is not where the record says";
+                shut(why, wants.into())
             }
             "sources" => self.source(facts),
             "clean" => clean(facts),

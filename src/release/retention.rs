@@ -10,6 +10,7 @@ use std::sync::Mutex;
 
 use serde_json::Value;
 
+use super::chain::is_spoiled;
 use super::environment::Tag;
 use super::{
     ARTIFACT_TYPE, Chain, Entry, Environment, Ledger, Link, RegistryShelf, ReleaseError, Shelf as _,
@@ -45,6 +46,46 @@ pub struct Waste {
     entries: Vec<Link>,
 }
 
+/// An image that stays, and what for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    pub digest: String,
+    /// One at least.
+    pub uses: Vec<Use>,
+}
+
+/// What an image is there for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Use {
+    Tag(String),
+    /// An environment has it.
+    Current(Environment),
+    /// An environment can go back to it: to this entry.
+    Back {
+        environment: Environment,
+        number: u64,
+    },
+    /// An environment had it in the time that is kept.
+    Lately {
+        environment: Environment,
+        number: u64,
+    },
+    /// A writer may just be going on with an entry about it.
+    Claim,
+}
+
+/// What there is to be known of a repository.
+#[derive(Debug, Clone)]
+pub struct Tidying {
+    /// What can go, in this order.
+    pub waste: Vec<Waste>,
+    /// What stays, the ledgers' entries apart.
+    pub kept: Vec<Kept>,
+    /// How many entries stay, by environment.
+    pub entries: Vec<(Environment, usize)>,
+}
+
 /// Why something is there that nothing needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -68,6 +109,7 @@ struct Survey<'s> {
     ledgers: Vec<(Environment, Chain)>,
     /// What must stay, by digest.
     needed: BTreeSet<String>,
+    kept: Vec<Kept>,
     waste: Vec<Waste>,
     seen: BTreeSet<String>,
 }
@@ -75,7 +117,7 @@ struct Survey<'s> {
 impl RegistryShelf<'_> {
     /// What the repository needs no more, in the order in which it can go. `known` are manifests that the caller knows
     /// it may have. A ledger that is not whole is an error: what its rest needs can't be told.
-    pub fn waste(&self, keep: &Keep, known: &[Descriptor]) -> Result<Vec<Waste>, ReleaseError> {
+    pub fn waste(&self, keep: &Keep, known: &[Descriptor]) -> Result<Tidying, ReleaseError> {
         let tags = self.resolved()?;
         let mut survey = Survey::new(self, *keep, &tags)?;
         let lost = survey.need_all(&tags)?;
@@ -90,7 +132,10 @@ impl RegistryShelf<'_> {
         for descriptor in known {
             survey.add(descriptor, Why::Known)?;
         }
-        Ok(survey.waste)
+        let entries =
+            survey.ledgers.iter().map(|(environment, chain)| (environment.clone(), chain.links.len()));
+        let entries = entries.collect();
+        Ok(Tidying { waste: survey.waste, kept: survey.kept, entries })
     }
 
     /// Takes something away for good. Should the registry take entries along that are about it, they are put back, and
@@ -123,11 +168,20 @@ impl RegistryShelf<'_> {
         Err(ReleaseError::TakenAlong { digest, entries: lost.join(", ") })
     }
 
-    /// What each tag stands for; those that stand for nothing are left out.
+    /// What each tag stands for; those that stand for nothing are left out. So are entries that the registry fails with: their
+    /// ledger tells of them, or of what has become of them.
     fn resolved(&self) -> Result<BTreeMap<String, Descriptor>, ReleaseError> {
         let found = Mutex::new(BTreeMap::new());
         parallel::each(&self.tags()?, QUESTIONS, |tag| {
-            if let Some(descriptor) = self.resolve(tag)? {
+            let resolved = match self.resolve(tag) {
+                Err(TransportError::Registry(error))
+                    if tag.starts_with("lith-release-") && error.status() == Some(500) =>
+                {
+                    None
+                }
+                resolved => resolved?,
+            };
+            if let Some(descriptor) = resolved {
                 found.lock().expect("nobody panics with it").insert(tag.clone(), descriptor);
             }
             Ok::<(), TransportError>(())
@@ -169,7 +223,7 @@ impl<'s> Survey<'s> {
             ledgers.push((environment, chain));
         }
         let (needed, seen) = (BTreeSet::new(), BTreeSet::new());
-        Ok(Self { shelf, keep, ledgers, needed, waste: Vec::new(), seen })
+        Ok(Self { shelf, keep, ledgers, needed, kept: Vec::new(), waste: Vec::new(), seen })
     }
 
     /// Finds out what has to stay; gives the entries that were claimed for and never came to count.
@@ -178,7 +232,7 @@ impl<'s> Survey<'s> {
         tags: &BTreeMap<String, Descriptor>,
     ) -> Result<Vec<(Environment, Descriptor)>, ReleaseError> {
         let mut lost = Vec::new();
-        let mut roots: Vec<Descriptor> = Vec::new();
+        let mut roots: Vec<(Descriptor, Use)> = Vec::new();
         for (_, chain) in &self.ledgers {
             self.needed.extend(chain.links.iter().map(|link| link.descriptor.digest().to_string()));
         }
@@ -190,38 +244,72 @@ impl<'s> Survey<'s> {
             };
             match self.ledgers.iter().find_map(|(environment, _)| of(environment)) {
                 Some(environment) => claims.push((environment, descriptor.clone())),
-                None => roots.push(descriptor.clone()),
+                None if self.is_acknowledged(tag) => {
+                    // What can be read of it again stays; what can't be has been told of.
+                    if let Err(error) = self.need(descriptor.clone()) {
+                        log::debug!("`{tag}`: {error}");
+                    }
+                }
+                None => roots.push((descriptor.clone(), Use::Tag(tag.clone()))),
             }
         }
         for (environment, chain) in &self.ledgers {
             roots.extend(self.kept(environment, chain)?);
         }
-        roots.into_iter().try_for_each(|root| self.need(root))?;
+        for (root, own) in roots {
+            self.keep(&root, own);
+            self.need(root)?;
+        }
         for (environment, descriptor) in claims {
             if self.is_lost(&descriptor)? {
                 lost.push((environment, descriptor));
             } else {
+                self.keep(&descriptor, Use::Claim);
                 self.need(descriptor)?;
             }
         }
         Ok(lost)
     }
 
+    /// Notes what something is there for. Entries that count stay whatever is said of them.
+    fn keep(&mut self, root: &Descriptor, own: Use) {
+        let digest = root.digest().to_string();
+        let is_entry = |link: &Link| link.descriptor.digest() == root.digest();
+        if self.ledgers.iter().any(|(_, chain)| chain.links.iter().any(is_entry)) {
+            return;
+        }
+        match self.kept.iter_mut().find(|kept| kept.digest == digest) {
+            Some(kept) => kept.uses.push(own),
+            None => self.kept.push(Kept { digest, uses: vec![own] }),
+        }
+    }
+
+    /// Whether it is the tag of an entry that is lost, and an entry says so.
+    fn is_acknowledged(&self, tag: &str) -> bool {
+        self.ledgers.iter().any(|(environment, chain)| match environment.read(tag) {
+            Some(Tag::Entry(number)) => chain.breaks().any(|(_, one)| one.lost.contains(&number)),
+            _ => false,
+        })
+    }
+
     /// What an environment has, and can go back to.
-    fn kept(&self, environment: &Environment, chain: &Chain) -> Result<Vec<Descriptor>, ReleaseError> {
+    fn kept(&self, environment: &Environment, chain: &Chain) -> Result<Vec<(Descriptor, Use)>, ReleaseError> {
         let ledger = Ledger::new(self.shelf, environment.clone());
         let good = chain.good(&ledger)?;
-        let mut kept = vec![good.current.entry.image.clone()];
+        let current = Use::Current(environment.clone());
+        let mut kept = vec![(good.current.entry.image.clone(), current)];
         let mut left = self.keep.last.max(1);
         for link in good.links {
             if left > 0 && self.shelf.resolve(&link.entry.digest())?.is_some() {
-                kept.push(link.entry.image.clone());
+                let (environment, number) = (environment.clone(), link.entry.number);
+                kept.push((link.entry.image.clone(), Use::Back { environment, number }));
                 left -= 1;
             }
         }
         if let Some(since) = self.keep.since {
             for link in chain.links.iter().filter(|link| link.entry.moves()) {
-                kept.push(link.entry.image.clone());
+                let (environment, number) = (environment.clone(), link.entry.number);
+                kept.push((link.entry.image.clone(), Use::Lately { environment, number }));
                 // This one was there when the time began.
                 if link.entry.time < since {
                     break;
@@ -263,8 +351,10 @@ impl<'s> Survey<'s> {
         if self.needed.contains(&text) || !self.seen.insert(text.clone()) {
             return Ok(());
         }
-        let Some(descriptor) = self.shelf.resolve(&text)? else { return Ok(()) };
-        let Some(document) = self.shelf.document(&descriptor)? else { return Ok(()) };
+        let Some(descriptor) = readable(self.shelf.resolve(&text).map_err(Into::into))? else {
+            return Ok(());
+        };
+        let Some(document) = readable(self.shelf.document(&descriptor))? else { return Ok(()) };
         let is_entry = document["artifactType"].as_str() == Some(ARTIFACT_TYPE);
         if is_entry && !matches!(why, Why::Lost { .. }) {
             return Ok(());
@@ -330,11 +420,23 @@ impl<'s> Survey<'s> {
     }
 
     fn read(&self, descriptor: &Descriptor) -> Result<Option<Entry>, ReleaseError> {
-        let Some(document) = self.shelf.document(descriptor)? else { return Ok(None) };
+        let Some(document) = readable(self.shelf.document(descriptor))? else { return Ok(None) };
         let Ok((blob, _)) = Entry::blob_of(document.to_string().as_bytes()) else { return Ok(None) };
-        let found = self.shelf.document(&blob)?;
+        let found = readable(self.shelf.document(&blob))?;
         Ok(found.and_then(|found| serde_json::from_value(found).ok()))
     }
+}
+
+/// What is there with other bytes than its own is nothing that could be told to be waste.
+fn readable<T>(found: Result<Option<T>, ReleaseError>) -> Result<Option<T>, ReleaseError> {
+    let is_spoilt = match &found {
+        Err(ReleaseError::Transport(TransportError::Registry(error))) => error.status() == Some(500),
+        Err(ReleaseError::Transport(TransportError::Io { error, .. })) => {
+            error.kind() == io::ErrorKind::InvalidData || is_spoiled(error)
+        }
+        _ => false,
+    };
+    if is_spoilt { Ok(None) } else { found }
 }
 
 /// Whether an entry would be written again byte for byte.

@@ -44,7 +44,9 @@ impl Chain {
                 Kind::Mark { verdict: Verdict::Good, .. } if same(&link) => {
                     return self.links.iter().rev().filter(is_move).find(same);
                 }
-                Kind::Release | Kind::Rollback { .. } if same(&link) => again = Some(link),
+                Kind::Release | Kind::Rollback { .. } | Kind::Repair { adopts: true, .. } if same(&link) => {
+                    again = Some(link);
+                }
                 Kind::Rollback { .. } if left.is_some_and(|left| same(&left)) => return again,
                 _ => {}
             }

@@ -153,6 +153,7 @@ fn entry(image: &Artifact, kind: Kind, time: u64) -> Entry {
         source: None,
         revision: None,
         gates: Vec::new(),
+        statements: Vec::new(),
     }
 }
 
@@ -268,6 +269,143 @@ fn what_was_done_to_a_chain_is_named() {
     assert!(problems.iter().any(|problem| problem.contains("lith-release-prod`")), "{problems:?}");
 }
 
+/// What is done to an entry.
+type Change<'a> = dyn Fn(&mut State, &Link) + 'a;
+
+/// Four releases, of which something is done to the one with this number; gives what a repair says, and the image of the
+/// environment before.
+fn damaged(number: usize, change: &Change<'_>) -> (Fake, Repair, Vec<Link>) {
+    let fake = Fake::default();
+    let view = fake.view(u32::MAX);
+    let links: Vec<Link> =
+        ["a", "b", "c", "d"].map(|name| release(&view, name, 1).unwrap().link).into_iter().collect();
+    change(&mut fake.0.lock().unwrap(), &links[number - 1]);
+    let repair = Ledger::new(&view, environment()).damage().unwrap().unwrap();
+    (fake, repair, links)
+}
+
+fn delete(state: &mut State, link: &Link) {
+    state.bytes.remove(link.descriptor.digest().as_ref());
+    state.documents.remove(link.descriptor.digest().as_ref());
+}
+
+fn alter(state: &mut State, link: &Link) {
+    state.bytes.insert(link.descriptor.digest().to_string(), b"{}".to_vec());
+}
+
+fn author() -> Author {
+    Author { time: 9, actor: "ann".into(), reason: "the disk".into() }
+}
+
+#[test]
+fn a_ledger_that_has_lost_its_head_goes_on() {
+    for change in [delete as fn(&mut State, &Link), alter] {
+        let (fake, repair, links) = damaged(4, &change);
+        let view = fake.view(u32::MAX);
+        let ledger = Ledger::new(&view, environment());
+        assert!(release(&view, "e", 2).is_err() || !ledger.verify().unwrap().1.is_empty());
+        let [one] = &repair.breaks[..] else { panic!("{repair:?}") };
+        assert_eq!((&one.lost[..], one.resumes.as_ref()), (&[4][..], Some(&links[2].descriptor)));
+        // Nothing that is left says that the environment has the fourth.
+        assert!(repair.adopts && repair.image.digest() == links[3].entry.image.digest());
+    }
+}
+
+#[test]
+fn a_repair_changes_nothing_that_is_deployed_and_is_seen_for_ever() {
+    let cases: [(usize, &Change<'_>); 6] =
+        [(4, &delete), (4, &alter), (3, &delete), (3, &alter), (1, &delete), (2, &alter)];
+    for (number, change) in cases {
+        let (fake, repair, links) = damaged(number, change);
+        let view = fake.view(u32::MAX);
+        let ledger = Ledger::new(&view, environment());
+        let before = view.resolve("prod").unwrap();
+        let link = ledger.repair(&repair, author()).unwrap().link;
+        assert_eq!((link.entry.number, &*link.entry.reason), (5, "the disk"));
+        assert_eq!(view.resolve("prod").unwrap(), before, "{number}");
+        assert!(ledger.damage().unwrap().is_none(), "{number}");
+        let kept: Vec<u64> = (1..=4).filter(|own| *own != number as u64).collect();
+        for later in 6..8 {
+            let (chain, problems) = ledger.verify().unwrap();
+            assert!(
+                chain.broken.is_none() && problems.is_empty(),
+                "{number}: {:?} {problems:?}",
+                chain.broken
+            );
+            let left: Vec<u64> =
+                chain.links.iter().rev().map(|link| link.entry.number).filter(|number| *number < 5).collect();
+            assert_eq!(left, kept);
+            let breaks: Vec<_> = chain.breaks().collect();
+            assert_eq!((breaks.len(), breaks[0].0, &breaks[0].1.lost[..]), (1, 5, &[number as u64][..]));
+            assert_eq!(release(&view, &format!("{number} {later}"), 3).unwrap().link.entry.number, later);
+        }
+        assert_eq!(ledger.chain().unwrap().get(5).unwrap().entry.moves(), number == 4);
+        // The second that is lost beside the first.
+        let other = if number == 2 { 3 } else { 2 };
+        delete(&mut fake.0.lock().unwrap(), &links[other - 1]);
+        assert!(!ledger.verify().unwrap().1.is_empty());
+        let repair = ledger.damage().unwrap().unwrap();
+        assert!(!repair.adopts);
+        ledger.repair(&repair, author()).unwrap();
+        let (chain, problems) = ledger.verify().unwrap();
+        assert!(chain.broken.is_none() && problems.is_empty(), "{problems:?}");
+        assert!(chain.breaks().flat_map(|(_, one)| one.lost.clone()).any(|lost| lost == other as u64));
+    }
+}
+
+#[test]
+fn tags_that_were_taken_away_or_moved_are_put_back() {
+    for number in [2, 4] {
+        let tag = environment().entry_tag(number as u64);
+        let (fake, repair, links) = damaged(number, &|state, _| drop(state.tags.remove(&tag)));
+        let view = fake.view(u32::MAX);
+        let ledger = Ledger::new(&view, environment());
+        assert_eq!((&repair.breaks[0].entry, &*repair.breaks[0].why), (&tag, "was missing"));
+        ledger.repair(&repair, author()).unwrap();
+        let (chain, problems) = ledger.verify().unwrap();
+        assert!(problems.is_empty() && chain.breaks().count() == 1, "{problems:?}");
+        assert_eq!(history(&chain), [1, 2, 3, 4, 5]);
+        assert_eq!(view.resolve(&tag).unwrap().unwrap().digest(), links[number - 1].descriptor.digest());
+    }
+    let tag = environment().entry_tag(2);
+    let (fake, repair, links) = damaged(1, &|state, link| {
+        state.tags.insert(tag.clone(), link.entry.image.clone());
+    });
+    assert!(repair.breaks[0].why.contains(&links[0].entry.digest()), "{repair:?}");
+    let view = fake.view(u32::MAX);
+    Ledger::new(&view, environment()).repair(&repair, author()).unwrap();
+    assert!(Ledger::new(&view, environment()).verify().unwrap().1.is_empty());
+}
+
+#[test]
+fn who_repairs_what_goes_on_is_told() {
+    let (fake, repair, _) = damaged(2, &delete);
+    let view = fake.view(u32::MAX);
+    let ledger = Ledger::new(&view, environment());
+    release(&view, "e", 2).unwrap();
+    let error = ledger.repair(&repair, author()).unwrap_err();
+    assert!(matches!(error, ReleaseError::Overtaken { number: 5, .. }), "{error}");
+    // What is whole needs none; and what is nowhere has none.
+    let fake = Fake::default();
+    let view = fake.view(u32::MAX);
+    assert!(matches!(Ledger::new(&view, environment()).damage(), Err(ReleaseError::Empty(_))));
+    release(&view, "a", 1).unwrap();
+    assert!(Ledger::new(&view, environment()).damage().unwrap().is_none());
+}
+
+#[test]
+fn breaks_that_lead_to_each_other_lead_nowhere() {
+    let (fake, repair, links) = damaged(2, &delete);
+    let view = fake.view(u32::MAX);
+    let mut forged = repair.breaks[0].clone();
+    forged.resumes = Some(links[1].descriptor.clone());
+    let kind = Kind::Repair { breaks: vec![forged], adopts: false };
+    let image = image(&view, "e");
+    Ledger::new(&view, environment()).append(&entry(&image, kind, 2), None).unwrap();
+    let chain = Ledger::new(&view, environment()).chain().unwrap();
+    assert!(chain.broken.is_some(), "{chain:?}");
+}
+
 #[test]
 fn going_back_leaves_out_what_is_bad() {
     let fake = Fake::default();
@@ -347,16 +485,21 @@ fn an_image_without_one_of_its_blobs_is_not_whole() {
 
 #[test]
 fn each_gate_says_what_would_open_it() {
-    let policy = "[environment.prod]\nhermetic = true\nverified = true\nsources = [\"https://git.example/team/app\"]\n\
+    let policy = "[environment.prod]\nhermetic = true\nverified = true\nrebuilt = true\nsources = [\"https://git.example/team/app\"]\n\
                   clean = true\nafter = \"staging\"\nsoak = \"2h\"\n";
     let rules = Policy::parse(policy).unwrap().rules(&environment());
     let shut =
         |facts: &Facts, now| rules.judge(facts, now).iter().map(|refusal| refusal.gate).collect::<Vec<_>>();
-    assert_eq!(shut(&Facts::default(), 0), ["hermetic", "verified", "sources", "clean", "after"]);
+    assert_eq!(shut(&Facts::default(), 0), ["hermetic", "verified", "rebuilt", "sources", "clean", "after"]);
     let open = Facts {
         source: Some("git+https://git.example/team/app.git".into()),
         revision: Some("0123456789abcdef0123456789abcdef01234567".into()),
-        evidence: Evidence { hermetic: Some(true), verified: Some(true), ..Evidence::default() },
+        evidence: Evidence {
+            hermetic: Some(true),
+            verified: Some(true),
+            rebuilt: Some(true),
+            ..Evidence::default()
+        },
         since: Some(1000),
     };
     assert_eq!(shut(&open, 1000 + 7199), ["soak"]);

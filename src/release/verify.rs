@@ -1,6 +1,6 @@
 //! Whether a ledger is what it was.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::{Chain, Ledger, ReleaseError};
@@ -35,7 +35,7 @@ impl fmt::Display for Problem {
 }
 
 impl Ledger<'_> {
-    /// The chain, and all that is wrong with it and its tags.
+    /// The chain, and all that is wrong with it and its tags, but for breaks that an entry names.
     pub fn verify(&self) -> Result<(Chain, Vec<Problem>), ReleaseError> {
         let chain = self.chain()?;
         let slots = self.slots()?;
@@ -49,9 +49,18 @@ impl Ledger<'_> {
         for (number, digest) in &own {
             problems.extend(self.tag(&self.environment.entry_tag(*number), digest)?);
         }
-        for number in slots.taken().filter(|number| !own.contains_key(number)) {
+        let lost: BTreeSet<u64> = chain.breaks().flat_map(|(_, one)| one.lost.clone()).collect();
+        let is_known = |number: &u64| own.contains_key(number) || lost.contains(number);
+        for number in slots.taken().filter(|number| !is_known(number)) {
             let tag = self.environment.entry_tag(number);
-            match self.shelf.resolve(&tag)?.map(|found| (self.entry(&found), found)) {
+            let found = match self.at(&tag) {
+                Err(error @ ReleaseError::Broken { .. }) => {
+                    problems.push(Problem::Broken(error.to_string()));
+                    continue;
+                }
+                found => found?,
+            };
+            match found.map(|found| (self.entry(&found), found)) {
                 // Beyond where the chain breaks off nothing can be said of what leads where.
                 Some((Ok(_), _)) if chain.broken.is_some() => {}
                 Some((Ok(_), found)) => {

@@ -42,7 +42,7 @@ impl Sandbox {
         }
         let root = below.get(&ImagePath::root()).filter(|node| node.is_dir()).cloned();
         let mut root = root.unwrap_or_else(Node::implicit_dir);
-        root.mtime = i64::try_from(epoch.seconds()).expect("an epoch is before the year 10000");
+        root.mtime = epoch.mtime();
         self.unpack(&Changes { puts: [(ImagePath::root(), root)].into(), ..Changes::default() }, upper)
     }
 

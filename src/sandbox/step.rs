@@ -150,6 +150,8 @@ pub struct Limits {
     pub memory: Option<u64>,
     pub pids: Option<u64>,
     pub timeout: Option<Duration>,
+    /// Bytes that `/dev/shm` may hold, where it isn't docker's 64 MiB.
+    pub shm: Option<u64>,
 }
 
 /// A limit that the system does not let lith apply as asked.

@@ -14,7 +14,7 @@ use super::{
     stat_cache, steps,
 };
 use crate::oci::media_type::MANIFESTS;
-use crate::oci::{Digest, Digester};
+use crate::oci::{Digest, Digester, Reference};
 
 /// Larger than any registry takes.
 const MAX_MANIFEST: u64 = 64 << 20;
@@ -46,6 +46,9 @@ pub struct Garbage {
     pub roots: usize,
     /// How many of those stayed, as their files belong to others.
     pub roots_left: usize,
+    /// What stays: the named images, and how many blobs there are for them and for what else was to be kept.
+    pub kept: Vec<(Reference, Digest)>,
+    pub kept_blobs: usize,
 }
 
 /// Collects the garbage of the store in a folder. Waits until nobody has the store open, so that nothing is taken
@@ -95,12 +98,15 @@ struct Found {
     memos: Vec<PathBuf>,
     leftovers: Vec<PathBuf>,
     roots: Vec<PathBuf>,
+    kept: Vec<(Reference, Digest)>,
+    kept_blobs: usize,
 }
 
 impl Found {
     fn garbage(self) -> Garbage {
-        let Self { blobs, memos, leftovers, roots } = self;
-        Garbage { blobs, memos: memos.len(), leftovers: leftovers.len(), roots: roots.len(), roots_left: 0 }
+        let Self { blobs, memos, leftovers, roots, kept, kept_blobs } = self;
+        let (memos, leftovers, roots) = (memos.len(), leftovers.len(), roots.len());
+        Garbage { blobs, memos, leftovers, roots, roots_left: 0, kept, kept_blobs }
     }
 }
 
@@ -117,6 +123,7 @@ fn find(store: &Store, options: &Options) -> Result<Found, StoreError> {
         let recorded = memos.iter().filter(|(path, _)| store.is_recorded(path));
         needed.extend(recorded.filter_map(|(_, needs)| needs.as_ref()).flatten().cloned());
     }
+    let all = present.len();
     let goes: BTreeMap<Digest, u64> =
         present.into_iter().filter(|(digest, _)| !needed.contains(digest)).collect();
     let stale = |needs: &Option<Vec<Digest>>| {
@@ -127,7 +134,11 @@ fn find(store: &Store, options: &Options) -> Result<Found, StoreError> {
     let memos = memos.into_iter().filter(|(_, needs)| stale(needs)).map(|(path, _)| path).collect();
     let mut roots = roots::garbage(store, |blob| store.has(blob) && !goes.contains_key(blob))?;
     roots.extend(steps::garbage(store, options)?);
-    Ok(Found { blobs: goes.into_iter().collect(), memos, leftovers: leftovers(store)?, roots })
+    let digest =
+        |image: &crate::oci::Descriptor| Digest::try_from(image.digest()).expect("checked with the index");
+    let kept = store.tags()?.into_iter().map(|(name, image)| (name, digest(&image))).collect();
+    let (leftovers, kept_blobs) = (leftovers(store)?, all - goes.len());
+    Ok(Found { blobs: goes.into_iter().collect(), memos, leftovers, roots, kept, kept_blobs })
 }
 
 fn leftovers(store: &Store) -> Result<Vec<PathBuf>, StoreError> {

@@ -36,9 +36,10 @@ impl Drop for StepLock {
 }
 
 /// How builds at the same time use one cache mount.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Sharing {
     /// All the same.
+    #[default]
     Shared,
     /// Each one that nobody else has.
     Private,

@@ -1,5 +1,6 @@
 //! The OCI image layout (image-spec, image-layout.md) in a folder.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read, Seek as _};
 use std::path::{Path, PathBuf};
@@ -17,9 +18,9 @@ use crate::store::Verified;
 use crate::store::files::{open_regular, read_bounded};
 use crate::text::shown;
 
-pub(super) const REF_NAME: &str = "org.opencontainers.image.ref.name";
+const REF_NAME: &str = "org.opencontainers.image.ref.name";
 /// containerd's annotation for the whole name, which `ref.name` by custom holds only the tag of.
-pub(super) const IMAGE_NAME: &str = "io.containerd.image.name";
+const IMAGE_NAME: &str = "io.containerd.image.name";
 pub(super) const LAYOUT_FILE: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
 
 /// Which image of a layout is meant.
@@ -207,10 +208,23 @@ impl Name {
         Self { ref_name: tag.to_owned(), image_name: None }
     }
 
-    pub(super) fn annotations(&self) -> Value {
+    /// Of two entries with one tag, only one may say so: a tag that two have is ambiguous (umoci).
+    fn annotations(&self, has_tag: bool) -> Value {
         match &self.image_name {
+            Some(name) if !has_tag => json!({ IMAGE_NAME: name }),
             Some(name) => json!({ REF_NAME: self.ref_name, IMAGE_NAME: name }),
             None => json!({ REF_NAME: self.ref_name }),
+        }
+    }
+
+    /// Whether the entry stands for this name, or for another one with its tag.
+    fn is_of(&self, entry: &Value) -> bool {
+        match entry["annotations"][REF_NAME].as_str() {
+            Some(tag) => tag == self.ref_name,
+            None => {
+                self.image_name.is_some()
+                    && entry["annotations"][IMAGE_NAME].as_str() == self.image_name.as_deref()
+            }
         }
     }
 }
@@ -375,15 +389,17 @@ pub(super) fn set_entries(entries: &mut Vec<Value>, root: &Descriptor, names: &[
         entry.extend(annotations.map(|annotations| ("annotations".into(), annotations)));
         Value::Object(entry)
     };
-    let ref_name = |entry: &Value| entry["annotations"][REF_NAME].as_str().map(str::to_owned);
     if names.is_empty() {
-        entries.retain(|old| ref_name(old).is_some());
+        let is_named =
+            |old: &Value| [REF_NAME, IMAGE_NAME].iter().any(|&key| old["annotations"][key].is_string());
+        entries.retain(is_named);
         entries.push(entry(None));
         return;
     }
-    let taken = |old: &Value| names.iter().any(|name| ref_name(old).as_deref() == Some(&*name.ref_name));
-    entries.retain(|old| !taken(old));
-    entries.extend(names.iter().map(|name| entry(Some(name.annotations()))));
+    entries.retain(|old| !names.iter().any(|name| name.is_of(old)));
+    let mut tags = BTreeSet::new();
+    let named = names.iter().map(|name| entry(Some(name.annotations(tags.insert(&name.ref_name)))));
+    entries.extend(named);
 }
 
 #[cfg(test)]

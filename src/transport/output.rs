@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use super::Destination;
 use crate::compression::{Compression, ParseCompressionError};
 use crate::oci::{ParseReferenceError, Reference};
-use crate::text::closest;
+use crate::text::{closest, field};
 
 /// One `-o`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +42,8 @@ pub enum OutputKind {
     Image { push: bool },
     /// To the registry that each name says, and not into the store; `by_digest` without a tag.
     Registry { by_digest: bool },
+    /// Nowhere: what was built is in the cache.
+    CacheOnly,
 }
 
 /// A destination of files, and whether each platform gets a folder of its own in it. Where nothing is said, several
@@ -78,6 +80,12 @@ pub enum ParseOutputError {
     UnknownKey { kind: &'static str, key: String, known: Vec<&'static str> },
     #[error("output type `{kind}` needs `dest={expected}`")]
     NoDestination { kind: &'static str, expected: &'static str },
+    /// docker's default is the archive.
+    #[error(
+        "output type `oci` writes a folder, and `dest={}` looks like one file: add `tar=true` for that, or `tar=false` \
+         for a folder of this name", .dest.escape_debug()
+    )]
+    FolderOrArchive { dest: String },
     #[error("output type `{kind}` writes a folder, which standard output is not")]
     FolderToStdout { kind: &'static str },
     #[error("output key `{key}` takes `true` or `false`, found `{}`", .found.escape_debug())]
@@ -91,7 +99,8 @@ pub enum ParseOutputError {
 }
 
 const TYPES: &[&str] =
-    &["oci", "oci-archive", "docker", "docker-archive", "local", "tar", "image", "registry"];
+    &["oci", "oci-archive", "docker", "docker-archive", "local", "tar", "image", "registry", "cacheonly"];
+const NOTHING: &[&str] = &["type"];
 const FILES: &[&str] = &["type", "dest", "platform-split"];
 const DOCKER: &[&str] = &["type", "dest", "name", "context"];
 const ARCHIVE: &[&str] = &["type", "dest", "name", "tar"];
@@ -180,6 +189,7 @@ impl Fields {
     fn check(&mut self, kind: &'static str) -> Result<(), ParseOutputError> {
         let known = match kind {
             "local" | "tar" => FILES.to_vec(),
+            "cacheonly" => NOTHING.to_vec(),
             "image" | "registry" => [IMAGE, SHAPE].concat(),
             "docker" | "docker-archive" => [DOCKER, SHAPE].concat(),
             _ => [ARCHIVE, SHAPE].concat(),
@@ -250,13 +260,19 @@ impl Fields {
             "oci" if tar == Some(true) => OutputKind::OciArchive(file("FILE")?),
             // What is on standard output can only be an archive.
             "oci" if tar.is_none() && dest.as_deref() == Some("-") => OutputKind::OciArchive(file("FILE")?),
-            "oci" => OutputKind::Layout(folder()?),
+            "oci" => match dest.as_deref() {
+                Some(dest) if tar.is_none() && dest.ends_with(".tar") => {
+                    return Err(ParseOutputError::FolderOrArchive { dest: dest.to_owned() });
+                }
+                _ => OutputKind::Layout(folder()?),
+            },
             "oci-archive" => OutputKind::OciArchive(file("FILE")?),
             "docker" if dest.is_none() => OutputKind::Docker { context: self.take("context") },
             "docker" | "docker-archive" => OutputKind::DockerArchive(file("FILE")?),
             "local" => OutputKind::Local(Split { to: folder()?, by_platform }),
             "tar" if dest.is_none() => OutputKind::Tar(Split { to: Destination::Stdout, by_platform }),
             "tar" => OutputKind::Tar(Split { to: file("FILE")?, by_platform }),
+            "cacheonly" => OutputKind::CacheOnly,
             _ => {
                 let push = self.take_bool("push")?.unwrap_or(kind == "registry");
                 let by_digest = self.take_bool("push-by-digest")?.unwrap_or(false);
@@ -271,39 +287,15 @@ impl Fields {
     }
 }
 
-/// The fields of one record of comma-separated values (RFC 4180).
 fn split(text: &str) -> Result<Vec<String>, ParseOutputError> {
     let mut fields = Vec::new();
     let mut rest = text;
     loop {
-        let (field, after) = match rest.strip_prefix('"') {
-            Some(quoted) => unquote(quoted).ok_or_else(|| ParseOutputError::Quote(text.to_owned()))?,
-            None => {
-                let end = rest.find(',').unwrap_or(rest.len());
-                (rest[..end].to_owned(), &rest[end..])
-            }
-        };
+        let (field, length) = field(rest).ok_or_else(|| ParseOutputError::Quote(text.to_owned()))?;
         fields.push(field);
-        match after.strip_prefix(',') {
+        match rest[length..].strip_prefix(',') {
             Some(after) => rest = after,
-            None if after.is_empty() => return Ok(fields),
-            None => return Err(ParseOutputError::Quote(text.to_owned())),
-        }
-    }
-}
-
-/// The text up to the closing quote, `""` meaning a quote, and what follows.
-fn unquote(mut rest: &str) -> Option<(String, &str)> {
-    let mut field = String::new();
-    loop {
-        let (before, after) = rest.split_once('"')?;
-        field.push_str(before);
-        match after.strip_prefix('"') {
-            Some(after) => {
-                field.push('"');
-                rest = after;
-            }
-            None => return Some((field, after)),
+            None => return Ok(fields),
         }
     }
 }
@@ -352,6 +344,8 @@ mod tests {
                 OutputKind::Registry { by_digest: true },
             ),
             ("type=registry,name=r.io/a,push=false", OutputKind::Image { push: false }),
+            ("type=oci,dest=o.tar,tar=false", OutputKind::Layout("o.tar".into())),
+            ("type=cacheonly", OutputKind::CacheOnly),
         ] {
             assert_eq!(kind(text), expected, "{text}");
         }
@@ -388,14 +382,16 @@ mod tests {
             "type=oci,dest=x,compression=gzipp",
             "type=oci,dest=x,oci-mediatypes=false",
             "type=\u{1b}[2J",
+            "type=oci,dest=out/o.tar",
+            "type=cacheonly,annotation.a=b",
         ]
         .iter()
         .map(|text| Output::parse(text).unwrap_err().to_string())
         .collect();
         expect![[r#"
             an output is empty; expected `type=TYPE,dest=PATH`, a folder or `-`
-            there is no output type `oic` (did you mean `oci`?); there are oci, oci-archive, docker, docker-archive, local, tar, image, registry
-            an output needs `type=`: one of oci, oci-archive, docker, docker-archive, local, tar, image, registry
+            there is no output type `oic` (did you mean `oci`?); there are oci, oci-archive, docker, docker-archive, local, tar, image, registry, cacheonly
+            an output needs `type=`: one of oci, oci-archive, docker, docker-archive, local, tar, image, registry, cacheonly
             output type `oci` needs `dest=DIR`
             output type `oci` has no key `dst` (did you mean `dest`?); it has type, dest, name, tar, compression, compression-level, force-compression, oci-mediatypes, rewrite-timestamp, annotation.KEY
             output key `dest` is given twice
@@ -408,6 +404,8 @@ mod tests {
             output key `name`: `UPPER` is not an image reference: a repository's name is lower-case
             output key `compression`: expected `gzip`, `zstd` or `none`, found `gzipp`
             output key `oci-mediatypes=false` asks for what lith never writes: its images are OCI's
-            there is no output type `\u{1b}[2J`; there are oci, oci-archive, docker, docker-archive, local, tar, image, registry"#]].assert_eq(&errors.join("\n"));
+            there is no output type `\u{1b}[2J`; there are oci, oci-archive, docker, docker-archive, local, tar, image, registry, cacheonly
+            output type `oci` writes a folder, and `dest=out/o.tar` looks like one file: add `tar=true` for that, or `tar=false` for a folder of this name
+            output type `cacheonly` has no key `annotation.a`; it has type"#]].assert_eq(&errors.join("\n"));
     }
 }

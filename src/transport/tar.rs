@@ -7,8 +7,7 @@ use crate::tree::{Changes, Tree};
 
 /// Writes `tree` by the rules of the image contract, as the one layer that it would be.
 pub fn write_tar(tree: &Tree, epoch: Epoch, destination: &Destination) -> Result<(), TransportError> {
-    let puts = tree.iter().map(|(path, node)| (path.clone(), node.clone())).collect();
-    let changes = Changes { puts, ..Changes::default() };
+    let changes = Changes::from(tree);
     destination.write(|out| Ok(layer::tar::write(&changes, epoch, out)?))
 }
 

@@ -212,6 +212,14 @@ fn is_tree(puts: &BTreeMap<ImagePath, Node>) -> bool {
 }
 
 /// All paths below a folder: from `folder/` to `folder0`, `0` being the byte after `/`.
+/// All of a tree, put where nothing is.
+impl From<&Tree> for Changes {
+    fn from(tree: &Tree) -> Self {
+        let puts = tree.iter().map(|(path, node)| (path.clone(), node.clone())).collect();
+        Self { puts, ..Self::default() }
+    }
+}
+
 struct Below(Vec<u8>, Vec<u8>);
 
 fn bounds(folder: &ImagePath) -> Below {

@@ -16,7 +16,14 @@ pub(super) fn resolved(said: &Lock, used: Option<&Lock>) -> Vec<String> {
     let Some(used) = used.filter(|used| *used != said) else { return Vec::new() };
     let line = |change: lock::Change| {
         let platform = change.platform.map(|platform| format!(" for {platform}")).unwrap_or_default();
-        let what = format!("the {} `{}`{platform}", change.kind, shown_up_to(300, &change.name));
+        let kind = match change.kind {
+            lock::Kind::Image => "the image",
+            lock::Kind::Context => "the context",
+            lock::Kind::Url => "the URL",
+            lock::Kind::Git => "the repository",
+            lock::Kind::Network => "the answer to",
+        };
+        let what = format!("{kind} `{}`{platform}", shown_up_to(300, &change.name));
         match (&change.from, &change.to) {
             (Some(_), None) => format!("the record has {what}, which nothing asks for"),
             (None, Some(_)) => format!("the record does not have {what}, which is asked for"),

@@ -17,8 +17,8 @@ use std::sync::Arc;
 
 use crate::attest::Resource;
 use crate::attest::provenance::{self, Record, RecordError};
-use crate::build::{self, BuildError, Contexts, Outside, OutsideError};
-use crate::buildfile::Diagnostic;
+use crate::build::{self, BuildError, Built, Contexts, Outside, OutsideError};
+use crate::buildfile::{Diagnostic, Source};
 use crate::context::ContextSpec;
 use crate::exec::{Event, Report};
 use crate::image::{Artifact, Blobs};
@@ -27,7 +27,7 @@ use crate::lock::Memo;
 use crate::oci::Digest;
 use crate::store::{Store, StoreError};
 use crate::transport::TransportError;
-use crate::tree::ContentError;
+use crate::tree::{ContentError, ImagePath};
 
 /// What is verified, and with what.
 pub struct Ask<'a> {
@@ -114,19 +114,7 @@ pub fn verify(ask: Ask<'_>, report: &dyn Report) -> Result<Verdict, VerifyError>
     let contexts = Contexts { main: Some(main), named, pull: false, ..ask.contexts };
     let mut outside = Outside::new(ask.store, contexts);
     let source = outside.source(&choice)?;
-    let mut reasons = Vec::new();
-    if Digest::of(source.text().as_bytes()) != external.buildfile.digest {
-        reasons
-            .push(format!("the Buildfile `{}` is not the recorded one", crate::text::shown(source.name())));
-    }
-    if internal.profile != FORMAT_PROFILE {
-        let found = internal.profile;
-        reasons
-            .push(format!("the record is of format profile {found}, and it is built with {FORMAT_PROFILE}"));
-    }
-    reasons.extend(false_dependencies(ask.record)?);
-    reasons.extend(odd_byproducts(ask.record));
-    reasons.extend(lock_changed(ask.record, &outside)?);
+    let reasons = before(ask.record, &outside, &source)?;
     if !reasons.is_empty() {
         // It would be another image, or one of inputs that nobody recorded.
         return Ok(failed(reasons));
@@ -137,13 +125,52 @@ pub fn verify(ask: Ask<'_>, report: &dyn Report) -> Result<Verdict, VerifyError>
     }
     outside.set_lock(Memo::to_prove(internal.lock.clone()));
     let built = build::build(&source, &request, &mut outside, ask.store, report, &|_| {});
-    let built = built.map_err(|error| {
-        if let Some(line) = error.wants_network() {
-            return RequestError::Network { line }.into();
-        }
-        let said = error.diagnostics(&outside).unwrap_or_default();
-        VerifyError::Build { error: Box::new(error), said }
-    })?;
+    let built = built.map_err(|error| failure(error, &outside))?;
+    let mut reasons = after(ask.record, &outside, &built, ask.threads)?;
+    if built.artifact.digest() != image && reasons.is_empty() {
+        let blobs = outside.blobs()?;
+        reasons.extend(compare::explain(ask.store, (ask.image, ask.blobs), (&built.artifact, &blobs)));
+    }
+    Ok(Verdict { image, rebuilt: Some(built.artifact.digest()), reasons })
+}
+
+/// What is not as recorded before anything is built.
+fn before(record: &Record, outside: &Outside, source: &Source) -> Result<Vec<String>, VerifyError> {
+    let definition = &record.predicate.build_definition;
+    let mut reasons = Vec::new();
+    if Digest::of(source.text().as_bytes()) != definition.external_parameters.buildfile.digest {
+        reasons
+            .push(format!("the Buildfile `{}` is not the recorded one", crate::text::shown(source.name())));
+    }
+    let found = definition.internal_parameters.profile;
+    if found != FORMAT_PROFILE {
+        reasons
+            .push(format!("the record is of format profile {found}, and it is built with {FORMAT_PROFILE}"));
+    }
+    reasons.extend(false_dependencies(record)?);
+    reasons.extend(odd_byproducts(record));
+    reasons.extend(lock_changed(record, outside)?);
+    Ok(reasons)
+}
+
+fn failure(error: BuildError, outside: &Outside) -> VerifyError {
+    if let Some(line) = error.wants_network() {
+        return RequestError::Network { line }.into();
+    }
+    let said = error.diagnostics(outside).unwrap_or_default();
+    VerifyError::Build { error: Box::new(error), said }
+}
+
+/// What the build has had and read that is not as recorded.
+fn after(
+    record: &Record,
+    outside: &Outside,
+    built: &Built,
+    threads: usize,
+) -> Result<Vec<String>, VerifyError> {
+    let definition = &record.predicate.build_definition;
+    let internal = &definition.internal_parameters;
+    let mut reasons = Vec::new();
     match (internal.hermetic, built.hermetic) {
         (true, false) => reasons.push("the record says that no step had a network, and one has".to_owned()),
         (false, true) => reasons.push("the record says that a step had a network, and none has".to_owned()),
@@ -154,19 +181,15 @@ pub fn verify(ask: Ask<'_>, report: &dyn Report) -> Result<Verdict, VerifyError>
     if said != is {
         reasons.push(format!("the record says that the time in the image is {said}, and it is {is}"));
     }
-    let found = outside.file_lists(&built, ask.threads)?;
-    for name in external.contexts.keys().map(String::as_str).chain([""]) {
-        let was = provenance::files_of(ask.record, name)?.unwrap_or_default();
+    let found = outside.file_lists(built, threads)?;
+    for name in definition.external_parameters.contexts.keys().map(String::as_str).chain([""]) {
+        let was = provenance::files_of(record, name)?.unwrap_or_default();
         let is = found.get(name).cloned().unwrap_or_default();
         let context =
             if name.is_empty() { "the context".to_owned() } else { format!("the context `{name}`") };
         reasons.extend(was.differences(&is).into_iter().map(|line| format!("{context}: {line}")));
     }
-    if built.artifact.digest() != image && reasons.is_empty() {
-        let blobs = outside.blobs()?;
-        reasons.extend(compare::explain(ask.store, (ask.image, ask.blobs), (&built.artifact, &blobs)));
-    }
-    Ok(Verdict { image, rebuilt: Some(built.artifact.digest()), reasons })
+    Ok(reasons)
 }
 
 /// What the record says to depend on, and doesn't; or the other way round.
@@ -196,11 +219,12 @@ fn odd_byproducts(record: &Record) -> Vec<String> {
 /// The lock file in the source, where it is not the one that was used.
 fn lock_changed(record: &Record, outside: &Outside) -> Result<Option<String>, VerifyError> {
     const LIMIT: u64 = 256 << 20;
-    let Some((path, wanted)) = provenance::lock_file(record) else { return Ok(None) };
-    let shown = crate::text::shown(path);
     // One that was not in the context can't be in the source; what it said is in the record.
-    if Path::new(path).is_absolute() {
-        return Ok(None);
+    let Some((Some(path), wanted)) = provenance::lock_file(record) else { return Ok(None) };
+    let shown = crate::text::shown(path);
+    // Which other files of this machine are looked at is not for whoever wrote the record to say.
+    if path.starts_with('/') || ImagePath::new(path.as_bytes()).is_err() {
+        return Ok(Some(format!("the record's lock file `{shown}` is not in the context")));
     }
     Ok(match outside.read_in_context(Path::new(path), LIMIT)? {
         None => Some(format!("the lock file `{shown}` is not in the source")),

@@ -64,7 +64,34 @@ fn another_program_text_is_told_and_a_chain_of_bases_may_be_a_ring() {
 }
 
 #[test]
-fn hostile_records_are_none() {
+fn no_secret_is_in_what_is_known_of_a_step() {
+    use crate::exec::{How, Known, Part, StepName};
+    let url = "https://h/?t=hunter2".to_owned();
+    let parts = [Part::Url(url.clone()), Part::Git(url.clone()), Part::Answer(url.clone()), Part::Command];
+    let parts: Vec<_> = parts.into_iter().map(|part| (part, url.clone())).collect();
+    let step = StepName { stage: "0", number: 1, of: 1, text: &url };
+    let how = How::Cached;
+    let known =
+        Known { step, line: 1, expanded: &url, how, key: None, layer: None, parts: &parts, files: &[] };
+    let trace = format!("{:?}", StepTrace::of(&known, &["hunter2".to_owned()]));
+    assert!(!trace.contains("hunter2") && trace.matches("t=***").count() == 9, "{trace}");
+}
+
+#[test]
+fn an_answer_is_told_by_its_digest_or_its_headers() {
+    let (was, is) = ("sha256:1 aa".to_owned(), "sha256:2 bb".to_owned());
+    let told = |was: Option<&str>, is: Option<&str>| {
+        let part = crate::exec::Part::Answer("https://h/a".into());
+        Cause::Part { part, was: was.map(Into::into), is: is.map(Into::into) }.to_string()
+    };
+    let answer = "the recorded answer to `https://h/a`";
+    assert_eq!(told(Some(&was), Some(&is)), format!("{answer} was `sha256:1`, and is `sha256:2`"));
+    assert_eq!(told(None, Some(&is)), format!("{answer} is new: `sha256:2`"));
+    assert_eq!(told(Some(&was), Some("sha256:1 cc")), format!("the headers of {} changed", &answer));
+}
+
+#[test]
+fn hostile_traces_are_none() {
     let (_dir, store) = store();
     let id = identity("a");
     keep::save(&store, &id, Vec::new(), kept(1)).unwrap();

@@ -94,7 +94,13 @@ impl StepTrace {
                 Part::Variable(name) => value(name, text),
                 _ => value("", &masked(text, secrets)),
             };
-            (part.clone(), text)
+            let part = match part {
+                Part::Url(url) => Part::Url(masked(url, secrets)),
+                Part::Git(remote) => Part::Git(masked(remote, secrets)),
+                Part::Answer(request) => Part::Answer(masked(request, secrets)),
+                part => part.clone(),
+            };
+            (part, text)
         };
         let files = known
             .files

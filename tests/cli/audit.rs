@@ -74,6 +74,86 @@ fn each_reference_is_told_with_its_release() {
 }
 
 #[test]
+fn a_platform_of_an_index_belongs_to_its_release() {
+    let (world, registry) = (World::new(), Registry::start());
+    let repo = registry.name("team/app");
+    world.write("app/Buildfile", "FROM scratch\nCOPY f /f\n");
+    let mut parts = Vec::new();
+    for tag in ["1", "2"] {
+        world.write("app/f", tag);
+        let name = format!("{repo}:{tag}");
+        let platforms = "linux/amd64,linux/arm64,linux/arm/v7";
+        world.ok(["build", "-q", "-t", &name, "--push", "--platform", platforms, "app"]);
+        let index = json(&world, &["inspect", &format!("docker://{name}")]);
+        let images = index["images"].as_array().unwrap();
+        parts.push(images.iter().map(|one| one["digest"].as_str().unwrap().to_owned()).collect::<Vec<_>>());
+        world.ok(["release", "prod", &name]);
+    }
+    let audit = |digest: &str| {
+        world.write("k8s.yaml", format!("image: {repo}@{digest}\n"));
+        let list = json(&world, &["audit", "-f", "k8s.yaml"]);
+        let check = world.run(["audit", "-f", "k8s.yaml", "--check"]);
+        (list["references"][0]["releases"].clone(), check)
+    };
+    for (number, is_current) in [(1, false), (2, true)] {
+        for (part, platform) in parts[number - 1].iter().zip(["linux/amd64", "linux/arm64", "linux/arm/v7"]) {
+            let (releases, check) = audit(part);
+            let one = &releases[0];
+            assert_eq!((&one["number"], &one["platform"]), (&number.into(), &platform.into()), "{releases}");
+            assert_eq!(one["current"], is_current);
+            assert_eq!(check.code, Some(if is_current { 0 } else { 4 }), "{check:?}");
+        }
+    }
+    let text = world.ok(["audit", "-f", "k8s.yaml", "--html", "page.html"]);
+    assert!(text.contains("prod 2 (linux/arm/v7)"), "{text}");
+    assert!(std::fs::read_to_string(world.path("page.html")).unwrap().contains("prod 2 (linux/arm/v7)"));
+    let (releases, check) = audit(&crate::support::registry::sha256(b"another"));
+    assert_eq!((releases.as_array().unwrap().len(), check.code), (0, Some(4)));
+}
+
+#[test]
+fn a_check_says_what_floats_and_what_is_not_current() {
+    let (world, registry) = (World::new(), Registry::start());
+    let (repo, plain) = (registry.name("team/app"), registry.name("base"));
+    let [first, second] = ["1", "2"].map(|tag| push(&world, &repo, tag));
+    let base = push(&world, &plain, "1");
+    world.ok(["release", "prod", &format!("{repo}:1")]);
+    world.ok(["release", "staging", &format!("{repo}:1")]);
+    world.ok(["release", "staging", &format!("{repo}:2")]);
+    let check = |references: &[String]| {
+        let lines: String = references.iter().map(|one| format!("- image: {one}\n")).collect();
+        world.write("k8s.yaml", lines);
+        world.run(["audit", "-f", "k8s.yaml", "--check"])
+    };
+    let pinned = |tag: &str, digest: &str| format!("{repo}:{tag}@{digest}");
+    for (references, code, told) in [
+        (vec![pinned("prod", &first), pinned("staging", &second), format!("{plain}:1@{base}")], 0, ""),
+        // Each environment has its own; a tag that is none may have any.
+        (vec![pinned("1", &first), pinned("2", &second)], 0, ""),
+        (vec![pinned("prod", &second)], 4, "k8s.yaml:1: "),
+        (vec![pinned("prod", &first), pinned("staging", &first)], 4, "k8s.yaml:2: "),
+        (vec![format!("{repo}:prod")], 1, "is not pinned"),
+        (vec![format!("{plain}:1"), pinned("prod", &second)], 1, "1 reference not pinned"),
+        (vec!["'app:${TAG}'".to_owned()], 1, "is not pinned"),
+        (vec!["'My App'".to_owned()], 0, ""),
+        (vec![format!("127.0.0.1:1/x@{base}")], 1, "127.0.0.1:1"),
+    ] {
+        let run = check(&references);
+        assert!(run.code == Some(code) && run.stderr.contains(told), "{references:?} {run:?}");
+    }
+    // Ledgers from elsewhere are about the images that they know.
+    push(&world, &registry.name("mirror/app"), "1");
+    let elsewhere = |digest: &str| {
+        world.write("k8s.yaml", format!("image: {}@{digest}\n", registry.name("mirror/app")));
+        world.run(["audit", "-f", "k8s.yaml", "--check", "--repo", &repo]).code
+    };
+    assert_eq!([&first, &second, &base].map(|digest| elsewhere(digest)), [Some(0); 3]);
+    world.ok(["releases", "mark", "prod", "1", "bad", "--repo", &repo]);
+    assert_eq!(check(&[pinned("prod", &first)]).code, Some(4));
+    assert_eq!(elsewhere(&first), Some(4));
+}
+
+#[test]
 fn a_ledger_that_breaks_off_is_told_and_shown() {
     let (world, registry, _) = scene();
     let list = json(&world, &["releases", "prod", "--repo", &registry.name("team/app")]);

@@ -356,16 +356,21 @@ fn progress_as_json_is_json_to_the_end() {
 fn options_that_wrappers_pass_to_docker_are_taken() {
     let world = world();
     let digest = world.ok(["build", "-q", "app"]);
-    let silent = "build -q --cache-from type=gha --rm --force-rm=true --builder b -m 1g --cpu-quota 5 -D \
-                  --provenance=false --sbom false --pull=false --allow network.host app";
+    let silent = "build -q --cache-from type=gha --rm --force-rm=true --builder b -m 1g --cpu-quota 5 -c 2 -D \
+                  --provenance=false --sbom false --pull=false --allow network.host --shm-size 1g --call build \
+                  -o type=cacheonly -t unnamed app";
     let run = world.run(silent.split_whitespace());
     assert_eq!((run.stdout.trim(), run.stderr.as_str()), (digest.as_str(), ""));
+    assert!(!world.run(["images"]).stdout.contains("unnamed"));
     let told = world.run("build -q --provenance=mode=max --cache-to type=gha --squash app".split(' ')).stderr;
     assert_eq!(told.matches("has no effect").count(), 3, "{told}");
     assert!(world.fails(2, ["build", "--call", "outline", "app"]).contains("lith check"));
     world.write("wrong/Buildfile", "FROM scratch\nCOPPY a b\n");
     let checked = world.run(["build", "--check", "wrong"]);
     assert!(checked.code == Some(1) && checked.stdout.contains("COPPY"), "{checked:?}");
+    let called = world.run(["build", "--call=check", "wrong"]);
+    assert_eq!((called.code, called.stdout), (checked.code, checked.stdout));
+    assert!(world.fails(2, ["build", "--shm-size", "big", "app"]).contains("`--shm-size big`"));
 }
 
 #[test]

@@ -312,6 +312,31 @@ fn named_contexts_that_are_images_are_locked() {
 }
 
 #[test]
+fn a_base_that_is_only_here_is_the_stores_even_when_registries_are_asked() {
+    let scene = Scene::new();
+    let world = &scene.world;
+    world.write("own/Buildfile", "FROM scratch\nCOPY f /f\n").write("own/f", "mine\n");
+    let own = world.ok(["build", "-q", "-t", "localhost:1/base:1", "own"]);
+    scene.buildfile(&format!("FROM localhost:1/base:1 AS own\nFROM {}\nCOPY --from=own / /\n", scene.base()));
+    world.ok(["lock", "app"]);
+    world.write("own/f", "mine, too\n");
+    let new = world.ok(["build", "-q", "-t", "localhost:1/base:1", "own"]);
+    let run = world.run(["lock", "--check", "app"]);
+    assert_eq!(run.code, Some(4), "{}", run.stderr);
+    let moved = format!("moved    image localhost:1/base:1: {own} -> {new}\n");
+    assert_eq!(run.stdout, moved, "{}", run.stderr);
+    let note = "note: `localhost:1/base:1` is the store's own image; no registry has it: ";
+    assert_eq!(run.stderr.matches(note).count(), 1, "{}", run.stderr);
+    let run = world.run(["lock", "app", "--update"]);
+    assert_eq!((run.code, run.stdout), (Some(0), moved), "{}", run.stderr);
+    // One that came from a registry is that registry's.
+    world.ok(["pull", &scene.base()]);
+    drop(scene.registry);
+    let error = world.fails(1, ["lock", "--check", "app"]);
+    assert!(!error.contains("1/base:1` is not"), "{error}");
+}
+
+#[test]
 fn files_of_urls_are_locked_and_kept() {
     let scene = Scene::new();
     let Scene { registry, world } = &scene;

@@ -2,6 +2,7 @@
 
 mod audit;
 mod build;
+mod deployed;
 mod diff;
 mod docker_registry;
 mod load;

@@ -48,7 +48,11 @@ fn files_are_pinned_in_place_once_and_moved_when_asked() {
     let second = push(&world, &registry, "two\n");
     world.ok(["pin", "--check", "k8s"]);
     let run = world.run(["pin", "--check", "--update", "k8s"]);
-    assert!(run.code == Some(1) && run.stdout.contains(&format!("is now {name}@{second}")), "{run:?}");
+    assert!(run.code == Some(4) && run.stdout.contains(&format!("is now {name}@{second}")), "{run:?}");
+    // What is not pinned at all counts more.
+    world.write("new.yaml", format!("image: {name}\n"));
+    let run = world.run(["pin", "--check", "--update", "k8s", "new.yaml"]);
+    assert!(run.code == Some(1) && run.stderr.contains("1 reference not pinned"), "{run:?}");
     let json: Value =
         serde_json::from_str(&world.ok(["pin", "--update", "--format", "json", "k8s/pod.yaml"])).unwrap();
     assert_eq!(json["files"][0]["changes"][0]["digest"], second.as_str());
@@ -71,11 +75,12 @@ fn nothing_is_written_where_something_is_wrong() {
     world.write("t.yaml", "{{- if x }}\nimage: nginx\n{{ end }}\n").write("v.yaml", "image: a:${TAG}\n");
     let run = world.run(["pin", "t.yaml", "v.yaml"]);
     assert!(
-        run.code == Some(0) && run.stderr.contains("t.yaml:1: ") && run.stderr.contains("variables"),
+        run.code == Some(1) && run.stderr.contains("t.yaml:1: ") && run.stderr.contains("variables"),
         "{run:?}"
     );
     world.fails(1, ["pin", "--check", "v.yaml"]);
     world.ok(["pin", "--check", "--except", "a:*", "v.yaml", "t.yaml"]);
+    world.ok(["pin", "--except", "a:*", "v.yaml", "t.yaml"]);
     world.fails(2, ["pin", "notes"]);
 }
 
@@ -114,4 +119,54 @@ fn a_folder_is_built_pushed_and_pinned() {
     assert_eq!(read(&world, "deploy/k8s.yaml"), format!("image: {repo}/app@{digest} # built\n"));
     assert_eq!(registry.state().tag("team/app", "latest").as_ref(), Some(&digest));
     world.fails(2, ["pin", "--build", "deploy/k8s.yaml"]);
+}
+
+#[test]
+fn pin_and_check_agree_about_what_floats() {
+    let (world, registry, digest) = world();
+    let name = registry.name("app:1");
+    let cases = [
+        (format!("image: {name}\nother: {{image: 'a:${{TAG}}'}}\n"), false),
+        (format!("image: '${{REGISTRY}}/app:1@{digest}'\n"), true),
+        ("image: '${REGISTRY}/app@${DIGEST}'\n".to_owned(), false),
+        ("image: {repository: a, tag: ''}\n".to_owned(), false),
+        ("image: {repository: a, tag: 1.10}\n".to_owned(), false),
+        ("image: '{{ x }}'\n".to_owned(), true),
+        ("image: ../app\n".to_owned(), false),
+        ("services: {a: {build: ., image: a}}\n".to_owned(), true),
+        (format!("image: {name}@{digest}\n"), true),
+    ];
+    for (text, is_pinned) in cases {
+        let code = Some(if is_pinned { 0 } else { 1 });
+        world.write("k8s/a.yaml", &text);
+        let run = world.run(["pin", "k8s/a.yaml"]);
+        assert_eq!(run.code, code, "{text}\n{run:?}");
+        assert_eq!(world.run(["pin", "--check", "k8s/a.yaml"]).code, code, "{text}");
+        assert_eq!(world.run(["pin", "--check", "--update", "k8s/a.yaml"]).code, code, "{text}");
+        assert_eq!(world.run(["audit", "-f", "k8s/a.yaml", "--check"]).code, code, "{text}");
+        let pinned = read(&world, "k8s/a.yaml");
+        assert!(
+            !text.contains(&format!("{name}\n")) || pinned.contains(&digest),
+            "what can be pinned is: {pinned}"
+        );
+    }
+}
+
+#[test]
+fn what_is_built_for_a_file_is_what_lith_build_makes() {
+    let (world, registry, _) = world();
+    world.write("site/Buildfile", "FROM scratch\nARG SOURCE_DATE_EPOCH\nCOPY f /f\n").write("site/f", "f\n");
+    world.write("k8s.yaml", "image: ./site\n");
+    let repo = registry.name("team");
+    let mut command = world.command(["pin", "--build", "--repo", &repo, "k8s.yaml"]);
+    let run =
+        Run::of(command.env("SOURCE_DATE_EPOCH", "12345").env("DOCKER_DEFAULT_PLATFORM", "linux/arm64"));
+    assert_eq!(run.code, Some(0), "{run:?}");
+    let args = ["build", "-q", "--source-date-epoch", "12345", "--platform", "linux/arm64", "site"];
+    assert_eq!(read(&world, "k8s.yaml"), format!("image: {repo}/site@{}\n", world.ok(args)));
+    assert!(registry.state().tag("team/site", "latest").is_none(), "nothing was to be pushed");
+    assert!(world.ok(["images"]).contains("team/site"));
+    world.write("site/Buildfile", "FROM nowhere.invalid:1/x\n").write("k8s.yaml", "image: ./site\n");
+    world.fails(1, ["pin", "--build", "--repo", &repo, "k8s.yaml"]);
+    assert_eq!(read(&world, "k8s.yaml"), "image: ./site\n");
 }

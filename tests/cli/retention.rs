@@ -67,6 +67,27 @@ fn old_releases_go_and_ledgers_and_ways_back_stay() {
         assert_eq!(digests(&shown), [&*images[1], &*images[0]]);
         assert_eq!((&shown["dryRun"], &shown["manifests"][0]["why"]), (&json!(true), &json!("release")));
         assert_eq!(shown["manifests"][1]["number"], 1);
+        let uses: Vec<(&str, Vec<&str>)> = shown["kept"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|kept| {
+                let uses = kept["uses"].as_array().unwrap().iter();
+                (kept["digest"].as_str().unwrap(), uses.map(|own| own["why"].as_str().unwrap()).collect())
+            })
+            .collect();
+        let expected =
+            [(&*images[4], vec!["tag", "current"]), (&*images[3], vec!["back"]), (&*images[2], vec!["back"])];
+        assert_eq!((uses.as_slice(), &shown["entries"]["prod"]), (&expected[..], &json!(5)));
+        let text = world.ok(gc);
+        for line in [
+            format!("goes   {}  `prod` had it, last by release 2", images[1]),
+            format!("stays  {}  tagged `prod`; `prod` has it", images[4]),
+            format!("stays  {}  `prod` can go back to it: release 4", images[3]),
+            "stays  the ledger of `prod`: 5 entries".to_owned(),
+        ] {
+            assert!(text.contains(&line), "{line}\n{text}");
+        }
         assert_eq!(digests(&json(&world, &gc)), digests(&shown), "a dry run removes nothing");
         assert!(digests(&json(&world, &["gc", "--remote", &repo])).is_empty(), "ten are kept");
         assert!(digests(&json(&world, &["gc", "--remote", &repo, "--keep-for", "1h"])).is_empty());

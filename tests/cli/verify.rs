@@ -1,5 +1,8 @@
 //! `lith build --record` and `lith verify`
 
+mod additions;
+mod far;
+
 use std::process::Command;
 
 use crate::support::World;

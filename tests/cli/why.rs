@@ -55,7 +55,7 @@ fn a_change_of_content_mode_and_name_names_the_file() {
     std::fs::remove_file(world.path("app/src/start.c")).unwrap();
     std::os::unix::fs::symlink("run.sh", world.path("app/src/link")).unwrap();
     assert_eq!(explained(&world, &[]), "`src/link` is new\n`src/start.c` is gone");
-    assert!(world.ok(["why"]).contains("[0 3/5] COPY src /app/src"), "{}", world.ok(["why"]));
+    assert!(world.ok(["why"]).contains("[stage-0 3/5] COPY src /app/src"), "{}", world.ok(["why"]));
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn a_base_that_moved_is_named() {
     world.write("base/f", "moved\n");
     world.ok(["build", "-q", "-t", "base:1", "base"]);
     let said = explained(&world, &[]);
-    assert!(said.starts_with("the base of stage 0 was `base:1` (sha256:"), "{said}");
+    assert!(said.starts_with("the base of stage-0 was `base:1` (sha256:"), "{said}");
 }
 
 #[test]
@@ -118,6 +118,24 @@ fn two_images_are_compared_from_the_input_to_the_output() {
         serde_json::from_str(&world.ok(["why", "--format", "json", "app:1", "app:2"])).unwrap();
     assert_eq!(json["steps"][0]["number"], 1);
     assert!(world.fails(1, ["why", "app:3"]).contains("no image `app:3`"));
+}
+
+#[test]
+fn a_step_is_told_as_it_stands_in_the_buildfile_and_asked_for_by_its_name() {
+    let world = world();
+    world.write("app/conf-1", "other\n");
+    let said = world.run(["build", "--explain", "--progress", "plain", "app"]).stderr;
+    let step = "[stage-0 4/5] COPY conf-$VERSION /app/conf";
+    assert!(said.contains(step), "{said}");
+    for asked in [&["why", "4"][..], &["why", "app/Buildfile", "4"], &["why", "stage-0:4"], &["why", "0:4"]] {
+        let told = world.ok(asked);
+        assert!(told.contains(step) && told.contains("`conf-1`: its content changed"), "{asked:?}: {told}");
+    }
+    assert!(world.ok(["why", "1"]).contains("nothing was built anew"));
+    for step in ["6", "99", "build:4", "stage-1:4"] {
+        let error = world.fails(2, ["why", "app/Buildfile", step]);
+        assert!(error.contains("had no step") && error.contains("`stage-0 5/5`"), "{error}");
+    }
 }
 
 #[test]

@@ -1,4 +1,4 @@
 //! lith beside other people's programs: what it writes they read, and what they write it reads.
 
-mod busybox;
+pub(crate) mod busybox;
 mod transport;

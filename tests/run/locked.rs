@@ -9,14 +9,14 @@ use super::{fails, told, world};
 use crate::support::World;
 
 /// A server on loopback that gives a text for any path, until it is shut.
-struct Site {
+pub(super) struct Site {
     address: SocketAddr,
     open: Arc<AtomicBool>,
-    text: Arc<Mutex<String>>,
+    pub(super) text: Arc<Mutex<String>>,
 }
 
 impl Site {
-    fn new(text: &str) -> Self {
+    pub(super) fn new(text: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (open, text) = (Arc::new(AtomicBool::new(true)), Arc::new(Mutex::new(text.to_owned())));
@@ -37,26 +37,26 @@ impl Site {
         Self { address, open, text }
     }
 
-    fn url(&self, path: &str) -> String {
+    pub(super) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
-    fn shut(&self) {
+    pub(super) fn shut(&self) {
         self.open.store(false, Ordering::SeqCst);
     }
 }
 
 /// With `no_proxy` away, for the server is on loopback, where programs go directly.
-fn get(url: &str) -> String {
+pub(super) fn get(url: &str) -> String {
     format!("RUN --network=locked unset no_proxy NO_PROXY; wget -q -O /got {url}\n")
 }
 
-fn arguments<'a>(command: &'a str, store: &'a str) -> Vec<&'a str> {
+pub(super) fn arguments<'a>(command: &'a str, store: &'a str) -> Vec<&'a str> {
     let buildfile = ["-f", "Buildfile.run", "--build-context", "bb=bb", "ctx", "--allow", "network.loopback"];
     ["--store", store, command].into_iter().chain(buildfile).collect()
 }
 
-fn write(world: &World, steps: &str) {
+pub(super) fn write(world: &World, steps: &str) {
     world.write("Buildfile.run", format!("FROM bb\n{steps}")).write("ctx/f", "f\n");
 }
 
@@ -224,8 +224,8 @@ fn what_could_not_be_had_when_locking_does_not_fail_builds() {
     write(&world, &step);
     let vendor = ["--vendor", "Buildfile.run.vendor"];
     let out = world.run(arguments("lock", "store").into_iter().chain(vendor));
-    assert!(out.status.success(), "{out:?}");
-    let warned = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert_eq!(out.code, Some(0), "{}", out.stderr);
+    let warned = out.stderr;
     for url in [telemetry.as_str(), metadata] {
         let named = warned.lines().any(|l| l.contains(url) && l.contains("builds are told the same"));
         assert!(named, "{warned}");
@@ -239,6 +239,49 @@ fn what_could_not_be_had_when_locking_does_not_fail_builds() {
     // What is new in the step is missing all the same.
     write(&world, &step.replace("/latest", "/other"));
     world.fails(1, arguments("build", "store").into_iter().chain(["--locked"]));
+}
+
+#[test]
+fn what_moved_at_a_url_is_seen_and_can_be_locked_alone() {
+    let Some(world) = world("locked steps") else { return };
+    let (site, other) = (Site::new("one\n"), Site::new("other\n"));
+    write(&world, &format!("{}{}", get(&site.url("/a")), get(&other.url("/b"))));
+    world.ok(arguments("lock", "store"));
+    let check = || world.run(arguments("lock", "store").into_iter().chain(["--check"]));
+    let run = check();
+    assert_eq!((run.code, run.stdout.as_str()), (Some(0), ""), "{}", run.stderr);
+    *site.text.lock().unwrap() = "two\n".into();
+    *other.text.lock().unwrap() = "another\n".into();
+    let run = check();
+    assert_eq!(run.code, Some(4), "{}", run.stderr);
+    assert_eq!(run.stdout.lines().filter(|line| line.starts_with("moved    network http://")).count(), 2);
+    let unknown = world.fails(2, arguments("lock", "store").into_iter().chain(["--update", "/a"]));
+    assert!(unknown.contains(&site.url("/a")) && !unknown.contains(&other.url("/b")), "{unknown}");
+    let url = site.url("/a");
+    let moved = world.ok(arguments("lock", "store").into_iter().chain(["--update", &url]));
+    assert!(moved.starts_with(&format!("moved    network {url}: sha256:")), "{moved}");
+    assert_eq!(moved.lines().count(), 1, "{moved}");
+    // Who can't be asked is told, and has not moved.
+    other.shut();
+    site.shut();
+    let run = check();
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert_eq!(run.stderr.matches("whether it has moved is not known").count(), 2, "{}", run.stderr);
+}
+
+#[test]
+fn what_was_run_to_be_locked_is_not_run_again() {
+    let Some(world) = world("locked steps") else { return };
+    let site = Site::new("one\n");
+    write(&world, &format!("COPY f /f\n{}", get(&site.url("/a"))));
+    let shape = ["--source-date-epoch", "1234", "--compression", "zstd:3", "--context-modes", "keep"];
+    world.ok(arguments("lock", "store").into_iter().chain(shape));
+    let run = world.run(arguments("build", "store").into_iter().chain(shape).chain(["--progress", "plain"]));
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let step = run.stderr.lines().rfind(|line| line.contains("wget")).unwrap_or_default();
+    assert!(step.contains("(cached)"), "{}", run.stderr);
+    site.shut();
+    world.fails(2, arguments("lock", "store").into_iter().chain(["--compression", "none:x"]));
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod locked;
 mod mounts;
 mod order;
 mod users;
+mod verified;
 
 use std::collections::BTreeMap;
 

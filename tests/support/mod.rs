@@ -1,5 +1,6 @@
 //! What the tests stand on: a world of their own for each, and a judge of images that shares no code with lith.
 
+pub(crate) mod container;
 pub(crate) mod docker_registry;
 pub(crate) mod judge;
 pub(crate) mod programs;

@@ -1,6 +1,6 @@
 //! Images, by the lock: what it has is asked of the world by digest alone.
 
-use super::{Depth, against_policy};
+use super::{Depth, against_policy, moved};
 use crate::build::images::{Origin, Way, other};
 use crate::build::outside::Outside;
 use crate::context::ContextSpec;
@@ -35,11 +35,11 @@ impl Outside {
                 config: manifest.config.to_config(),
             }),
             Some(manifest) => {
-                if self.with_lock(|memo| memo.proves()) == Some(true) {
-                    let index =
-                        known.as_ref().map(|image| &image.digest).filter(|index| **index != manifest.digest);
-                    index
-                        .map_or(Ok(()), |index| self.check_index(name, platform, &way, (index, manifest)))?;
+                let index = known.as_ref().map(|image| &image.digest);
+                if let Some(index) = index.filter(|index| **index != manifest.digest)
+                    && self.with_lock(|memo| memo.proves()) == Some(true)
+                {
+                    self.check_index(name, platform, &way, (index, manifest))?;
                 }
                 self.locked_image(name, platform, &way, manifest)
             }
@@ -77,11 +77,7 @@ impl Outside {
                 found.map_err(|error| gone(name, digest, way, error))?
             }
             (Way::Reference(reference), None) => match self.look_up(name, reference) {
-                // The registry was asked for the newest, and the name is that of an image which is only here.
-                Err(ResolveError::NotInRegistry { .. }) if self.contexts.pull => {
-                    let here = self.store.resolve(reference).map_err(|error| other(name, error))?;
-                    here.map(Origin::Store)
-                }
+                Err(error) if self.contexts.pull => Some(self.only_here(reference, error)?),
                 found => found?,
             },
             (Way::At(format, text), _) => Some(Origin::At(*format, text.clone())),
@@ -132,12 +128,7 @@ impl Outside {
             self.read_image(name, platform, origin).map_err(|error| gone(name, digest, way, error))?;
         let image = &found.image;
         if image.manifest.digest() != *digest {
-            return Err(ResolveError::Moved {
-                name: name.to_owned(),
-                locked: digest.clone(),
-                place: place(way),
-                found: image.manifest.digest(),
-            });
+            return Err(moved(name, digest, place(way), image.manifest.digest()));
         }
         if LockedConfig::new(image.config.digest(), &image.config.value) != manifest.config {
             return Err(ResolveError::OtherConfig { name: name.to_owned(), digest: digest.clone() });
@@ -162,20 +153,14 @@ impl Outside {
                 found.ok_or_else(|| gone(self.not_found(name)))?
             }
         };
-        let moved = |locked: &Digest, place: String, found: Digest| ResolveError::Moved {
-            name: name.to_owned(),
-            locked: locked.clone(),
-            place,
-            found,
-        };
-        let root =
-            Digest::try_from(self.root_of(name, &origin)?.digest()).map_err(|error| other(name, error))?;
+        let root = self.root_of(name, &origin)?;
+        let root = Digest::try_from(root.digest()).map_err(|error| other(name, error))?;
         if root != *index {
-            return Err(moved(index, place(way), root));
+            return Err(moved(name, index, place(way), root));
         }
         let found = self.read_image(name, platform, origin).map_err(gone)?.image.manifest.digest();
         if found != manifest.digest {
-            return Err(moved(&manifest.digest, format!("the index {index}"), found));
+            return Err(moved(name, &manifest.digest, format!("the index {index}"), found));
         }
         Ok(())
     }

@@ -148,10 +148,13 @@ fn names(platforms: &[Platform]) -> BTreeSet<PlatformName> {
     }
 }
 
+fn moved(name: &str, locked: &Digest, place: String, found: Digest) -> ResolveError {
+    ResolveError::Moved { name: name.to_owned(), locked: locked.clone(), place, found }
+}
+
 /// The source policy and the lock have to agree.
 fn against_policy(name: &str, locked: &Digest, found: Digest) -> ResolveError {
-    let place = "the source policy (or the name)".to_owned();
-    ResolveError::Moved { name: name.to_owned(), locked: locked.clone(), place, found }
+    moved(name, locked, "the source policy (or the name)".to_owned(), found)
 }
 
 fn shown_path(memo: &Memo) -> String {

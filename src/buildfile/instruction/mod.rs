@@ -37,7 +37,7 @@ pub use from::{From, StageName};
 pub use healthcheck::{Check, Healthcheck};
 pub use label::Label;
 pub use maintainer::Maintainer;
-pub use mount::{Field, Mount, MountFlag, MountKind, Sharing};
+pub use mount::{Field, Mount, MountFlag, MountKind};
 pub use onbuild::Onbuild;
 pub use operands::Operands;
 pub use run::{Network, Run, Script, Security};

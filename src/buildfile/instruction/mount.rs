@@ -5,6 +5,8 @@
 
 use super::Request;
 use crate::buildfile::{diagnostic::Diagnostic, source::Span, syntax::Word, values, words};
+use crate::plan::Sharing;
+use crate::text::field;
 
 /// `--mount=key=value,…` as typed. [`MountFlag::resolve`] makes a [`Mount`] of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,15 +61,6 @@ pub enum MountKind {
     Ssh,
 }
 
-/// `sharing=`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Sharing {
-    #[default]
-    Shared,
-    Private,
-    Locked,
-}
-
 const KEYS: [&str; 19] = [
     "type",
     "from",
@@ -101,20 +94,13 @@ impl MountKind {
 
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Bind => "bind",
-            Self::Cache => "cache",
-            Self::Tmpfs => "tmpfs",
-            Self::Secret => "secret",
-            Self::Ssh => "ssh",
-        }
+        Self::ALL.iter().find(|(_, kind)| *kind == self).expect("all are there").0
     }
 }
 
-impl Sharing {
-    const ALL: [(&'static str, Self); 3] =
-        [("shared", Self::Shared), ("private", Self::Private), ("locked", Self::Locked)];
-}
+/// `sharing=`.
+const SHARING: [(&str, Sharing); 3] =
+    [("shared", Sharing::Shared), ("private", Sharing::Private), ("locked", Sharing::Locked)];
 
 impl MountFlag {
     /// Splits the value. Of the values only that of `from` is checked: it says which stages a build needs, and so can't
@@ -242,7 +228,7 @@ impl Draft {
                 self.size = Some(values::size(&value).ok_or_else(|| invalid(key, &value))?);
             }
             "id" => self.id = value,
-            "sharing" => self.sharing = Some(one_of(value, "sharing value", &Sharing::ALL)?),
+            "sharing" => self.sharing = Some(one_of(value, "sharing value", &SHARING)?),
             "mode" => self.mode = Some(number(key, &value, 8)?),
             "uid" => self.uid = Some(number(key, &value, 10)?),
             "gid" => self.gid = Some(number(key, &value, 10)?),
@@ -340,37 +326,14 @@ pub(super) fn fields(request: &mut Request<'_>, word: &Word) -> Option<Vec<Word>
     let mut start = 0;
     loop {
         let rest = &word.text[start..];
-        let Some((field, length)) = field(rest) else {
+        let whole = |(_, length): &(String, usize)| rest.starts_with('"') || !rest[..*length].contains('"');
+        let Some((field, length)) = field(rest).filter(whole) else {
             return request.fail(wrong("a quote in a comma-separated value is out of place"));
         };
         fields.push(Word::new(field, word.place(start..start + length)));
         start += length + 1;
         if length == rest.len() {
             return Some(fields);
-        }
-    }
-}
-
-/// The first field, and its length as typed, up to a comma or the end.
-fn field(text: &str) -> Option<(String, usize)> {
-    let Some(quoted) = text.strip_prefix('"') else {
-        let end = text.find(',').unwrap_or(text.len());
-        return (!text[..end].contains('"')).then(|| (text[..end].to_owned(), end));
-    };
-    let mut value = String::new();
-    let mut rest = quoted;
-    loop {
-        let (part, after) = rest.split_once('"')?;
-        value.push_str(part);
-        match after.strip_prefix('"') {
-            Some(after) => {
-                value.push('"');
-                rest = after;
-            }
-            None if after.is_empty() || after.starts_with(',') => {
-                return Some((value, text.len() - after.len()));
-            }
-            None => return None,
         }
     }
 }

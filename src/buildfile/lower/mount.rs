@@ -3,7 +3,7 @@
 use super::{path, stage::StageBuilder};
 use crate::buildfile::{
     diagnostic::Diagnostic,
-    instruction::{Mount, MountFlag, MountKind, Sharing},
+    instruction::{Mount, MountFlag, MountKind},
 };
 use crate::plan::{self, ContextName, TreeRef};
 
@@ -29,7 +29,7 @@ impl MountFlag {
                     id: if mount.id.is_empty() { path::clean(&mount.target) } else { mount.id.clone() },
                     from,
                     source: path::join("/", &mount.source),
-                    sharing: mount.sharing.unwrap_or_default().into(),
+                    sharing: mount.sharing.unwrap_or_default(),
                     mode: mode(0o755),
                     uid,
                     gid,
@@ -97,16 +97,6 @@ fn secret(mount: &Mount, mode: u16) -> (plan::MountKind, String) {
         env,
     };
     (kind, target)
-}
-
-impl From<Sharing> for plan::Sharing {
-    fn from(sharing: Sharing) -> Self {
-        match sharing {
-            Sharing::Shared => Self::Shared,
-            Sharing::Private => Self::Private,
-            Sharing::Locked => Self::Locked,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use lith::store::Vendor;
 use crate::cli::error::Hinted;
 
 /// For `Buildfile.lock`.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 #[command(next_help_heading = "Options for the lock file")]
 pub(crate) struct Locking {
     /// The lock file [default: FILE.lock beside the Buildfile, if it is there; `lith lock` makes it]
@@ -36,7 +36,7 @@ pub(crate) struct Locking {
 
 impl Locking {
     /// Gives the build its lock, if it has one.
-    pub(super) fn give(&self, outside: &mut Outside) -> anyhow::Result<()> {
+    pub(in crate::cli) fn give(&self, outside: &mut Outside) -> anyhow::Result<()> {
         if let Some(folder) = vendor_path(self.vendor.as_deref(), outside) {
             outside.set_vendor(Vendor::new(folder));
         }

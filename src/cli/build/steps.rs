@@ -49,6 +49,10 @@ pub(crate) struct Steps {
     #[arg(long, value_name = "TIME")]
     timeout: Option<String>,
 
+    /// The size of /dev/shm in steps, as in `512m` or `2g` [default: 64m]
+    #[arg(long, value_name = "BYTES")]
+    shm_size: Option<String>,
+
     /// Which leftovers of tools are taken out of layers: `all`, `none`, names, or names with `-` before them
     /// (docs/run.md) [default: all]
     #[arg(long, value_name = "NAMES", allow_hyphen_values = true)]
@@ -65,7 +69,8 @@ impl Steps {
     pub(in crate::cli) fn read(&self, world: &World) -> anyhow::Result<RunOptions> {
         let (secrets, ssh) = secrets(&self.secret, &self.ssh, world)?;
         let limits = Limits {
-            memory: self.memory.as_deref().map(bytes).transpose()?,
+            memory: self.memory.as_deref().map(|text| bytes("memory", text)).transpose()?,
+            shm: self.shm_size.as_deref().map(|text| bytes("shm-size", text)).transpose()?,
             pids: self.pids_limit,
             timeout: self.timeout.as_deref().map(time).transpose()?,
         };
@@ -179,7 +184,7 @@ fn network(text: &str) -> anyhow::Result<Network> {
 }
 
 /// A number with a unit: `k`, `m`, `g`, of 1024 each.
-fn bytes(text: &str) -> anyhow::Result<u64> {
+fn bytes(option: &str, text: &str) -> anyhow::Result<u64> {
     let lower = text.to_ascii_lowercase();
     let plain = lower.strip_suffix('b').unwrap_or(&lower);
     let plain = plain.strip_suffix('i').unwrap_or(plain);
@@ -190,7 +195,7 @@ fn bytes(text: &str) -> anyhow::Result<u64> {
     let bytes = number.parse::<u64>().ok().and_then(|number| number.checked_mul(1 << shift));
     let bytes = bytes.filter(|bytes| *bytes > 0);
     Ok(bytes
-        .ok_or_else(|| Hinted::usage(format!("`--memory {text}`: expected a size as in `512m` or `2g`")))?)
+        .ok_or_else(|| Hinted::usage(format!("`--{option} {text}`: expected a size as in `512m` or `2g`")))?)
 }
 
 /// A number with a unit: `s`, `m`, `h`; seconds without one.
@@ -217,7 +222,7 @@ mod tests {
 
     #[test]
     fn sizes_and_times() {
-        let size = |text: &str| bytes(text).ok();
+        let size = |text: &str| bytes("memory", text).ok();
         assert_eq!((size("512m"), size("2g"), size("1024")), (Some(512 << 20), Some(2 << 30), Some(1024)));
         assert_eq!(
             (size("1KiB"), size("5b"), size("0"), size("x"), size("")),

@@ -7,13 +7,13 @@ use std::sync::Arc;
 
 use lith::build::{BuildFileChoice, Contexts, Request, git_environment};
 use lith::compression::Compression;
-use lith::context::ContextSpec;
 use lith::context::git::commit_time;
+use lith::context::{ContextSpec, Modes};
 use lith::exec::run::RunOptions;
 use lith::oci::{Epoch, Platform, Reference};
 use lith::transport::registry::Registries;
 
-use super::Args;
+use super::{Args, Shape};
 use crate::cli::World;
 use crate::cli::error::Hinted;
 use crate::cli::outputs::{Sending, outputs};
@@ -32,7 +32,7 @@ pub(super) struct Wanted {
 
 impl Wanted {
     pub(super) fn read(args: &Args, world: &World) -> anyhow::Result<Self> {
-        let main = ContextSpec::parse(&args.context).map_err(usage)?;
+        let main = ContextSpec::parse(&args.context).map_err(Hinted::usage)?;
         refuse_useless(&main)?;
         let file = build_file(args.file.as_deref());
         let tags = args.tag.iter().map(|tag| parse_name(tag)).collect::<Result<Vec<_>, _>>()?;
@@ -45,8 +45,8 @@ impl Wanted {
             labels: pairs(&args.label, "--label")?.into_iter().collect(),
             annotations,
             index_annotations,
-            modes: args.shape.context_modes.as_deref().map(str::parse).transpose().map_err(usage)?,
-            epoch: epoch(args, &main, world)?,
+            modes: modes(&args.shape)?,
+            epoch: epoch(&args.shape, &main, world)?,
             compression: compression(args, &outputs)?,
             threads: world.threads(),
             cache: !args.no_cache,
@@ -110,10 +110,6 @@ fn is_text(path: &Path) -> bool {
         && std::str::from_utf8(&start).map_or_else(|error| error.error_len().is_none(), |_| true)
 }
 
-fn usage(error: impl std::fmt::Display) -> Hinted {
-    Hinted::usage(error.to_string())
-}
-
 /// `--file`
 pub(in crate::cli) fn build_file(path: Option<&Path>) -> BuildFileChoice {
     match path {
@@ -162,7 +158,7 @@ pub(in crate::cli) fn platforms(given: &[String], world: &World) -> anyhow::Resu
     let texts = if given.is_empty() { &from_environment } else { given };
     let mut platforms: Vec<Platform> = Vec::new();
     for text in texts {
-        let platform = text.trim().parse().map_err(usage)?;
+        let platform = text.trim().parse().map_err(Hinted::usage)?;
         if !platforms.contains(&platform) {
             platforms.push(platform);
         }
@@ -176,7 +172,7 @@ pub(in crate::cli) fn build_contexts(texts: &[String]) -> anyhow::Result<BTreeMa
         let Some((name, value)) = text.split_once('=').filter(|(name, _)| !name.is_empty()) else {
             return Err(Hinted::usage(format!("`--build-context {text}`: expected NAME=VALUE")).into());
         };
-        let spec = ContextSpec::parse(value).map_err(usage)?;
+        let spec = ContextSpec::parse(value).map_err(Hinted::usage)?;
         contexts.insert(name.to_owned(), spec);
     }
     Ok(contexts)
@@ -209,12 +205,24 @@ fn annotations(
     Ok((manifest, index))
 }
 
-fn epoch(args: &Args, main: &ContextSpec, world: &World) -> anyhow::Result<Option<Epoch>> {
-    let read = |text: &str, name: &str| -> anyhow::Result<Option<Epoch>> {
-        Ok(Some(text.parse().map_err(|why| Hinted::usage(format!("{name}: {why}")))?))
-    };
-    match (args.shape.source_date_epoch.as_deref(), world.environment.get("SOURCE_DATE_EPOCH")) {
-        (Some("git"), _) => {
+/// What of a request shapes the layers of steps, beside the Buildfile.
+pub(in crate::cli) fn shaped(shape: &Shape, main: &ContextSpec, world: &World) -> anyhow::Result<Request> {
+    let compression = shape.compression.as_deref().map(str::parse).transpose().map_err(Hinted::usage)?;
+    Ok(Request {
+        modes: modes(shape)?,
+        epoch: epoch(shape, main, world)?,
+        compression: compression.unwrap_or_default(),
+        ..Request::default()
+    })
+}
+
+fn modes(shape: &Shape) -> anyhow::Result<Option<Modes>> {
+    Ok(shape.context_modes.as_deref().map(str::parse).transpose().map_err(Hinted::usage)?)
+}
+
+fn epoch(shape: &Shape, main: &ContextSpec, world: &World) -> anyhow::Result<Option<Epoch>> {
+    match shape.source_date_epoch.as_deref() {
+        Some("git") => {
             let ContextSpec::Folder(folder) = main else {
                 return Err(Hinted::usage("`--source-date-epoch git` needs a folder as the context").into());
             };
@@ -222,16 +230,25 @@ fn epoch(args: &Args, main: &ContextSpec, world: &World) -> anyhow::Result<Optio
             let seconds = commit_time(folder, &environment)?;
             Ok(Epoch::from_seconds(seconds))
         }
-        (Some(text), _) => read(text, "--source-date-epoch"),
-        (None, Some(text)) => read(text, "SOURCE_DATE_EPOCH"),
-        (None, None) => Ok(None),
+        Some(text) => read_epoch(text, "--source-date-epoch").map(Some),
+        None => epoch_said(world),
     }
+}
+
+/// `SOURCE_DATE_EPOCH`
+pub(in crate::cli) fn epoch_said(world: &World) -> anyhow::Result<Option<Epoch>> {
+    let said = world.environment.get("SOURCE_DATE_EPOCH");
+    said.map(|text| read_epoch(text, "SOURCE_DATE_EPOCH")).transpose()
+}
+
+fn read_epoch(text: &str, name: &str) -> anyhow::Result<Epoch> {
+    Ok(text.parse().map_err(|why| Hinted::usage(format!("{name}: {why}")))?)
 }
 
 /// `--compression`, or what the outputs say, if they agree.
 fn compression(args: &Args, outputs: &[Sending]) -> anyhow::Result<Compression> {
     if let Some(text) = &args.shape.compression {
-        return Ok(text.parse().map_err(usage)?);
+        return Ok(text.parse().map_err(Hinted::usage)?);
     }
     let mut said: Vec<Compression> = outputs.iter().filter_map(Sending::compression).collect();
     said.dedup();

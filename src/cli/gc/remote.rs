@@ -1,11 +1,13 @@
 //! `lith gc --remote`
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use lith::oci::{Descriptor, Digest, Reference, Repository};
-use lith::release::{Keep, RegistryShelf, Waste, Why, seconds};
+use lith::release::{Keep, Kept, RegistryShelf, Tidying, Use, Waste, Why, seconds};
+use lith::text::escaped;
 use serde_json::{Value, json};
 
 use crate::cli::World;
@@ -55,7 +57,8 @@ pub(super) fn run(args: &RemoteArgs, name: &str, format: Format, world: &World) 
     let last = args.keep.unwrap_or(if args.keep_for.is_some() { 1 } else { 10 });
     let since = args.keep_for.map(|time| now.saturating_sub(time));
     let keep = Keep { last: usize::try_from(last).unwrap_or(usize::MAX), since, now };
-    let waste = shelf.waste(&keep, &known)?;
+    let tidying = shelf.waste(&keep, &known)?;
+    let waste = &tidying.waste;
     if args.yes {
         for (gone, one) in waste.iter().enumerate() {
             shelf.dispose(one).with_context(|| {
@@ -63,7 +66,7 @@ pub(super) fn run(args: &RemoteArgs, name: &str, format: Format, world: &World) 
             })?;
         }
     }
-    show(&repository, &waste, args.yes, format)?;
+    show(&repository, &tidying, args.yes, format)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -83,16 +86,26 @@ fn known(args: &RemoteArgs, repository: &Repository, reach: &Reach<'_>) -> anyho
     Ok(known)
 }
 
-fn show(repository: &Repository, waste: &[Waste], done: bool, format: Format) -> anyhow::Result<()> {
+fn show(repository: &Repository, tidying: &Tidying, done: bool, format: Format) -> anyhow::Result<()> {
+    let waste = &tidying.waste;
     if format == Format::Json {
         let rows: Vec<Value> = waste.iter().map(row).collect();
         return print_json(&json!({
             "repository": repository.to_string(), "manifests": rows, "dryRun": !done,
+            "kept": tidying.kept.iter().map(kept_row).collect::<Vec<_>>(),
+            "entries": tidying.entries.iter().map(|(name, number)| (name.tag(), *number)).collect::<BTreeMap<_, _>>(),
         }));
     }
-    let rows: Vec<Vec<String>> =
-        waste.iter().map(|one| vec![one.descriptor.digest().to_string(), told(&one.why)]).collect();
+    let goes = |one: &Waste| vec!["goes".to_owned(), one.descriptor.digest().to_string(), told(&one.why)];
+    let mut rows: Vec<Vec<String>> = waste.iter().map(goes).collect();
+    if !done {
+        rows.extend(tidying.kept.iter().map(|one| vec!["stays".to_owned(), one.digest.clone(), uses(one)]));
+    }
     print_table(&rows)?;
+    for (environment, number) in tidying.entries.iter().filter(|_| !done) {
+        let entries = count(*number, "entry").replace("entrys", "entries");
+        print(&format!("stays  the ledger of `{environment}`: {entries}\n"))?;
+    }
     let what = count(waste.len(), "manifest");
     let end = if waste.is_empty() || done { "" } else { "; `--yes` removes them" };
     print(&format!("{} {what} of {repository}{end}\n", if done { "removed" } else { "would remove" }))
@@ -114,6 +127,48 @@ fn row(one: &Waste) -> Value {
         _ => {}
     }
     row
+}
+
+fn kept_row(kept: &Kept) -> Value {
+    let uses = kept.uses.iter().map(|own| match own {
+        Use::Tag(tag) => json!({"why": "tag", "tag": tag}),
+        Use::Current(environment) => json!({"why": "current", "environment": environment.tag()}),
+        Use::Back { environment, number } => {
+            json!({"why": "back", "environment": environment.tag(), "number": number})
+        }
+        Use::Lately { environment, number } => {
+            json!({"why": "lately", "environment": environment.tag(), "number": number})
+        }
+        _ => json!({"why": "claim"}),
+    });
+    json!({"digest": kept.digest, "uses": uses.collect::<Vec<_>>()})
+}
+
+fn uses(kept: &Kept) -> String {
+    let tags: Vec<String> = kept
+        .uses
+        .iter()
+        .filter_map(|own| match own {
+            Use::Tag(tag) => Some(format!("`{}`", escaped(tag))),
+            _ => None,
+        })
+        .collect();
+    let mut words: Vec<String> = Vec::new();
+    if !tags.is_empty() {
+        words.push(format!("tagged {}", tags.join(", ")));
+    }
+    words.extend(kept.uses.iter().filter_map(|own| match own {
+        Use::Tag(_) => None,
+        Use::Current(environment) => Some(format!("`{environment}` has it")),
+        Use::Back { environment, number } => {
+            Some(format!("`{environment}` can go back to it: release {number}"))
+        }
+        Use::Lately { environment, number } => {
+            Some(format!("`{environment}` had it lately: release {number}"))
+        }
+        _ => Some("somebody may just be releasing it".into()),
+    }));
+    words.join("; ")
 }
 
 fn kind(why: &Why) -> &'static str {

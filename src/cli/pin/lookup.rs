@@ -5,9 +5,8 @@ use std::path::Path;
 use lith::oci::{Digest, Reference};
 use lith::pin::{Answer, AskError, Digests};
 
-use super::Args;
+use super::{Args, building};
 use crate::cli::World;
-use crate::cli::error::Hinted;
 use crate::cli::place::{check_target, parse_name};
 use crate::cli::reach::{Reach, not_there};
 use lith::transport::registry::Registries;
@@ -73,11 +72,7 @@ impl Build {
         if self.push {
             check_target(&reference, &name)?;
         }
-        let mut words = vec!["build", "--progress", "plain", "-t", &name];
-        words.extend(self.push.then_some("--push"));
-        let path = path.to_str().ok_or_else(|| Hinted::new(format!("`{folder}` is not UTF-8")))?;
-        words.push(path);
-        let digest = crate::cli::build::digest_of(&words, world)?;
+        let digest = building::build(&path, &reference, self.push, world)?;
         Ok(Answer { name, digest })
     }
 }

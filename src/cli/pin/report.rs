@@ -101,32 +101,47 @@ fn left_json(sites: &[Site]) -> Vec<Value> {
     sites.iter().filter_map(row).collect()
 }
 
-/// What is not pinned, on stdout; and how many.
-pub(super) fn floating(done: &[Done], format: Format) -> anyhow::Result<usize> {
-    let (mut rows, mut text) = (Vec::new(), String::new());
+/// A reference that is not pinned, or to something else than its tag is now.
+pub(super) struct Finding {
+    place: String,
+    line: usize,
+    field: String,
+    text: String,
+    /// What it would be; none for one that is not pinned.
+    pub(super) now: Option<String>,
+}
+
+/// What floats, or has moved. Where files have been pinned, what has been changed floats no more.
+pub(super) fn findings(done: &[Done], pinned: bool) -> Vec<Finding> {
+    let mut found = Vec::new();
     for done in done {
         for (index, site) in done.input.file.sites.iter().enumerate() {
             let change = done.pinned.changes.iter().find(|change| change.site == index);
-            let floats = match &site.target {
-                Target::Image(named) => named.digest.is_none(),
-                Target::Folder(_) => true,
-                Target::Left(why) => why.floats(),
-            };
-            if !floats && change.is_none() {
+            let floats = site.floats();
+            if (!floats && change.is_none()) || (pinned && change.is_some()) {
                 continue;
             }
-            let (place, is) = (done.input.place.shown(), change.filter(|_| !floats).map(|change| &change.to));
-            let why = is.map_or("is not pinned".to_owned(), |to| format!("is now {}", escaped(to)));
-            text.push_str(&format!("{place}:{}: {} {why}\n", site.line, escaped(&site.text)));
-            rows.push(json!({
-                "file": place, "line": site.line, "field": site.field.join("."), "text": site.text, "now": is,
-            }));
+            found.push(Finding {
+                place: done.input.place.shown(),
+                line: site.line,
+                field: site.field.join("."),
+                text: site.text.clone(),
+                now: change.filter(|_| !floats).map(|change| change.to.clone()),
+            });
         }
     }
-    let number = rows.len();
+    found
+}
+
+/// Tells them on stdout.
+pub(super) fn show(found: &[Finding], format: Format) -> anyhow::Result<()> {
+    let line = |one: &Finding| {
+        let why = one.now.as_ref().map_or("is not pinned".to_owned(), |to| format!("is now {}", escaped(to)));
+        format!("{}:{}: {} {why}\n", one.place, one.line, escaped(&one.text))
+    };
+    let row = |one: &Finding| json!({"file": one.place, "line": one.line, "field": one.field, "text": one.text, "now": one.now});
     match format {
-        Format::Text => print(&text)?,
-        Format::Json => print_json(&json!({ "floating": rows }))?,
+        Format::Text => print(&found.iter().map(line).collect::<String>()),
+        Format::Json => print_json(&json!({ "floating": found.iter().map(row).collect::<Vec<_>>() })),
     }
-    Ok(number)
 }

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::cli::diff::text;
 use crate::cli::format::size;
+use crate::cli::ledger::place_of;
 use crate::cli::place::Place;
 use crate::cli::reach::Reach;
 
@@ -36,7 +37,7 @@ pub(super) fn between(
     (from, to): (&str, &str),
     reach: &Reach<'_>,
 ) -> anyhow::Result<Vec<Difference>> {
-    let names = [from, to].map(|digest| name(shelf, digest));
+    let names = [from, to].map(|digest| place_of(shelf, digest));
     let [a, b] = [&names[0], &names[1]].map(|name| Place::parse(name).and_then(|it| it.read(reach, None)));
     let (a, b) = (a?, b?);
     let (old, new) = (a.artifact.images(), b.artifact.images());
@@ -68,12 +69,6 @@ pub(super) fn between(
         found.push(Difference { platform: platform(left), summary, files_compared, diff });
     }
     Ok(found)
-}
-
-fn name(shelf: &dyn Shelf, digest: &str) -> String {
-    let name = shelf.name();
-    let scheme = if name.starts_with("oci:") { "" } else { "docker://" };
-    format!("{scheme}{name}@{digest}")
 }
 
 /// How much of what has to be compared the store has not.

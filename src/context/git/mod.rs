@@ -44,7 +44,6 @@ pub struct Checkout {
     subdir: Option<String>,
     keep_git_dir: bool,
     commit: String,
-    committed: u64,
 }
 
 /// Why a repository can't be had. Addresses are shown without credentials.
@@ -115,19 +114,12 @@ pub fn checkout(git: &Git, env: &Environment) -> Result<Checkout, GitError> {
             "--depth=1",
         ])?;
     }
-    let time = runner.run(&["log", "-1", "--no-show-signature", "--format=%ct", &commit, "--"])?;
     let keep_git_dir = git.keep_git_dir && git.subdir.is_none();
     if keep_git_dir {
         settle(&runner, &found)?;
     }
     check::subdir(git, runner.tree())?;
-    Ok(Checkout {
-        subdir: git.subdir.clone(),
-        keep_git_dir,
-        committed: time.trim().parse().unwrap_or(0),
-        commit,
-        dir,
-    })
+    Ok(Checkout { subdir: git.subdir.clone(), keep_git_dir, commit, dir })
 }
 
 /// When the last commit of the repository that a folder is in was made, in seconds since 1970.
@@ -176,11 +168,6 @@ impl Checkout {
     /// The full hash.
     pub fn commit(&self) -> &str {
         &self.commit
-    }
-
-    /// The committer's time, in seconds since 1970.
-    pub fn committed(&self) -> u64 {
-        self.committed
     }
 
     /// The files. The context is of use as long as the checkout is.

@@ -121,7 +121,7 @@ fn every_kind_of_reference_leads_to_its_commit() {
     ] {
         assert_eq!(resolve(&address, &env()).unwrap(), *expected, "{address:?}");
         let checkout = checkout(&address, &env()).unwrap();
-        assert_eq!((checkout.commit(), checkout.committed()), (&**expected, 1_700_000_000));
+        assert_eq!(checkout.commit(), expected);
         let text = fs::read_to_string(checkout.root().join("sub/x")).unwrap();
         assert_eq!(text, if *expected == repo.first { "first" } else { "second" });
         let all = if *expected == repo.first { "sub sub/x" } else { "link out sub sub/x" };

@@ -223,8 +223,7 @@ mod tests {
     use super::*;
 
     fn changes(text: &str) -> Changes {
-        let puts = tree(text).iter().map(|(path, node)| (path.clone(), node.clone())).collect();
-        Changes { puts, ..Changes::default() }
+        Changes::from(&tree(text))
     }
 
     fn cleaned(cleaners: &str, text: &str, below: &str) -> (String, Cleaned) {

@@ -14,11 +14,11 @@ use super::relay::Relay;
 use super::workshop::{Unpacked, Workshop};
 use crate::layer::{self, Layer};
 use crate::oci::Epoch;
-use crate::plan::{Mount, MountKind, Run, TreeRef};
+use crate::plan::{Mount, MountKind, Run, Sharing, TreeRef};
 use crate::sandbox::{self, Hidden};
 use crate::store::Store;
 use crate::store::roots::Staged;
-use crate::store::steps::{Cache, Sharing};
+use crate::store::steps::Cache;
 use crate::tree::{Changes, ImagePath, Node, Tree};
 
 /// The tree that a mount shows a part of.
@@ -70,7 +70,7 @@ fn one_file() -> ImagePath {
 impl Part<'_> {
     /// What is there, as a tree of its own; a file stands in it as [`FILE`].
     fn files(&self, epoch: Epoch) -> Changes {
-        let mtime = i64::try_from(epoch.seconds()).expect("an epoch is before the year 10000");
+        let mtime = epoch.mtime();
         let dated = |node: &Node| Node { mtime, ..node.clone() };
         let tree = &self.source.tree;
         let mut changes = Changes::default();
@@ -225,7 +225,7 @@ impl<'a> Mounts<'a> {
         let mut wanted: Vec<(&str, usize, Sharing)> = Vec::new();
         for (index, ((mount, _), name)) in self.all.iter().zip(&self.names).enumerate() {
             if let MountKind::Cache { sharing, .. } = &mount.kind {
-                wanted.push((name, index, (*sharing).into()));
+                wanted.push((name, index, *sharing));
             }
         }
         wanted.sort_by_key(|(name, index, _)| (*name, *index));
@@ -242,16 +242,6 @@ impl<'a> Mounts<'a> {
         found.sort_by_key(|(index, _)| *index);
         held.caches = found.into_iter().map(|(_, cache)| cache).collect();
         Ok(())
-    }
-}
-
-impl From<crate::plan::Sharing> for Sharing {
-    fn from(sharing: crate::plan::Sharing) -> Self {
-        match sharing {
-            crate::plan::Sharing::Shared => Self::Shared,
-            crate::plan::Sharing::Private => Self::Private,
-            crate::plan::Sharing::Locked => Self::Locked,
-        }
     }
 }
 

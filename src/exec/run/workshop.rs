@@ -14,7 +14,7 @@ use crate::sandbox::rootfs::{self, Settle};
 use crate::sandbox::{self, Mode, Sandbox, SandboxError};
 use crate::store::Store;
 use crate::store::roots::{Key, Roots, Staged};
-use crate::tree::{Changes, ImagePath, Kind, Node, Tree};
+use crate::tree::{Changes, Tree};
 
 /// A sandbox with the store's folders.
 #[derive(Debug)]
@@ -143,20 +143,9 @@ impl Workshop {
 
     /// All that is in an upper folder.
     pub(super) fn collect(&self, upper: &Path, below: &Tree, epoch: Epoch) -> Result<Changes, RunError> {
-        let mut raw = self.sandbox.collect(upper, epoch, &self.store)?;
-        if !self.sandbox.has_overlay() {
-            raw.whiteouts.clear();
-            raw.opaques = [ImagePath::root()].into();
-            let is_device =
-                |node: &Node| matches!(node.kind, Kind::CharDevice { .. } | Kind::BlockDevice { .. });
-            if self.sandbox.disk() != rootfs::Disk::ROOT {
-                // They could not be made, and so were not there to be removed.
-                for (path, node) in below.iter().filter(|(_, node)| is_device(node)) {
-                    raw.puts.entry(path.clone()).or_insert_with(|| node.clone());
-                }
-            }
-        }
-        Ok(raw)
+        let all = self.sandbox.collect(upper, epoch, &self.store)?;
+        let devices = self.sandbox.disk() == rootfs::Disk::ROOT;
+        Ok(if self.sandbox.has_overlay() { all } else { rootfs::as_upper(all, below, devices) })
     }
 
     /// Makes the upper folder the layer's own.

@@ -6,6 +6,7 @@ use super::super::Named;
 use super::super::site::{Left, Slot, Target, target_of};
 use super::find::{Finder, place};
 use super::tree::{Map, Node, Scalar};
+use crate::oci::Digest;
 
 /// Whether it is one that leaves its `kind` out, as it may.
 pub(super) fn is_kustomization(map: &Map) -> bool {
@@ -158,7 +159,9 @@ fn split(tag: Option<&Scalar>) -> (Option<&str>, Option<&str>) {
 fn parts_target(name: &str, tag: Option<&Scalar>, tag_text: Option<&str>, digest: Option<&str>) -> Target {
     for text in [Some(name), tag_text, digest].into_iter().flatten() {
         if let left @ Target::Left(Left::Variable | Left::Template) = target_of(text) {
-            return left;
+            let is_digest = digest.is_some_and(|digest| digest.parse::<Digest>().is_ok());
+            let is_pinned = is_digest && left == Target::Left(Left::Variable);
+            return if is_pinned { Target::Left(Left::Digested) } else { left };
         }
     }
     if tag_text.is_none() && digest.is_none() {

@@ -39,11 +39,10 @@ fn what_could_not_be_had_is_not_to_be_had_later() {
         assert_eq!(got, "HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
     }
     let (entries, outcome) = running.finish();
-    assert_eq!(outcome.refused.len(), 6, "{:?}", outcome.refused);
-    assert_eq!(
-        entries.values().map(|entry| entry.status).collect::<Vec<_>>(),
-        [502, 503, 502, 502, 503, 502]
-    );
+    assert_eq!((outcome.refused.len(), entries.len()), (6, 6), "{:?}", outcome.refused);
+    for (name, entry) in &entries {
+        assert_eq!(entry.status, if name.contains(&urls[2]) { 503 } else { 502 }, "{name}");
+    }
 
     let options = Options { strict: true, ..World::options(Unknown::Refused) };
     let running = Running::start(Session::new(&world.store, entries.clone(), options));
@@ -66,14 +65,7 @@ fn what_could_not_be_had_is_not_to_be_had_later() {
     assert_eq!(body(&running.get(&urls[0])), "late");
     running.get(&urls[2]);
     let (entries, _) = running.finish();
-    assert_eq!(
-        entries.keys().collect::<Vec<_>>(),
-        [&urls[2], &urls[0]]
-            .into_iter()
-            .collect::<std::collections::BTreeSet<_>>()
-            .into_iter()
-            .collect::<Vec<_>>()
-    );
+    assert_eq!(entries.len(), 2, "{entries:?}");
     assert_eq!((entries[&urls[0]].status, entries[&urls[2]].status), (200, 503));
 }
 

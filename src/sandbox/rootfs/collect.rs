@@ -24,7 +24,7 @@ use crate::tree::{Backing, Changes, Content, ImagePath, Inode, Kind, Meta, Node,
 /// Reads an upper folder. Contents are read where they lie, later; they stay good when the folder is renamed.
 pub fn collect(upper: &Path, disk: Disk, epoch: Epoch) -> Result<Changes, RootfsError> {
     let root = beneath::open_root(upper).map_err(RootfsError::io("opening", &ImagePath::root()))?;
-    let epoch = i64::try_from(epoch.seconds()).expect("an epoch is before the year 10000");
+    let epoch = epoch.mtime();
     let mut walk = Walk::new(root, disk, Some(epoch));
     walk.run()?;
     Ok(walk.changes)

@@ -25,7 +25,7 @@ pub fn complete(changes: &Changes, below: &Tree, epoch: Epoch) -> Result<Complet
         Completion { below, context: Context(None), out: Changes::default(), fresh: BTreeSet::new() };
     let sound = work.puts(changes)?;
     work.hide(&sound);
-    work.imply(i64::try_from(epoch.seconds()).expect("an epoch is before the year 10000"));
+    work.imply(epoch.mtime());
     Ok(Completed { changes: work.out, context: work.context.finish() })
 }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::collect::look;
 use super::{Disk, Notes, RootfsError, unpack};
-use crate::tree::{Changes, ImagePath, Kind, Tree};
+use crate::tree::{Changes, ImagePath, Kind, Node, Tree};
 
 /// Copies unpacked layers, the lowest first, into a folder that is new and empty. Where the file system can share
 /// blocks, it does.
@@ -16,25 +16,23 @@ pub fn flatten(lowers: &[&Path], folder: &Path, disk: Disk) -> Result<Notes, Roo
     for lower in lowers {
         merged.apply(&look(lower, disk)?);
     }
-    let puts = merged.iter().map(|(path, node)| (path.clone(), node.clone())).collect();
-    unpack(&Changes { puts, ..Changes::default() }, folder, disk)
+    unpack(&Changes::from(&merged), folder, disk)
 }
 
-/// All that is in such a folder after a step, said as an upper folder would say it: to be
+/// All that was [collected](super::collect) of such a folder after a step, said as an upper folder would say it: to be
 /// [reduced](super::reduce). `devices` tells whether devices could be made in it; if not, they are taken to be where
 /// they were.
-pub fn diff_flat(folder: &Path, below: &Tree, disk: Disk, devices: bool) -> Result<Changes, RootfsError> {
-    let mut changes = look(folder, disk)?;
-    changes.whiteouts.clear();
-    changes.opaques = [ImagePath::root()].into();
+pub fn as_upper(mut all: Changes, below: &Tree, devices: bool) -> Changes {
+    all.whiteouts.clear();
+    all.opaques = [ImagePath::root()].into();
     if !devices {
         let is_device = |kind: &Kind| matches!(kind, Kind::CharDevice { .. } | Kind::BlockDevice { .. });
         for (path, node) in below.iter().filter(|(_, node)| is_device(&node.kind)) {
             let parent = path.parent().unwrap_or_default();
-            if changes.puts.get(&parent).is_some_and(crate::tree::Node::is_dir) {
-                changes.puts.entry(path.clone()).or_insert_with(|| node.clone());
+            if parent.is_root() || all.puts.get(&parent).is_some_and(Node::is_dir) {
+                all.puts.entry(path.clone()).or_insert_with(|| node.clone());
             }
         }
     }
-    Ok(changes)
+    all
 }

@@ -28,7 +28,7 @@ use std::io;
 pub use collect::collect;
 pub use complete::{Completed, complete};
 pub use disk::{Disk, Ids, Marks};
-pub use flatten::{diff_flat, flatten};
+pub use flatten::{as_upper, flatten};
 pub use notes::{Note, Notes};
 pub use reduce::{Reduced, Settle, reduce};
 pub use remove::remove;

@@ -17,7 +17,7 @@ use crate::tree::{Changes, ImagePath, Node, Tree};
 pub fn prepare(upper: &Path, below: &Tree, disk: Disk, epoch: Epoch) -> Result<Notes, RootfsError> {
     let root = below.get(&ImagePath::root()).filter(|node| node.is_dir()).cloned();
     let mut root = root.unwrap_or_else(Node::implicit_dir);
-    root.mtime = i64::try_from(epoch.seconds()).expect("an epoch is before the year 10000");
+    root.mtime = epoch.mtime();
     let changes = Changes { puts: [(ImagePath::root(), root)].into(), ..Changes::default() };
     unpack(&changes, upper, disk)
 }
@@ -43,7 +43,7 @@ pub fn settle(upper: &Path, plan: &Settle, epoch: Epoch) -> Result<(), RootfsErr
         }
         touched.insert(parent(path));
     }
-    let times = beneath::modified(i64::try_from(epoch.seconds()).expect("an epoch is before the year 10000"));
+    let times = beneath::modified(epoch.mtime());
     for path in touched.iter().rev().filter(|path| !plan.remove.contains(*path)) {
         let folder = folders.get(path).map_err(RootfsError::io("opening", path))?;
         rustix::fs::futimens(folder, &times).map_err(RootfsError::io("dating", path))?;

@@ -33,6 +33,9 @@ const READ_ONLY_IN_PROC: [&str; 5] = ["bus", "fs", "irq", "sys", "sysrq-trigger"
 const DEVICES: [(&str, u32, u32); 6] =
     [("full", 1, 7), ("null", 1, 3), ("random", 1, 8), ("tty", 5, 0), ("urandom", 1, 9), ("zero", 1, 5)];
 
+/// Bytes of `/dev/shm`: docker's.
+const SHARED_MEMORY: u64 = 64 << 20;
+
 const LINKS: [(&str, &str); 5] = [
     ("fd", "/proc/self/fd"),
     ("ptmx", "pts/ptmx"),
@@ -46,7 +49,7 @@ pub(super) fn furnish(root: &OwnedFd, source: &Source<'_>, step: &Step, given: &
     let doing = |path: &str| Fault::doing(format!("making `{path}`"));
     match source.kind {
         Kind::Etc | Kind::Step(_) => Ok(()),
-        Kind::Dev => dev(source.mount(), given).map_err(doing("/dev")),
+        Kind::Dev => dev(source.mount(), step, given).map_err(doing("/dev")),
         Kind::Proc if !step.insecure => {
             let mask = |path: &&str| hide(source.mount(), path);
             MASKED_IN_PROC.iter().try_for_each(mask).map_err(doing("/proc"))?;
@@ -94,7 +97,7 @@ fn read_only(mount: &OwnedFd, path: &str) -> io::Result<()> {
     mounts::attach(&view, place.as_fd())
 }
 
-fn dev(dev: &OwnedFd, given: &Given) -> io::Result<()> {
+fn dev(dev: &OwnedFd, step: &Step, given: &Given) -> io::Result<()> {
     for (name, major, minor) in DEVICES {
         device(dev, name, major, minor)?;
     }
@@ -112,7 +115,8 @@ fn dev(dev: &OwnedFd, given: &Given) -> io::Result<()> {
             mounts::new("devpts", &[("newinstance", ""), ("ptmxmode", "0666"), ("mode", "0620")], run)
         })?;
     folder(dev, "pts", &terminals)?;
-    let memory = mounts::new("tmpfs", &[("mode", "1777"), ("size", "65536k")], run | Attr::MOUNT_ATTR_NODEV)?;
+    let size = step.limits.shm.unwrap_or(SHARED_MEMORY).to_string();
+    let memory = mounts::new("tmpfs", &[("mode", "1777"), ("size", &size)], run | Attr::MOUNT_ATTR_NODEV)?;
     folder(dev, "shm", &memory)?;
     folder(dev, "mqueue", &mounts::new("mqueue", &[], run | Attr::MOUNT_ATTR_NODEV)?)
 }

@@ -291,3 +291,34 @@ fn a_path_and_a_name_are_told_apart() {
         assert_eq!(Choice::split(&text), (PathBuf::from(path), choice), "{text}");
     }
 }
+
+#[test]
+fn names_with_one_tag_are_not_ambiguous() {
+    let mut world = World::new();
+    let (first, second) = (artifact(&mut world.blobs), artifact(&mut world.blobs));
+    let names = |names: &[&str]| -> Vec<Name> {
+        names.iter().map(|name| Name::from(&name.parse::<Reference>().unwrap())).collect()
+    };
+    let entries = |world: &World| {
+        let index: Value =
+            serde_json::from_slice(&std::fs::read(world.folder().join("index.json")).unwrap()).unwrap();
+        let annotation = |entry: &Value, key| entry["annotations"][key].as_str().unwrap_or("-").to_owned();
+        let entries = index["manifests"].as_array().unwrap().iter();
+        entries
+            .map(|entry| [REF_NAME, IMAGE_NAME].map(|key| annotation(entry, key)).join(" "))
+            .collect::<Vec<_>>()
+    };
+    let both = ["1 docker.io/library/app:1", "- r.example/app:1", "2 r.example/app:2"];
+    for artifact in [&first, &second, &first] {
+        let mut sink =
+            LayoutSink::new(&world.folder(), names(&["app:1", "r.example/app:1", "r.example/app:2"]));
+        sink.put(artifact, &world.blobs).unwrap();
+        assert_eq!(entries(&world), both);
+    }
+    // The one without a tag is found by its name, and replaced by it.
+    assert!(world.open(&Choice::Tag("r.example/app:1".into())).is_ok());
+    LayoutSink::new(&world.folder(), names(&["r.example/app:1"])).put(&first, &world.blobs).unwrap();
+    assert_eq!(entries(&world), ["2 r.example/app:2", "1 r.example/app:1"]);
+    LayoutSink::new(&world.folder(), Vec::new()).put(&first, &world.blobs).unwrap();
+    assert_eq!(entries(&world), ["2 r.example/app:2", "1 r.example/app:1", "- -"]);
+}

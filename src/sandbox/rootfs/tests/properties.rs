@@ -179,7 +179,7 @@ proptest! {
         flatten(&lowers, &flat, Disk::ROOT).unwrap();
         prop_assert_eq!(words(&walk(&flat), false), words(&world.below, false));
         acts.iter().for_each(|act| act.run(&flat));
-        let raw = diff_flat(&flat, &world.below, Disk::ROOT, true).unwrap();
+        let raw = as_upper(look(&flat, Disk::ROOT).unwrap(), &world.below, true);
         let found = reduce(raw, &world.below, Ids::Real, &[].into()).unwrap().changes;
         let said = |changes: &Changes| {
             let puts = Changes { puts: changes.puts.clone(), ..Changes::default() };

@@ -125,7 +125,7 @@ fn a_plain_copy_gives_the_same_layer() {
     flatten(&lowers, &flat, Disk::ROOT).unwrap();
     assert_eq!(words(&walk(&flat), true), words(&world.below, true));
     step(&flat);
-    let raw = diff_flat(&flat, &world.below, Disk::ROOT, true).unwrap();
+    let raw = as_upper(look(&flat, Disk::ROOT).unwrap(), &world.below, true);
     let found = reduce(raw, &world.below, Ids::Real, &[].into()).unwrap().changes;
     let tar = |changes: &Changes| {
         let mut bytes = Vec::new();
@@ -146,10 +146,13 @@ fn devices_that_could_not_be_made_are_still_there() {
     fs::write(dir.path().join("f"), "f").unwrap();
     fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     let whiteouts = |devices| {
-        let raw = diff_flat(dir.path(), &below, Disk::SINGLE, devices).unwrap();
+        let raw = as_upper(look(dir.path(), Disk::SINGLE).unwrap(), &below, devices);
         reduce(raw, &below, Ids::Single, &[].into()).unwrap().changes.whiteouts.len()
     };
     assert_eq!((whiteouts(false), whiteouts(true)), (0, 1));
+    // Who takes the folder away takes the device, too.
+    fs::remove_dir(dir.path().join("dev")).unwrap();
+    assert_eq!((whiteouts(false), whiteouts(true)), (1, 1));
 }
 
 #[test]
