@@ -29,7 +29,7 @@ struct State {
 
 #[derive(Debug)]
 enum Unseen {
-    Layer(Layer, Open),
+    Layer(Box<Layer>, Open),
     Changes(Changes),
 }
 
@@ -51,7 +51,7 @@ impl Whole {
 
     /// Lays a layer over it.
     pub(super) fn push(&self, layer: &Layer, open: Open) {
-        self.lock().unseen.push_back(Unseen::Layer(layer.clone(), open));
+        self.lock().unseen.push_back(Unseen::Layer(Box::new(layer.clone()), open));
     }
 
     /// Lays over it what was changed.
