@@ -181,6 +181,7 @@ Outputs:
   -o type=image,name=NAME         into the store; with `push=true` to the registry as well
   -o type=local,dest=DIR          the root file system as a folder (also: -o DIR)
   -o type=tar,dest=FILE           the root file system as a tar (also: -o - for stdout)
+  -o type=cacheonly               nowhere: the steps are in the cache
   `dest=-` writes archives to stdout; the digest then goes to stderr.
 
 Examples:

@@ -16,9 +16,9 @@ impl Sandbox {
     /// Writes changes into a folder that is new and empty: [`rootfs::unpack`].
     pub fn unpack(&self, changes: &Changes, folder: &Path) -> Result<Notes, SandboxError> {
         if self.is_here() {
-            return Ok(rootfs::unpack(changes, folder, self.disk())?);
+            return Ok(rootfs::unpack(changes, folder, self.lower())?);
         }
-        let mut worker = self.worker(&Job::Unpack { folder: folder.to_owned(), disk: self.disk() })?;
+        let mut worker = self.worker(&Job::Unpack { folder: folder.to_owned(), disk: self.lower() })?;
         let mut out = io::BufWriter::with_capacity(1 << 17, ChunkWriter(worker.socket()));
         let sent = stream::write(changes, &mut out);
         let ended = out.flush().and_then(|()| out.get_mut().end());
@@ -79,10 +79,10 @@ impl Sandbox {
     /// Copies unpacked layers into one folder, where there is no overlayfs: [`rootfs::flatten`].
     pub fn flatten(&self, lowers: &[&Path], folder: &Path) -> Result<Notes, SandboxError> {
         if self.is_here() {
-            return Ok(rootfs::flatten(lowers, folder, self.disk())?);
+            return Ok(rootfs::flatten(lowers, folder, self.lower())?);
         }
         let lowers = lowers.iter().map(|lower| lower.to_path_buf()).collect();
-        let job = Job::Flatten { lowers, folder: folder.to_owned(), disk: self.disk() };
+        let job = Job::Flatten { lowers, folder: folder.to_owned(), disk: self.lower() };
         match self.worker(&job)?.event()? {
             Event::Noted(notes) => Ok(notes),
             Event::Done(Err(fault)) => Err(fault.into()),
@@ -97,6 +97,12 @@ impl Sandbox {
             return Ok(rootfs::remove(path).map_err(failed)?);
         }
         self.worker(&Job::Remove { path: path.to_owned() })?.done()
+    }
+
+    /// How layers are unpacked. What a step has made is read as it stands: names that a layer can't hold are the step's
+    /// own there.
+    fn lower(&self) -> Disk {
+        if self.has_overlay() { self.disk() } else { self.disk().flat() }
     }
 
     /// Whether this process may do what a worker may.

@@ -78,7 +78,8 @@ impl Sandbox {
 
     /// Which of the store's unpacked root file systems it can use.
     pub fn roots(&self) -> crate::store::roots::Mode {
-        self.start.roots()
+        let roots = self.start.roots();
+        if self.overlay { roots } else { roots.flat() }
     }
 
     /// Whether layers can be laid over each other. If not, a step's root file system is a copy: [`Step::flat`].

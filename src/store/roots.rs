@@ -50,6 +50,12 @@ impl Mode {
     pub fn single() -> Self {
         Self("single".into())
     }
+
+    /// The same for folders that nothing can be laid over.
+    #[must_use]
+    pub fn flat(self) -> Self {
+        Self(format!("{}-flat", self.0))
+    }
 }
 
 /// Which folder: that of a layer, in a context. See `sandbox::rootfs::Completed`.

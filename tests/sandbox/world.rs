@@ -205,6 +205,11 @@ fn limits_are_fixed(ground: &Ground) {
     let most = rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum;
     let most = most.unwrap_or(u64::MAX).min(16384);
     assert_eq!(ground.sh("ulimit -Sc; ulimit -Hc; ulimit -Sn; ulimit -Hn"), format!("0\n0\n1024\n{most}\n"));
+    let size = "df -k /dev/shm | tail -n 1 | awk '{ print $2 }'";
+    assert_eq!(ground.sh(size), "65536\n");
+    let mut step = ground.script(size);
+    step.limits.shm = Some(1 << 20);
+    assert_eq!(ground.ok(&step), "1024\n");
 }
 
 fn times_of_folders_stay(ground: &Ground) {

@@ -16,7 +16,7 @@ use rustix::fs::{AtFlags, FileType, OFlags, Statx, StatxFlags};
 
 use super::RootfsError;
 use super::beneath::{self, FOLDER};
-use super::disk::{Disk, keeps};
+use super::disk::{Disk, Marks, OPAQUE, WHITEOUT, keeps};
 use super::unpack::make_whiteout;
 use crate::oci::Epoch;
 use crate::tree::{Backing, Changes, Content, ImagePath, Inode, Kind, Meta, Node, Source};
@@ -79,6 +79,9 @@ impl Walk {
 
     fn entry(&mut self, folder: &OwnedFd, name: &OsStr, path: &ImagePath) -> Result<(), RootfsError> {
         let reading = || RootfsError::io("reading", path);
+        if self.disk.marks == Marks::Files && self.is_mark(name, path)? {
+            return Ok(());
+        }
         let mask = StatxFlags::BASIC_STATS;
         let seen = rustix::fs::statx(folder, name, AtFlags::SYMLINK_NOFOLLOW, mask);
         let seen = seen.map_err(|error| reading()(error.into()))?;
@@ -110,6 +113,19 @@ impl Walk {
         let node = self.node(folder, name, path, kind, &seen, marks.kept).map_err(reading())?;
         self.changes.puts.insert(path.clone(), node);
         Ok(())
+    }
+
+    /// Reads a name of [`Marks::Files`], if it is one.
+    fn is_mark(&mut self, name: &OsStr, path: &ImagePath) -> Result<bool, RootfsError> {
+        let folder = path.parent().unwrap_or_default();
+        if name == OPAQUE {
+            self.changes.opaques.insert(folder);
+        } else if let Some(hidden) = name.as_encoded_bytes().strip_prefix(WHITEOUT.as_bytes()) {
+            self.changes.whiteouts.insert(folder.join_bytes(hidden)?);
+        } else {
+            return Ok(false);
+        }
+        Ok(true)
     }
 
     fn node(

@@ -16,14 +16,21 @@ pub enum Ids {
     Single,
 }
 
-/// Which attributes overlayfs is told to keep its marks in.
+/// How it is marked that something hides what is below: by which attributes overlayfs is told to keep its marks in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Marks {
     /// `trusted.overlay.`, which root may set.
     Trusted,
     /// `user.overlay.`, for mounts with `userxattr`.
     User,
+    /// For [`flatten`](super::flatten) alone: in empty files named as in a layer's archive. A folder that is itself in
+    /// an overlayfs, as a container's are, can hold no device 0:0.
+    Files,
 }
+
+/// The name of the file that marks an opaque folder, and what begins those of whiteouts (image-spec, layer.md).
+pub(super) const OPAQUE: &str = ".wh..wh..opq";
+pub(super) const WHITEOUT: &str = ".wh.";
 
 /// How a root file system stands on a disk. What was written in one way is of no use in another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +46,11 @@ impl Disk {
     pub const USER: Self = Self { ids: Ids::Real, marks: Marks::User };
     /// Written in a user namespace that has one id.
     pub const SINGLE: Self = Self { ids: Ids::Single, marks: Marks::User };
+
+    /// The same for folders that are not laid over each other.
+    pub fn flat(self) -> Self {
+        Self { marks: Marks::Files, ..self }
+    }
 
     pub(super) fn owner(self, uid: u32, gid: u32) -> Option<(Uid, Gid)> {
         // The id that says "leave it" is none that a file can have.
@@ -56,7 +68,7 @@ impl Marks {
     pub(super) fn prefix(self) -> &'static str {
         match self {
             Self::Trusted => "trusted.overlay.",
-            Self::User => "user.overlay.",
+            Self::User | Self::Files => "user.overlay.",
         }
     }
 }

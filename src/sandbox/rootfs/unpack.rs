@@ -16,7 +16,7 @@ use rustix::io::Errno;
 
 use super::RootfsError;
 use super::beneath::{self, FOLDER, Folders, name, parent};
-use super::disk::{Disk, can_have, keeps};
+use super::disk::{Disk, Marks, OPAQUE, WHITEOUT, can_have, keeps};
 use super::notes::{Lost, Notes};
 use crate::tree::{Changes, Content, ContentError, ImagePath, Inode, Kind, Node, Source};
 
@@ -232,7 +232,12 @@ impl<'a> Writer<'a> {
             None if self.made.contains_key(path) => return Ok(false),
             None => {}
         }
-        make_whiteout(self.enter(&parent(path))?, name(path))?;
+        let marks = self.disk.marks;
+        let folder = self.enter(&parent(path))?;
+        match marks {
+            Marks::Files => mark(folder, &[WHITEOUT.as_bytes(), path.name()].concat())?,
+            Marks::Trusted | Marks::User => make_whiteout(folder, name(path))?,
+        }
         Ok(true)
     }
 
@@ -244,14 +249,25 @@ impl<'a> Writer<'a> {
             let fd = beneath::open(self.folders.root(), path, FOLDER);
             let fd = fd.map_err(RootfsError::io("opening", path))?;
             if opaques.contains(path) {
-                let key = self.disk.mark("opaque");
-                rustix::fs::fsetxattr(&fd, key, b"y", XattrFlags::empty())
-                    .map_err(RootfsError::io("hiding what is in", path))?;
+                let hidden = match self.disk.marks {
+                    Marks::Files => mark(&fd, OPAQUE.as_bytes()),
+                    Marks::Trusted | Marks::User => {
+                        let key = self.disk.mark("opaque");
+                        rustix::fs::fsetxattr(&fd, key, b"y", XattrFlags::empty()).map_err(io::Error::from)
+                    }
+                };
+                hidden.map_err(RootfsError::io("hiding what is in", path))?;
             }
             self.attributes(&fd, path, node).map_err(|failure| failure.at(path, node))?;
         }
         Ok(self.notes)
     }
+}
+
+/// [`Marks::Files`]
+fn mark(folder: &OwnedFd, name: &[u8]) -> io::Result<()> {
+    let mode = Mode::from_raw_mode(0o644);
+    Ok(rustix::fs::mknodat(folder, OsStr::from_bytes(name), FileType::RegularFile, mode, 0)?)
 }
 
 /// overlayfs's whiteout: since Linux 5.8 any user may make one.

@@ -136,6 +136,50 @@ fn a_plain_copy_gives_the_same_layer() {
     assert!(!found.is_empty());
 }
 
+/// As where the store is in a container's own file system: an overlayfs takes no device 0:0.
+#[test]
+fn marks_in_files_say_the_same() {
+    if !as_root() {
+        return;
+    }
+    let layers = [
+        puts([
+            ("d/a", file("a")),
+            ("d/b", file("b")),
+            ("e", dir(0o700)),
+            ("e/f", file("f")),
+            ("gone/g", file("g")),
+            ("h", file("h")),
+        ]),
+        Changes {
+            whiteouts: [path("d/a"), path("gone"), path("h")].into(),
+            opaques: [path("e")].into(),
+            ..puts([("e/g", file("g")), ("h/i", file("i"))])
+        },
+        Changes { whiteouts: [path("e/g")].into(), ..puts([("gone/again", file("x"))]) },
+    ];
+    let dir = tempfile::tempdir().unwrap();
+    let disk = Disk::ROOT.flat();
+    let (mut below, mut lowers) = (Tree::default(), Vec::new());
+    for (number, layer) in layers.iter().enumerate() {
+        let folder = dir.path().join(number.to_string());
+        fs::create_dir(&folder).unwrap();
+        let completed = complete(layer, &below, Epoch::ZERO).unwrap();
+        assert!(unpack(&completed.changes, &folder, disk).unwrap().is_empty());
+        below.apply(layer);
+        lowers.push(folder);
+    }
+    assert!(dir.path().join("1/e/.wh..wh..opq").is_file() && dir.path().join("1/d/.wh.a").is_file());
+    let flat = dir.path().join("flat");
+    fs::create_dir(&flat).unwrap();
+    flatten(&lowers.iter().map(PathBuf::as_path).collect::<Vec<_>>(), &flat, disk).unwrap();
+    assert_eq!(words(&walk(&flat), true), words(&below, true));
+    // A step's own file of such a name is not taken for a mark.
+    fs::write(flat.join(".wh.mine"), "").unwrap();
+    let raw = diff_flat(&flat, &below, Disk::ROOT, true).unwrap();
+    assert!(raw.puts.contains_key(&path(".wh.mine")));
+}
+
 #[test]
 fn devices_that_could_not_be_made_are_still_there() {
     let mut layer = puts([("dev/null", node(0o666, Kind::CharDevice { major: 1, minor: 3 }))]);
