@@ -94,7 +94,9 @@ fn after_a_rollback_a_container_from_the_tag_is_the_old_one() {
 }
 
 /// What is done to the file of a manifest.
-const DAMAGES: [(&str, fn(&std::path::Path)); 3] = [
+type Damage = (&'static str, fn(&std::path::Path));
+
+const DAMAGES: [Damage; 3] = [
     ("deleted", |file| std::fs::remove_file(file).unwrap()),
     ("altered", |file| {
         let text = std::fs::read_to_string(file).unwrap();

@@ -152,13 +152,13 @@ fn no_step_has_the_network_because_a_record_says_so() {
         assert!(run.stderr.contains("was not hermetic"), "{}", run.stderr);
     }
     edit(&world, |record| {
-        record["predicate"]["buildDefinition"]["internalParameters"]["hermetic"] = true.into()
+        record["predicate"]["buildDefinition"]["internalParameters"]["hermetic"] = true.into();
     });
     let said = refused(&world, &verify(&["--allow", "network.host"]));
     assert!(said.contains("the record says that no step had a network, and one has"), "{said}");
     build(&world, "RUN echo x > /x\n", &[]);
     edit(&world, |record| {
-        record["predicate"]["buildDefinition"]["internalParameters"]["hermetic"] = false.into()
+        record["predicate"]["buildDefinition"]["internalParameters"]["hermetic"] = false.into();
     });
     let said = refused(&world, &verify(&[]));
     assert!(said.contains("the record says that a step had a network, and none has"), "{said}");

@@ -176,7 +176,7 @@ fn marks_in_files_say_the_same() {
     assert_eq!(words(&walk(&flat), true), words(&below, true));
     // A step's own file of such a name is not taken for a mark.
     fs::write(flat.join(".wh.mine"), "").unwrap();
-    let raw = diff_flat(&flat, &below, Disk::ROOT, true).unwrap();
+    let raw = as_upper(look(&flat, Disk::ROOT).unwrap(), &below, true);
     assert!(raw.puts.contains_key(&path(".wh.mine")));
 }
 
