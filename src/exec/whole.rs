@@ -82,7 +82,7 @@ impl Whole {
         Ok(())
     }
 
-    /// What a panic elsewhere left is whole, or is looked at again.
+    /// Who panics with it ends the build.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -211,7 +211,6 @@ fn is_tree(puts: &BTreeMap<ImagePath, Node>) -> bool {
     })
 }
 
-/// All paths below a folder: from `folder/` to `folder0`, `0` being the byte after `/`.
 /// All of a tree, put where nothing is.
 impl From<&Tree> for Changes {
     fn from(tree: &Tree) -> Self {
@@ -220,6 +219,7 @@ impl From<&Tree> for Changes {
     }
 }
 
+/// All paths below a folder: from `folder/` to `folder0`, `0` being the byte after `/`.
 struct Below(Vec<u8>, Vec<u8>);
 
 fn bounds(folder: &ImagePath) -> Below {

@@ -44,7 +44,7 @@ fn build_with(
         main: Some(ContextSpec::Folder(folder.to_owned())),
         registries: Some(Arc::clone(&registries)),
         helpers: world.environment.for_helpers(),
-        http: world.environment.http(),
+        http: world.http()?,
         ..Contexts::default()
     };
     let mut outside = Outside::new(&store, contexts);
