@@ -68,25 +68,26 @@ pub(super) fn remember_run(
     store.remember_with(kind, key, &layer.map(record_of), needs)
 }
 
-/// The same layer as it is when it is compressed like that.
-pub(super) fn recall_compressed(
-    store: &Store,
-    kind: &str,
-    key: &str,
-    compression: Compression,
-) -> Option<Layer> {
-    store.memo(kind, &format!("{key} {compression}")).map(layer_of)
+/// The kind under which it is remembered what a layer's tar becomes when it is compressed. A tar and a way to compress it
+/// have one result, whichever step made the tar; a new profile may have another.
+const COMPRESSED: &str = "compressed-1";
+
+/// The same layer, compressed like that.
+pub(super) fn recall_compressed(store: &Store, layer: &Layer, compression: Compression) -> Option<Layer> {
+    store.memo(COMPRESSED, &compressed_key(layer, compression)).map(layer_of)
 }
 
 pub(super) fn remember_compressed(
     store: &Store,
-    kind: &str,
-    key: &str,
-    compression: Compression,
     layer: &Layer,
+    compression: Compression,
 ) -> Result<(), StoreError> {
-    let key = format!("{key} {compression}");
-    store.remember_with(kind, &key, &record_of(layer), vec![layer.digest()])
+    let key = compressed_key(layer, compression);
+    store.remember_with(COMPRESSED, &key, &record_of(layer), vec![layer.digest()])
+}
+
+fn compressed_key(layer: &Layer, compression: Compression) -> String {
+    format!("{} {compression} {}", layer.diff_id, layer::FORMAT_PROFILE)
 }
 
 /// A [`Layer`] as the memo keeps it: media type, digest, size, diff ID.

@@ -60,15 +60,26 @@ impl Whole {
     }
 
     /// All of it. Who still holds it when more is laid over it and looked at has it copied.
+    ///
+    /// Those that it stands on come first, the lowest at once: a long chain of stages takes no stack.
     pub(super) fn get(&self) -> Result<Arc<Tree>, LayerError> {
-        let mut state = self.lock();
-        self.settle(&mut state)?;
-        Ok(Arc::clone(&state.tree))
+        let mut chain = Vec::new();
+        let mut next = self.lock().below.clone();
+        while let Some(whole) = next {
+            next = whole.lock().below.clone();
+            chain.push(whole);
+        }
+        for whole in chain.iter().rev() {
+            whole.settle()?;
+        }
+        self.settle()
     }
 
-    fn settle(&self, state: &mut State) -> Result<(), LayerError> {
+    /// The same where what it stands on is settled.
+    fn settle(&self) -> Result<Arc<Tree>, LayerError> {
+        let mut state = self.lock();
         if let Some(below) = &state.below {
-            state.tree = below.get()?;
+            state.tree = below.settle()?;
             state.below = None;
         }
         while let Some(unseen) = state.unseen.front_mut() {
@@ -79,11 +90,48 @@ impl Whole {
             Arc::make_mut(&mut state.tree).lay(changes);
             state.unseen.pop_front();
         }
-        Ok(())
+        Ok(Arc::clone(&state.tree))
     }
 
-    /// Who panics with it ends the build.
+    /// Whoever panicked with it held has ended the build: nobody looks at it again.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Nor does it take stack to be forgotten.
+impl Drop for Whole {
+    fn drop(&mut self) {
+        let take =
+            |whole: &mut Self| whole.state.get_mut().unwrap_or_else(PoisonError::into_inner).below.take();
+        let mut next = take(self);
+        while let Some(mut whole) = next.and_then(Arc::into_inner) {
+            next = take(&mut whole);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tree::testing::{file, path};
+
+    #[test]
+    fn long_chains_take_no_stack() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Arc::new(Store::open(dir.path()).unwrap());
+        let chain = move || {
+            let bottom = Arc::new(Whole::new(&store));
+            bottom.lay(Changes { puts: [(path("f"), file("f"))].into(), ..Changes::default() });
+            let top = (0..100_000).fold(bottom, |below, _| Arc::new(Whole::over(&below)));
+            (Whole::over(&top), Whole::over(&top))
+        };
+        let work = move || {
+            drop(chain());
+            let (left, right) = chain();
+            assert!(left.get().unwrap().contains(&path("f")));
+            assert!(Arc::ptr_eq(&left.get().unwrap(), &right.get().unwrap()));
+        };
+        std::thread::Builder::new().stack_size(128 << 10).spawn(work).unwrap().join().unwrap();
     }
 }

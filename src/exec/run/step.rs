@@ -136,7 +136,7 @@ impl<'a> Runner<'a> {
         if let Some(key) = key {
             cache::remember_run(self.store, kind, &key, ran.layer.as_ref())?;
             if let Some(layer) = &ran.layer {
-                cache::remember_compressed(self.store, kind, &key, ask.layer.compression, layer)?;
+                cache::remember_compressed(self.store, layer, ask.layer.compression)?;
             }
         }
         workshop.sweep();
@@ -183,14 +183,14 @@ impl<'a> Runner<'a> {
         let cached = Ran::nothing(How::Cached);
         let Some(layer) = known else { return Ok(Some(cached)) };
         let compression = prepared.ask.layer.compression;
-        if let Some(layer) = cache::recall_compressed(self.store, kind, &key, compression) {
+        if let Some(layer) = cache::recall_compressed(self.store, &layer, compression) {
             return Ok(Some(Ran { layer: Some(layer), ..cached }));
         }
         let changes = layer::open(self.store, &layer)?;
         // The same tar, compressed as it is wanted now.
         let cache::Made { layer, how, .. } =
             cache::layer(self.store, &changes, "run", &prepared.ask.layer, true)?;
-        cache::remember_compressed(self.store, kind, &key, compression, &layer)?;
+        cache::remember_compressed(self.store, &layer, compression)?;
         Ok(Some(Ran { changes: Some(changes), layer: Some(layer), ..Ran::nothing(how) }))
     }
 
