@@ -300,6 +300,14 @@ fn the_gate_rebuilt_believes_nobody() {
     world.write("forged.json", text.replace("\"Buildfile\"", "\"Otherfile\""));
     let run = source(&["forged.json"]);
     assert!(run.code == Some(1) && run.stderr.contains("\n  rebuilt: "), "{run:?}");
+    let mut forged: Value = serde_json::from_str(&text).unwrap();
+    let hermetic = &mut forged["predicate"]["buildDefinition"]["internalParameters"]["hermetic"];
+    assert_eq!(*hermetic, true);
+    *hermetic = false.into();
+    world.write("forged.json", forged.to_string());
+    let run = source(&["forged.json"]);
+    let why = "rebuilt: building it again gave no such image: the record says that a step had a network";
+    assert!(run.code == Some(1) && run.stderr.contains(why), "{run:?}");
     world.write("app/f", "2\n");
     let run = source(&["record.json"]);
     assert!(
@@ -331,6 +339,57 @@ fn the_gate_rebuilt_believes_nobody() {
     let rebuild = ["release", "other", "oci:out:second", "--rebuild", "--source", "app", "--record"];
     world.ok([&rebuild[..], &["second.json"]].concat());
     world.fails(1, ["release", "third", "oci:out:second", "--rebuild"]);
+}
+
+#[test]
+fn an_image_is_not_proved_by_itself() {
+    let Some((world, image)) = recorded() else { return };
+    world
+        .write("liner/Buildfile", "FROM self:1\n")
+        .write("twice/Buildfile", "FROM scratch\nCOPY --from=self:1 / /\n");
+    let digest = world.ok(["build", "-q", "-t", "self:1", "app"]);
+    for folder in ["liner", "twice"] {
+        assert_eq!(world.ok(["build", "-q", "--record", "self.json", folder]), digest, "{folder}");
+        let args = ["release", "test", image, "--rebuild", "--source", folder, "--record", "self.json"];
+        let error = world.fails(1, args);
+        assert!(error.contains("rebuilt: ") && error.contains("built from itself"), "{folder}: {error}");
+    }
+}
+
+#[test]
+fn a_folder_proves_no_commit_but_its_own() {
+    let Some((world, image)) = recorded() else { return };
+    world.write("plain/Buildfile", "FROM scratch\nCOPY f /f\n").write("plain/f", "1\n");
+    git(&world, ".", &["clone", "-q", "app", "clone"]);
+    let release = |rules: &str, source: &str| {
+        world.write("policy.toml", format!("[environment.test]\nrebuilt = true\n{rules}\n"));
+        let args = ["release", "test", image, "--policy", "policy.toml", "--record", "record.json"];
+        world.run(args.iter().chain(&["--source", source]))
+    };
+    let (sources, clean) = ("sources = [\"https://git.example/team/app\"]", "clean = true");
+    let refused = |rules: &str, source: &str| {
+        let run = release(rules, source);
+        let why = "rebuilt: building it again gave no such image: `--source` is not the recorded commit";
+        assert!(run.code == Some(1) && run.stderr.contains(why), "{rules} {source}: {run:?}");
+    };
+    let passes = |rules: &str, source: &str| {
+        let run = release(rules, source);
+        assert_eq!(run.code, Some(0), "{rules} {source}: {run:?}");
+    };
+    refused(sources, "plain");
+    refused(clean, "plain");
+    passes("", "plain");
+    passes(sources, "app");
+    passes(clean, "app");
+    // Its origin is another one.
+    passes(clean, "clone");
+    refused(sources, "clone");
+    world.write("app/more", "no step reads it\n");
+    refused(clean, "app");
+    git(&world, "app", &["add", "."]);
+    git(&world, "app", &["commit", "-q", "-m", "more"]);
+    refused(clean, "app");
+    refused(sources, "https://git.example/team/app.git#main");
 }
 
 #[test]
