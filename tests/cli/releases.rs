@@ -344,16 +344,29 @@ fn the_gate_rebuilt_believes_nobody() {
 #[test]
 fn an_image_is_not_proved_by_itself() {
     let Some((world, image)) = recorded() else { return };
-    world
-        .write("liner/Buildfile", "FROM self:1\n")
-        .write("twice/Buildfile", "FROM scratch\nCOPY --from=self:1 / /\n");
     let digest = world.ok(["build", "-q", "-t", "self:1", "app"]);
-    for folder in ["liner", "twice"] {
-        assert_eq!(world.ok(["build", "-q", "--record", "self.json", folder]), digest, "{folder}");
-        let args = ["release", "test", image, "--rebuild", "--source", folder, "--record", "self.json"];
+    let context = ["--build-context", "x=docker-image://self:1"];
+    for (from, more) in [("self:1", &[][..]), ("x", &context)] {
+        world.write("liner/Buildfile", format!("FROM {from}\n"));
+        let build = ["build", "-q", "--record", "self.json", "liner"];
+        assert_eq!(world.ok(build.iter().chain(more)), digest, "{from}");
+        let args = ["release", "test", image, "--rebuild", "--source", "liner", "--record", "self.json"];
         let error = world.fails(1, args);
-        assert!(error.contains("rebuilt: ") && error.contains("built from itself"), "{folder}: {error}");
+        assert!(error.contains("rebuilt: ") && error.contains("built from itself"), "{from}: {error}");
     }
+    // Of an index, the manifest of a platform will do.
+    let platforms = ["--platform", "linux/amd64,linux/arm64"];
+    let output = ["-o", "type=oci,dest=out,name=app:two"];
+    let whole = world.ok(["build", "-q", "-t", "two:1", "app"].iter().chain(&platforms).chain(&output));
+    let one = world.ok(["digest", "--platform", "linux/arm64", "oci:out:two"]);
+    world.write("liner/Buildfile", format!("FROM two:1@{one}\n"));
+    world.ok(["build", "-q", "--platform", "linux/arm64", "--record", "self.json", "liner"]);
+    let mut record: Value = serde_json::from_slice(&std::fs::read(world.path("self.json")).unwrap()).unwrap();
+    record["subject"][0]["digest"]["sha256"] = whole.trim_start_matches("sha256:").into();
+    world.write("self.json", record.to_string());
+    let args = ["release", "test", "oci:out:two", "--rebuild", "--source", "liner", "--record", "self.json"];
+    let error = world.fails(1, args);
+    assert!(error.contains("rebuilt: ") && error.contains("built from itself"), "{error}");
 }
 
 #[test]
