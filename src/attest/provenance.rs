@@ -19,6 +19,8 @@ pub const PREDICATE: &str = "https://slsa.dev/provenance/v1";
 /// How what it says is to be read; another reading has another name.
 pub const BUILD_TYPE: &str = "urn:x-lith:build:buildfile:v1";
 const BUILDER: &str = "urn:x-lith:builder";
+/// What the lock file is called among the dependencies.
+const LOCK_FILE: &str = "lock";
 
 /// The record of a build.
 pub type Record = Statement<Provenance>;
@@ -155,10 +157,7 @@ pub fn record(facts: Facts<'_>) -> Record {
         [] => vec![Resource::new("_", facts.image)],
         names => names.iter().map(|name| Resource::new(name, facts.image)).collect(),
     };
-    let lock_file = facts.lock_file.as_ref().map(|(name, digest)| Resource {
-        annotations: name.iter().map(|name| ("path".to_owned(), name.clone().into())).collect(),
-        ..Resource::new("lock", digest)
-    });
+    let lock_file = facts.lock_file.as_ref().map(|(path, digest)| of_lock_file(path.as_deref(), digest));
     let (external, lock) = (&facts.external, &facts.internal.lock);
     let resolved_dependencies = dependencies(external, lock, lock_file, &facts.contexts);
     let byproducts = facts.contexts.iter().map(|(name, list)| Resource {
@@ -180,6 +179,11 @@ pub fn record(facts: Facts<'_>) -> Record {
         predicate_type: PREDICATE.to_owned(),
         predicate: Provenance { build_definition, run_details },
     }
+}
+
+fn of_lock_file(path: Option<&str>, digest: &Digest) -> Resource {
+    let annotations = path.map(|path| ("path".to_owned(), path.into())).into_iter().collect();
+    Resource { annotations, ..Resource::new(LOCK_FILE, digest) }
 }
 
 fn context_name(name: &str) -> String {
@@ -219,7 +223,8 @@ pub fn odd_dependencies(record: &Record) -> Result<(Vec<&Resource>, Vec<Resource
     for name in external.contexts.keys().map(String::as_str).chain([""]) {
         contexts.extend(files_of(record, name)?.map(|list| (name.to_owned(), list)));
     }
-    let lock_file = lock_file(record).map(|(_, resource)| resource.clone());
+    // Made anew: of what the record has there, nothing counts but these.
+    let lock_file = lock_file(record).map(|file| of_lock_file(file.path, &file.digest));
     let mut wanted = dependencies(external, &internal.lock, lock_file, &contexts);
     let found = &record.predicate.build_definition.resolved_dependencies;
     let odd = found.iter().filter(|resource| !wanted.contains(resource)).collect();
@@ -335,10 +340,27 @@ fn dependency<'a>(record: &'a Record, name: &str) -> Result<&'a Resource, Record
     found.ok_or_else(|| RecordError::Missing(format!("the dependency `{name}`")))
 }
 
-/// The lock file that was used: its path in the context, if it was there, and what it has to be.
-pub fn lock_file(record: &Record) -> Option<(Option<&str>, &Resource)> {
-    let lock = dependency(record, "lock").ok()?;
-    Some((lock.annotations.get("path").and_then(serde_json::Value::as_str), lock))
+/// The lock file that was used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LockFile<'a> {
+    /// In the context, if it was there.
+    pub path: Option<&'a str>,
+    pub digest: Digest,
+}
+
+/// The lock file that was used; none where the record does not say it as lith does.
+pub fn lock_file(record: &Record) -> Option<LockFile<'_>> {
+    let definition = &record.predicate.build_definition;
+    // An image may be called so, too.
+    let others = of_lock(&definition.internal_parameters.lock);
+    let mut all = definition.resolved_dependencies.iter();
+    let lock = all.find(|one| one.name.as_deref() == Some(LOCK_FILE) && !others.contains(one))?;
+    let path = match lock.annotations.get("path") {
+        Some(path) => Some(path.as_str()?),
+        None => None,
+    };
+    let (algorithm, hex) = lock.digest.first_key_value()?;
+    Some(LockFile { path, digest: format!("{algorithm}:{hex}").parse().ok()? })
 }
 
 /// The files that steps read of a context, `""` for the main one; none if they read nothing of it.

@@ -3,9 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use lith::attest::provenance::{Record, SourceRef};
+use lith::build::git_environment;
 use lith::context::ContextSpec;
+use lith::context::git::{Revision, revision};
 use lith::image::Artifact;
+use lith::lock::Lock;
 use lith::oci::Digest;
+use lith::plan::Pin;
 use lith::release::{
     Chain, Entry, Environment, Evidence, Facts, Ledger, Policy, REBUILT, Refusal, ReleaseError, Rules, Shelf,
     Testimony, attached,
@@ -67,7 +72,7 @@ impl GateArgs {
             if way.was_rebuilt() {
                 facts.evidence.rebuild(&[]);
             } else {
-                self.build_again(&statements, (shelf, reach), &digest, &mut facts.evidence)?;
+                self.build_again(&statements, (shelf, reach), &digest, (&rules, &mut facts.evidence))?;
             }
             refusals = rules.judge(&facts, now);
         } else if rules.rebuilt {
@@ -98,13 +103,17 @@ impl GateArgs {
         statements: &[Testimony],
         (shelf, reach): (&dyn Shelf, &Reach<'_>),
         image: &Digest,
-        evidence: &mut Evidence,
+        (rules, evidence): (&Rules, &mut Evidence),
     ) -> anyhow::Result<()> {
         let found = Place::parse(&place_of(shelf, &image.to_string()))?.read(reach, None)?;
         for record in statements.iter().filter_map(Testimony::record) {
+            let source = self.source.as_deref().map(ContextSpec::parse).transpose().map_err(Hinted::usage)?;
+            if let Some(why) = proves_nothing(record, &found.artifact, (rules, source.as_ref()), reach)? {
+                evidence.rebuild(&[why]);
+                break;
+            }
             tell("building the image again, from its record");
-            let source = self.source.as_deref().map(ContextSpec::parse).transpose();
-            let again = Again { source: source.map_err(Hinted::usage)?, ..Again::default() };
+            let again = Again { source, ..Again::default() };
             let verdict = again.build(record, &found, reach, &Progress::new(Mode::Plain))?;
             let reasons = match verdict {
                 Ok(verdict) if verdict.passed() => Vec::new(),
@@ -152,6 +161,76 @@ impl GateArgs {
         }
         Ok(statements)
     }
+}
+
+/// Why building an image again from a record would not prove what the gates go by.
+fn proves_nothing(
+    record: &Record,
+    image: &Artifact,
+    (rules, source): (&Rules, Option<&ContextSpec>),
+    reach: &Reach<'_>,
+) -> anyhow::Result<Option<String>> {
+    let definition = &record.predicate.build_definition;
+    if is_its_own_base(&definition.internal_parameters.lock, image) {
+        return Ok(Some("the record has it built from itself".to_owned()));
+    }
+    let gate = match (rules.sources.is_empty(), rules.clean) {
+        (false, _) => "sources",
+        (true, true) => "clean",
+        (true, false) => return Ok(None),
+    };
+    let Some(source) = source else { return Ok(None) };
+    let recorded = definition.external_parameters.source.as_ref();
+    let is_it = match recorded {
+        Some(recorded) => is_revision(source, recorded, !rules.sources.is_empty(), reach)?,
+        None => false,
+    };
+    let why = || {
+        format!(
+            "`--source` is not the recorded commit of the recorded repository, by which the gate `{gate}` goes"
+        )
+    };
+    Ok((!is_it).then(why))
+}
+
+/// Anybody can write a Buildfile that gives an image from itself.
+fn is_its_own_base(lock: &Lock, image: &Artifact) -> bool {
+    let own: Vec<Digest> =
+        image.images().iter().map(|image| image.manifest.digest()).chain([image.digest()]).collect();
+    let contexts = lock.contexts.values().map(|context| &context.image);
+    let bases = lock.images.values().chain(contexts);
+    let mut digests =
+        bases.flat_map(|base| base.platforms.values().map(|manifest| &manifest.digest).chain([&base.digest]));
+    digests.any(|digest| own.contains(digest))
+}
+
+/// Whether a source is the recorded commit, without changes; and of the recorded repository, if that counts.
+fn is_revision(
+    source: &ContextSpec,
+    recorded: &SourceRef,
+    remote_counts: bool,
+    reach: &Reach<'_>,
+) -> anyhow::Result<bool> {
+    let environment = &reach.world.environment;
+    let (remote, commit) = match source {
+        ContextSpec::Folder(folder) => {
+            let env = git_environment(&environment.for_helpers(), environment.temp());
+            match revision(folder, &env)? {
+                Some(Revision { remote, commit, dirty: false, .. }) => (remote, commit),
+                _ => return Ok(false),
+            }
+        }
+        ContextSpec::Git(git) => {
+            let commit = match (&git.commit, &git.reference) {
+                (Pin::Pinned(commit), _) | (Pin::Unpinned, Some(commit)) => commit.clone(),
+                (Pin::Unpinned, None) => return Ok(false),
+            };
+            (Some(lith::http::split(&git.remote).0), commit)
+        }
+        _ => return Ok(false),
+    };
+    let is_repository = !remote_counts || (remote.is_some() && remote == recorded.remote);
+    Ok(is_repository && commit == recorded.commit)
 }
 
 /// `FILE`, or `FILE@DIGEST`.

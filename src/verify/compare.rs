@@ -13,7 +13,10 @@ use crate::transport::import_layers;
 
 /// What the record says to have been resolved, and the build from it had no use for; or the other way round.
 pub(super) fn resolved(said: &Lock, used: Option<&Lock>) -> Vec<String> {
-    let Some(used) = used.filter(|used| *used != said) else { return Vec::new() };
+    let Some(used) = used else { return vec!["nothing was noted of what was resolved".to_owned()] };
+    if used == said {
+        return Vec::new();
+    }
     let line = |change: lock::Change| {
         let platform = change.platform.map(|platform| format!(" for {platform}")).unwrap_or_default();
         let kind = match change.kind {
@@ -148,5 +151,20 @@ fn aspect(aspect: &Aspect) -> String {
         Aspect::Target(_) => "its target".to_owned(),
         Aspect::Xattr { name, .. } => format!("its attribute `{name}`"),
         Aspect::HardLink(_) | Aspect::Device(_) | Aspect::Opaque(_) => "what it is".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oci::Digest;
+
+    #[test]
+    fn what_was_not_noted_is_not_taken_for_what_the_record_says() {
+        let said = Lock::new(1, Digest::of(b"names"));
+        assert_eq!(resolved(&said, None), ["nothing was noted of what was resolved"]);
+        assert_eq!(resolved(&said, Some(&said)), [""; 0]);
+        let other = Lock::new(1, Digest::of(b"others"));
+        assert_eq!(resolved(&said, Some(&other)).len(), 1);
     }
 }

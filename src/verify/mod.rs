@@ -12,6 +12,7 @@ mod request;
 pub use request::{Given, RequestError, Untold};
 
 use std::fmt;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -23,7 +24,7 @@ use crate::context::ContextSpec;
 use crate::exec::{Event, Report};
 use crate::image::{Artifact, Blobs};
 use crate::layer::FORMAT_PROFILE;
-use crate::lock::Memo;
+use crate::lock::{Memo, path_beside};
 use crate::oci::Digest;
 use crate::store::{Store, StoreError};
 use crate::transport::TransportError;
@@ -216,21 +217,29 @@ fn odd_byproducts(record: &Record) -> Vec<String> {
         .collect()
 }
 
-/// The lock file in the source, where it is not the one that was used.
+/// The lock file in the source, where it is not the one that was used. One that was not in the context can't be there, and
+/// what it said is in the record; but then none may be where the build would have found it.
 fn lock_changed(record: &Record, outside: &Outside) -> Result<Option<String>, VerifyError> {
     const LIMIT: u64 = 256 << 20;
-    // One that was not in the context can't be in the source; what it said is in the record.
-    let Some((Some(path), wanted)) = provenance::lock_file(record) else { return Ok(None) };
-    let shown = crate::text::shown(path);
+    let file = provenance::lock_file(record);
+    let recorded = file.as_ref().and_then(|file| file.path).map(PathBuf::from);
+    let buildfile = &record.predicate.build_definition.external_parameters.buildfile.path;
+    let beside = || Some(path_beside(Path::new(buildfile.as_ref()?)));
+    let is_recorded = recorded.is_some();
+    let Some(path) = recorded.or_else(beside) else { return Ok(None) };
+    let shown = crate::text::shown(&path.display());
     // Which other files of this machine are looked at is not for whoever wrote the record to say.
-    if path.starts_with('/') || ImagePath::new(path.as_bytes()).is_err() {
+    if path.is_absolute() || ImagePath::new(path.as_os_str().as_bytes()).is_err() {
         return Ok(Some(format!("the record's lock file `{shown}` is not in the context")));
     }
-    Ok(match outside.read_in_context(Path::new(path), LIMIT)? {
-        None => Some(format!("the lock file `{shown}` is not in the source")),
-        Some(bytes) if !wanted.is(&Digest::of(&bytes)) => {
-            Some(format!("the lock file `{shown}` is not the recorded one"))
+    let found = outside.read_in_context(&path, LIMIT)?.map(|bytes| Digest::of(&bytes));
+    Ok(match (found, file) {
+        (None, _) if is_recorded => Some(format!("the lock file `{shown}` is not in the source")),
+        (None, _) => None,
+        (Some(found), Some(file)) if file.digest == found => None,
+        (Some(_), _) if is_recorded => Some(format!("the lock file `{shown}` is not the recorded one")),
+        (Some(_), _) => {
+            Some(format!("the source has the lock file `{shown}`, which the record does not have"))
         }
-        Some(_) => None,
     })
 }

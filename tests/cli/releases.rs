@@ -300,6 +300,14 @@ fn the_gate_rebuilt_believes_nobody() {
     world.write("forged.json", text.replace("\"Buildfile\"", "\"Otherfile\""));
     let run = source(&["forged.json"]);
     assert!(run.code == Some(1) && run.stderr.contains("\n  rebuilt: "), "{run:?}");
+    let mut forged: Value = serde_json::from_str(&text).unwrap();
+    let hermetic = &mut forged["predicate"]["buildDefinition"]["internalParameters"]["hermetic"];
+    assert_eq!(*hermetic, true);
+    *hermetic = false.into();
+    world.write("forged.json", forged.to_string());
+    let run = source(&["forged.json"]);
+    let why = "rebuilt: building it again gave no such image: the record says that a step had a network";
+    assert!(run.code == Some(1) && run.stderr.contains(why), "{run:?}");
     world.write("app/f", "2\n");
     let run = source(&["record.json"]);
     assert!(
@@ -331,6 +339,70 @@ fn the_gate_rebuilt_believes_nobody() {
     let rebuild = ["release", "other", "oci:out:second", "--rebuild", "--source", "app", "--record"];
     world.ok([&rebuild[..], &["second.json"]].concat());
     world.fails(1, ["release", "third", "oci:out:second", "--rebuild"]);
+}
+
+#[test]
+fn an_image_is_not_proved_by_itself() {
+    let Some((world, image)) = recorded() else { return };
+    let digest = world.ok(["build", "-q", "-t", "self:1", "app"]);
+    let context = ["--build-context", "x=docker-image://self:1"];
+    for (from, more) in [("self:1", &[][..]), ("x", &context)] {
+        world.write("liner/Buildfile", format!("FROM {from}\n"));
+        let build = ["build", "-q", "--record", "self.json", "liner"];
+        assert_eq!(world.ok(build.iter().chain(more)), digest, "{from}");
+        let args = ["release", "test", image, "--rebuild", "--source", "liner", "--record", "self.json"];
+        let error = world.fails(1, args);
+        assert!(error.contains("rebuilt: ") && error.contains("built from itself"), "{from}: {error}");
+    }
+    // Of an index, the manifest of a platform will do.
+    let platforms = ["--platform", "linux/amd64,linux/arm64"];
+    let output = ["-o", "type=oci,dest=out,name=app:two"];
+    let whole = world.ok(["build", "-q", "-t", "two:1", "app"].iter().chain(&platforms).chain(&output));
+    let one = world.ok(["digest", "--platform", "linux/arm64", "oci:out:two"]);
+    world.write("liner/Buildfile", format!("FROM two:1@{one}\n"));
+    world.ok(["build", "-q", "--platform", "linux/arm64", "--record", "self.json", "liner"]);
+    let mut record: Value = serde_json::from_slice(&std::fs::read(world.path("self.json")).unwrap()).unwrap();
+    record["subject"][0]["digest"]["sha256"] = whole.trim_start_matches("sha256:").into();
+    world.write("self.json", record.to_string());
+    let args = ["release", "test", "oci:out:two", "--rebuild", "--source", "liner", "--record", "self.json"];
+    let error = world.fails(1, args);
+    assert!(error.contains("rebuilt: ") && error.contains("built from itself"), "{error}");
+}
+
+#[test]
+fn a_folder_proves_no_commit_but_its_own() {
+    let Some((world, image)) = recorded() else { return };
+    world.write("plain/Buildfile", "FROM scratch\nCOPY f /f\n").write("plain/f", "1\n");
+    git(&world, ".", &["clone", "-q", "app", "clone"]);
+    let release = |rules: &str, source: &str| {
+        world.write("policy.toml", format!("[environment.test]\nrebuilt = true\n{rules}\n"));
+        let args = ["release", "test", image, "--policy", "policy.toml", "--record", "record.json"];
+        world.run(args.iter().chain(&["--source", source]))
+    };
+    let (sources, clean) = ("sources = [\"https://git.example/team/app\"]", "clean = true");
+    let refused = |rules: &str, source: &str| {
+        let run = release(rules, source);
+        let why = "rebuilt: building it again gave no such image: `--source` is not the recorded commit";
+        assert!(run.code == Some(1) && run.stderr.contains(why), "{rules} {source}: {run:?}");
+    };
+    let passes = |rules: &str, source: &str| {
+        let run = release(rules, source);
+        assert_eq!(run.code, Some(0), "{rules} {source}: {run:?}");
+    };
+    refused(sources, "plain");
+    refused(clean, "plain");
+    passes("", "plain");
+    passes(sources, "app");
+    passes(clean, "app");
+    // Its origin is another one.
+    passes(clean, "clone");
+    refused(sources, "clone");
+    world.write("app/more", "no step reads it\n");
+    refused(clean, "app");
+    git(&world, "app", &["add", "."]);
+    git(&world, "app", &["commit", "-q", "-m", "more"]);
+    refused(clean, "app");
+    refused(sources, "https://git.example/team/app.git#main");
 }
 
 #[test]

@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::{record, refused, world, write_record};
+use super::{git, record, refused, world, write_record};
+use crate::support::World;
+use crate::support::programs::{Files, find};
 
 #[test]
 fn an_entry_that_nothing_asks_for_is_named() {
@@ -104,4 +106,103 @@ fn nothing_beside_the_dependencies_is_taken_on_trust() {
     }
     let run = verify(&|predicate| predicate["buildDefinition"]["internalParameters"]["more"] = 1.into());
     assert!(run.code == Some(1) && run.stderr.contains("unknown field `more`"), "{run:?}");
+}
+
+#[test]
+fn of_the_lock_file_nothing_is_taken_on_trust() {
+    let Some(world) = world() else { return };
+    let whole = record(&world);
+    let verify = |edit: &dyn Fn(&mut Vec<Value>, usize)| {
+        let mut record = whole.clone();
+        let all = &mut record["predicate"]["buildDefinition"]["resolvedDependencies"];
+        let all = all.as_array_mut().unwrap();
+        let lock = all.iter().position(|one| one["name"] == "lock").unwrap();
+        edit(all, lock);
+        write_record(&world, &record);
+        refused(&world, &["verify", "app:1", "--record", "edited.json", "--source", "clone"])
+    };
+    let odd = "the record's dependency `lock` is not one of this build";
+    for (key, value) in [
+        ("uri", json!("https://h.example/lock")),
+        ("mediaType", json!("text/plain")),
+        ("content", json!("YQ==")),
+        ("digest", json!({})),
+        ("digest", json!({ "sha256": "short" })),
+        ("annotations", json!({ "path": "Buildfile.lock", "more": "x" })),
+        ("annotations", json!({ "path": 7 })),
+        ("annotations", json!({ "path": null })),
+    ] {
+        let said = verify(&|all, lock| all[lock][key] = value.clone());
+        assert!(said.contains(odd), "{key} {value}: {said}");
+    }
+    let said = verify(&|all, lock| all[lock]["digest"]["gitCommit"] = "0".repeat(40).into());
+    assert!(said.contains(odd), "{said}");
+    // Another lock file that was elsewhere, or none.
+    let beside = "the source has the lock file `Buildfile.lock`, which the record does not have";
+    let said = verify(&|all, lock| {
+        all[lock] = json!({ "name": "lock", "digest": { "sha256": "0".repeat(64) } });
+    });
+    assert!(said.contains(beside), "{said}");
+    let said = verify(&|all, lock| drop(all.remove(lock)));
+    assert!(said.contains(beside), "{said}");
+    // An image may be called so.
+    world.ok(["tag", "base:1", "lock"]);
+    world.write("named/Buildfile", "FROM lock\nCOPY f /\n").write("named/f", "f\n");
+    world.ok(["build", "-q", "-t", "named", "--record", "named.json", "named"]);
+    world.ok(["verify", "named", "--record", "named.json", "--source", "named"]);
+}
+
+#[test]
+fn the_files_of_a_commit_are_not_those_of_a_url() {
+    if find("git", "lith verify").is_none() {
+        return;
+    }
+    let world = World::new();
+    git_of(&world, "honest\n");
+    let honest = head(&world);
+    world.write("far/f", "forged\n");
+    git(&world, "far", &["commit", "-q", "-a", "-m", "two"]);
+    git(&world, "far", &["update-server-info"]);
+    let forged = head(&world);
+    let files = Files::serve(&world.path("far/.git"));
+    let far = format!("http://{}/far.git#main", files.host());
+    world.write("app/Buildfile", format!("FROM scratch\nADD {far} /src/\n"));
+    world.ok(["build", "-q", "--record", "app.json", "app"]);
+    let archive = |record: &Value| {
+        let lock = &record["predicate"]["buildDefinition"]["internalParameters"]["lock"];
+        lock["git"][&far]["archive"].clone()
+    };
+    let known = archive(&record(&world));
+    let digest = known["digest"].as_str().unwrap();
+    let blob = world.path("store/blobs").join(digest.replace(':', "/"));
+    std::fs::copy(blob, world.path("far/.git/t.tar")).unwrap();
+    let url = format!("http://{}/far/t.tar", files.host());
+    world.write("app/Buildfile", format!("FROM scratch\nADD {url} /t/\nADD {far} /src/\n"));
+    world.ok(["build", "-q", "-t", "app:1", "--record", "app.json", "app"]);
+    let mut record = record(&world);
+    assert_eq!(archive(&record), known);
+    let args = ["verify", "app:1", "--record", "edited.json", "--source", "app"];
+    write_record(&world, &record);
+    world.ok(args);
+    // The commit is another one, with these files.
+    let definition = &mut record["predicate"]["buildDefinition"];
+    definition["internalParameters"]["lock"]["git"][&far]["commit"] = honest.clone().into();
+    let all = definition["resolvedDependencies"].as_array_mut().unwrap();
+    let own = all.iter_mut().find(|one| one["digest"]["gitCommit"] == forged).unwrap();
+    own["digest"]["gitCommit"] = honest.clone().into();
+    write_record(&world, &record);
+    let error = world.fails(1, args);
+    assert!(error.contains(&format!("at {honest}: expected an archive of {digest}")), "{error}");
+}
+
+/// The repository `far`, with one file.
+fn git_of(world: &World, text: &str) {
+    world.write("far/f", text);
+    git(world, "far", &["init", "-q"]);
+    git(world, "far", &["add", "."]);
+    git(world, "far", &["commit", "-q", "-m", "one"]);
+}
+
+fn head(world: &World) -> String {
+    std::fs::read_to_string(world.path("far/.git/refs/heads/main")).unwrap().trim().to_owned()
 }
