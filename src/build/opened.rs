@@ -124,6 +124,7 @@ fn folder(outside: &Outside, name: &ContextName, root: &Path) -> Result<Opened, 
         ignore,
         needed: Needed::All,
         known: Some(&known),
+        without: outside.store.root().canonicalize().ok(),
         ..Options::default()
     };
     let Context { tree, ignore, notes } = folder::read(root, options)?;

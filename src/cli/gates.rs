@@ -93,7 +93,15 @@ impl GateArgs {
         let text = std::fs::read_to_string(path).with_context(reading)?;
         let policy =
             Policy::parse(&text).map_err(|error| Hinted::usage(format!("{}: {error}", reading())))?;
-        let rules = policy.rules(environment);
+        let rules = policy.rules(environment).ok_or_else(|| {
+            let known: Vec<String> = policy.environments().map(|name| format!("`{name}`")).collect();
+            let text =
+                format!("the policy in `{}` does not know the environment `{environment}`", path.display());
+            Hinted::usage(text).hint(format!(
+                "it has {}; an empty `[environment.{environment}]` asks for nothing",
+                known.join(", ")
+            ))
+        })?;
         Ok(Rules { rebuilt: rules.rebuilt || self.rebuild, ..rules })
     }
 

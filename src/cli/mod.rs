@@ -221,8 +221,13 @@ impl World {
     /// Opens the store if there is one: who only looks must not make it. In its place stands an empty one, which is
     /// gone afterwards.
     fn look_at_store(&self) -> anyhow::Result<Seen> {
-        if self.store_path()?.symlink_metadata().is_ok() {
-            return Ok(Seen { store: self.open_store()?, _folder: None });
+        let path = self.store_path()?;
+        match path.symlink_metadata() {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => {
+                return Err(error).with_context(|| format!("reading the store `{}`", path.display()));
+            }
+            Ok(_) => return Ok(Seen { store: self.open_store()?, _folder: None }),
         }
         let folder = tempfile::tempdir_in(self.environment.temp()).context("making a temporary folder")?;
         let store = lith::store::Store::open(&folder.path().join("store"))?;

@@ -26,6 +26,8 @@ pub struct Options<'a> {
     pub known: Option<&'a Known<'a>>,
     /// Leaves out what git keeps in a checkout for itself.
     pub without_git_dirs: bool,
+    /// A folder that is left out, if it is below: lith's own store, which no two builds find the same.
+    pub without: Option<PathBuf>,
 }
 
 /// Gives the fingerprint of a file that is still as it was.
@@ -48,6 +50,7 @@ impl Default for Options<'_> {
             needed: Needed::All,
             known: None,
             without_git_dirs: false,
+            without: None,
         }
     }
 }
@@ -128,12 +131,17 @@ impl<'a> Walk<'a> {
         while self.pending.last().is_some_and(|(folder, _)| !path.starts_with(folder)) {
             self.pending.pop();
         }
+        let is_left_out = self.options.without.as_deref() == Some(entry.path());
         if self.cursor.excludes(path.as_bytes()) {
-            if !entry.file_type().is_dir() || self.options.ignore.ends_at(path.as_bytes()) {
+            if is_left_out || !entry.file_type().is_dir() || self.options.ignore.ends_at(path.as_bytes()) {
                 return Ok(false);
             }
             self.pending.push((path.clone(), entry.path().into()));
             return Ok(true);
+        }
+        if is_left_out {
+            self.found.notes.store = Some(path.clone());
+            return Ok(false);
         }
         for (folder, on_disk) in std::mem::take(&mut self.pending) {
             self.take(&folder, &on_disk, Wanted::Yes)?;

@@ -41,6 +41,8 @@ pub struct Notes {
     pub sockets: Vec<ImagePath>,
     /// Files that only their owner (and group) could read, which everyone can in the image.
     pub opened: Vec<ImagePath>,
+    /// Left out, as it is another after each build.
+    pub store: Option<ImagePath>,
 }
 
 /// Why a context can't be had.
@@ -84,6 +86,7 @@ impl Notes {
             Some(format!("`{first}`{more}: {what}"))
         };
         [
+            some(self.store.as_slice(), "lith's own store is left out of the context"),
             some(&self.sockets, "sockets can't be in an image, and are left out"),
             some(
                 &self.opened,
@@ -122,7 +125,8 @@ mod tests {
     #[test]
     fn warnings_name_one_and_count_the_rest() {
         let path = |name: &str| ImagePath::new(name.as_bytes()).unwrap();
-        let notes = Notes { sockets: vec![path("s")], opened: vec![path("a"), path("b"), path("c")] };
+        let notes =
+            Notes { sockets: vec![path("s")], opened: vec![path("a"), path("b"), path("c")], store: None };
         let texts: Vec<String> = notes.warnings().collect();
         assert!(texts[0].starts_with("`s`: ") && texts[1].starts_with("`a` and 2 more: "), "{texts:?}");
         assert_eq!(Notes::default().warnings().count(), 0);

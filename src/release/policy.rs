@@ -82,8 +82,17 @@ impl Policy {
         Ok(policy)
     }
 
-    pub fn rules(&self, environment: &Environment) -> Rules {
-        self.environment.get(environment.tag()).cloned().unwrap_or_default()
+    /// None for an environment that the policy doesn't know: most likely somebody has mistyped it. One that stands
+    /// before another is known, and may have no rules.
+    pub fn rules(&self, environment: &Environment) -> Option<Rules> {
+        let name = environment.tag();
+        let is_before = || self.environment.values().any(|rules| rules.after.as_deref() == Some(name));
+        self.environment.get(name).cloned().or_else(|| is_before().then(Rules::default))
+    }
+
+    /// Those that have a section.
+    pub fn environments(&self) -> impl Iterator<Item = &str> {
+        self.environment.keys().map(String::as_str)
     }
 }
 

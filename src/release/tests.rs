@@ -484,10 +484,19 @@ fn an_image_without_one_of_its_blobs_is_not_whole() {
 }
 
 #[test]
+fn an_environment_that_the_policy_does_not_know_is_told() {
+    let policy = Policy::parse("[environment.prod]\nafter = \"staging\"\n[environment.test]\n").unwrap();
+    let gates = |name: &str| policy.rules(&name.parse().unwrap()).map(|rules| rules.gates());
+    assert_eq!(gates("prod"), Some(vec!["after"]));
+    assert_eq!((gates("staging"), gates("test")), (Some(vec![]), Some(vec![])));
+    assert_eq!(gates("production"), None);
+}
+
+#[test]
 fn each_gate_says_what_would_open_it() {
     let policy = "[environment.prod]\nhermetic = true\nverified = true\nrebuilt = true\nsources = [\"https://git.example/team/app\"]\n\
                   clean = true\nafter = \"staging\"\nsoak = \"2h\"\n";
-    let rules = Policy::parse(policy).unwrap().rules(&environment());
+    let rules = Policy::parse(policy).unwrap().rules(&environment()).unwrap();
     let shut =
         |facts: &Facts, now| rules.judge(facts, now).iter().map(|refusal| refusal.gate).collect::<Vec<_>>();
     assert_eq!(shut(&Facts::default(), 0), ["hermetic", "verified", "rebuilt", "sources", "clean", "after"]);

@@ -152,6 +152,8 @@ fn gates_are_named_with_what_opens_them() {
         "policy.toml",
         "[environment.prod]\nhermetic = true\nclean = true\nafter = \"staging\"\nsoak = \"1h\"\n",
     );
+    let run = world.run(["release", "production", &name, "--policy", "policy.toml"]);
+    assert!(run.code == Some(2) && run.stderr.contains("an empty `[environment.production]`"), "{run:?}");
     let policy = ["release", "prod", &name, "--policy", "policy.toml"];
     let error = world.fails(1, policy);
     for part in [

@@ -200,3 +200,24 @@ fn foreign_platform(world: &World, layout: &str, os: &str) {
     index["manifests"][0].as_object_mut().unwrap().remove("platform");
     world.write(&format!("{layout}/index.json"), index.to_string());
 }
+
+#[test]
+fn a_store_that_can_not_be_looked_for_is_no_empty_one() {
+    let world = World::new();
+    world.write("file", "");
+    // Below what is no folder nobody can look.
+    for looking in [&["images"][..], &["fsck"], &["gc", "--dry-run"]] {
+        let run = world.run([&["--store", "file/store"][..], looking].concat());
+        assert!(run.code == Some(1) && run.stderr.contains("file/store"), "{run:?}");
+    }
+}
+
+#[test]
+fn the_store_is_no_part_of_a_context() {
+    let world = World::new();
+    world.write("app/Buildfile", "FROM scratch\nCOPY . /\n");
+    let build = || world.run(["--store", "app/.lith", "build", "-q", "-t", "app", "app"]);
+    let (first, second) = (build(), build());
+    assert_eq!((first.code, &first.stdout), (Some(0), &second.stdout), "{first:?}");
+    assert_eq!(world.ok(["build", "-q", "app"]).trim(), first.stdout.trim(), "as with a store elsewhere");
+}

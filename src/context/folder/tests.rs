@@ -28,6 +28,24 @@ fn folder(names: &[&str]) -> TempDir {
     dir
 }
 
+#[test]
+fn the_store_is_left_out_and_told_of() {
+    let dir = folder(&["a/.lith/blobs/b", "a/c", ".lith"]);
+    let without = dir.path().join("a/.lith").canonicalize().unwrap();
+    let read = |ignore: &str| {
+        super::read(dir.path(), Options { without: Some(without.clone()), ..ignoring(ignore) })
+    };
+    let seen = read("").unwrap();
+    assert_eq!(
+        seen.tree.iter().map(|(path, _)| path.to_string()).collect::<Vec<_>>(),
+        [".lith", "a", "a/c"]
+    );
+    assert_eq!(seen.notes.store, Some(path("a/.lith")));
+    assert_eq!(seen.notes.warnings().count(), 1);
+    let seen = read("**/.lith\n!a/.lith/blobs/b").unwrap();
+    assert_eq!((seen.tree.iter().count(), seen.notes.store), (2, None));
+}
+
 fn chmod(dir: &TempDir, name: &str, mode: u32) {
     fs::set_permissions(dir.path().join(name), Permissions::from_mode(mode)).unwrap();
 }
