@@ -183,7 +183,9 @@ impl Row {
         let meant = tag.filter(|tag| environments().any(|name| name == *tag));
         let is_good = |standing: &&Standing| {
             let is_meant = meant.is_none_or(|tag| standing.entry.environment == tag);
-            is_meant && standing.is_current && standing.verdict != Some(Verdict::Bad)
+            // Another repository's environments have the same names, and other images.
+            let is_own = ledgers.iter().any(|of| of.place == standing.place);
+            is_own && is_meant && standing.is_current && standing.verdict != Some(Verdict::Bad)
         };
         if self.standings.iter().any(|standing| is_good(&standing)) {
             Finding::Fine

@@ -118,8 +118,9 @@ fn check(sites: &[(String, Site)], rows: &[Row], found: &Found<'_>) -> anyhow::R
         let is_its = |of: &&Ledgers| Some(&of.place) == place.as_ref() && !of.environments.is_empty();
         let mut ledgers: Vec<&Ledgers> = found.ledgers.iter().filter(is_its).collect();
         // Those of `--repo` may know an image of a mirror; of one that they don't know, they say nothing.
-        if ledgers.is_empty() && !row.standings.is_empty() {
-            ledgers.extend(&found.ledgers[..found.given]);
+        if ledgers.is_empty() {
+            let knows = |of: &&Ledgers| row.standings.iter().any(|standing| standing.place == of.place);
+            ledgers.extend(found.ledgers[..found.given].iter().filter(knows));
         }
         let tag = site.text.split('@').next().and_then(|text| text.rsplit_once(':')).map(|(_, tag)| tag);
         let at = format!("{}:{}: `{}`", row.file, row.line, escaped(&row.text));

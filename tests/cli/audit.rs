@@ -154,6 +154,37 @@ fn a_check_says_what_floats_and_what_is_not_current() {
 }
 
 #[test]
+fn an_environment_of_another_repository_has_no_say() {
+    let (world, registry) = (World::new(), Registry::start());
+    let (a, b) = (registry.name("a/app"), registry.name("b/app"));
+    let [first, second] = ["1", "2"].map(|tag| push(&world, &a, tag));
+    push(&world, &b, "1");
+    world.ok(["release", "prod", &format!("{a}:1")]);
+    world.ok(["release", "prod", &format!("{a}:2")]);
+    world.ok(["release", "prod", &format!("{b}:1")]);
+    let check = |references: &[String], repos: &[&str]| {
+        world.write("k8s.yaml", references.iter().map(|one| format!("- image: {one}\n")).collect::<String>());
+        let given = repos.iter().flat_map(|repo| ["--repo", repo]);
+        world.run(["audit", "-f", "k8s.yaml", "--check"].into_iter().chain(given)).code
+    };
+    let pinned = |repo: &str, digest: &str| format!("{repo}:prod@{digest}");
+    let bare = |repo: &str, digest: &str| format!("{repo}@{digest}");
+    assert_eq!(check(&[pinned(&a, &second), pinned(&b, &first)], &[]), Some(0));
+    // The image is current, and elsewhere.
+    for wrong in [pinned(&a, &first), bare(&a, &first), pinned(&b, &second)] {
+        assert_eq!(check(&[wrong.clone(), pinned(&b, &first)], &[]), Some(4), "{wrong}");
+        assert_eq!(check(std::slice::from_ref(&wrong), &[&a, &b]), Some(4), "{wrong}");
+    }
+    // A mirror without ledgers goes by those that are named for it, as far as they know the image.
+    let mirror = registry.name("mirror/app");
+    push(&world, &mirror, "1");
+    assert_eq!(check(&[bare(&mirror, &first)], &[&a]), Some(4));
+    assert_eq!(check(&[bare(&mirror, &first), pinned(&b, &first)], &[&a]), Some(4));
+    assert_eq!(check(&[bare(&mirror, &first)], &[&b]), Some(0));
+    assert_eq!(check(&[bare(&mirror, &second), pinned(&a, &second)], &[&b]), Some(0));
+}
+
+#[test]
 fn a_ledger_that_breaks_off_is_told_and_shown() {
     let (world, registry, _) = scene();
     let list = json(&world, &["releases", "prod", "--repo", &registry.name("team/app")]);
