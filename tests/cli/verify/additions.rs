@@ -145,6 +145,13 @@ fn of_the_lock_file_nothing_is_taken_on_trust() {
     assert!(said.contains(beside), "{said}");
     let said = verify(&|all, lock| drop(all.remove(lock)));
     assert!(said.contains(beside), "{said}");
+    // The same one, from elsewhere.
+    let mut record = whole.clone();
+    let all = record["predicate"]["buildDefinition"]["resolvedDependencies"].as_array_mut().unwrap();
+    let lock = all.iter_mut().find(|one| one["name"] == "lock").unwrap();
+    lock.as_object_mut().unwrap().remove("annotations").unwrap();
+    write_record(&world, &record);
+    world.ok(["verify", "app:1", "--record", "edited.json", "--source", "clone"]);
     // An image may be called so.
     world.ok(["tag", "base:1", "lock"]);
     world.write("named/Buildfile", "FROM lock\nCOPY f /\n").write("named/f", "f\n");
