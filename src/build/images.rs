@@ -230,7 +230,7 @@ impl Outside {
 
     /// Says what registries have answered for tags: it may be another answer the next time.
     pub(super) fn tell_unpinned(&self, report: &dyn Report) {
-        if self.with_lock(|memo| memo.path().is_some()) == Some(true) {
+        if self.with_lock(|memo| memo.path().is_some() && !memo.is_inside()) == Some(true) {
             return;
         }
         let asked = lock(&self.asked);

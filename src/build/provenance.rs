@@ -117,9 +117,14 @@ pub fn provenance(
     names: &[String],
 ) -> Result<Record, ProvenanceError> {
     let used = built.used.clone().ok_or(ProvenanceError::NoLock)?;
-    let file = outside.with_lock(|memo| memo.path().map(Path::to_owned)).flatten();
-    let lock_file = file.map(|path| {
+    let file = outside.with_lock(|memo| Some((memo.path()?.to_owned(), memo.is_inside()))).flatten();
+    let lock_file = file.map(|(path, is_inside)| {
         let failed = |error| ProvenanceError::Lock { path: path.display().to_string(), error };
+        if is_inside {
+            let bytes = outside.read_in_context(&path, LOCK_LIMIT)?;
+            let bytes = bytes.ok_or_else(|| failed(std::io::ErrorKind::NotFound.into()))?;
+            return Ok((Some(path.to_string_lossy().into_owned()), Digest::of(&bytes)));
+        }
         let digest = Digest::of(&read_bounded(&path, LOCK_LIMIT).map_err(failed)?);
         Ok::<_, ProvenanceError>((outside.in_context(&path), digest))
     });

@@ -215,7 +215,7 @@ fn build(args: &Args, world: &World, progress: &Progress) -> anyhow::Result<(Dig
     wanted.request.run.sandbox = Some(world.sandbox(&store));
     let mut outside = Outside::new(&store, wanted.contexts);
     let source = outside.source(&wanted.file)?;
-    args.locking.give(&mut outside)?;
+    args.locking.give(&mut outside, &source)?;
     if args.record.is_some() {
         outside.note_resolved();
     }

@@ -37,9 +37,17 @@ pub fn load(path: &Path) -> Result<Option<Lock>, LockFileError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         bytes => bytes.map_err(read)?,
     };
-    let text = String::from_utf8(bytes)
-        .map_err(|_| read(io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8")))?;
-    text.parse().map(Some).map_err(|error| LockFileError::Content { path: path.to_owned(), error })
+    parse(path, bytes).map(Some)
+}
+
+/// The lock that a file has.
+pub(super) fn parse(path: &Path, bytes: Vec<u8>) -> Result<Lock, LockFileError> {
+    let path = || path.to_owned();
+    let text = String::from_utf8(bytes).map_err(|_| {
+        let error = io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8");
+        LockFileError::Read { path: path(), error }
+    })?;
+    text.parse().map_err(|error| LockFileError::Content { path: path(), error })
 }
 
 /// Puts a lock in the place of what the file had: whoever reads it sees the old one or the new one, whole.

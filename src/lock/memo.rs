@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::{
     Lock, LockFileError, LockedContext, LockedGit, LockedImage, LockedManifest, LockedUrl, PlatformName,
-    load, save,
+    load, parse, save,
 };
 use crate::oci::Digest;
 
@@ -23,8 +23,10 @@ pub enum Policy {
 /// A lock, how it is used, and what has been asked of it.
 #[derive(Debug)]
 pub struct Memo {
-    /// None for one that is never written.
+    /// None for one that no file has.
     path: Option<PathBuf>,
+    /// The file is one of a context that is no folder: it is read, and never written.
+    inside: bool,
     policy: Policy,
     /// What the file has.
     written: Option<Lock>,
@@ -52,12 +54,23 @@ impl Memo {
 
     /// A lock that isn't what the file has, or will have.
     pub fn new(path: &Path, policy: Policy, written: Option<Lock>, lock: Lock) -> Self {
-        Self { path: Some(path.to_owned()), policy, written, lock, asked: BTreeSet::new(), proves: false }
+        let path = Some(path.to_owned());
+        Self { path, ..Self::with(policy, written, lock) }
     }
 
     /// One that no file has: for knowing afterwards what was resolved, or for a lock from elsewhere.
     pub fn fileless(policy: Policy, lock: Lock) -> Self {
-        Self { path: None, policy, written: Some(lock.clone()), lock, asked: BTreeSet::new(), proves: false }
+        Self::with(policy, Some(lock.clone()), lock)
+    }
+
+    /// That of a repository or an archive: what it has not is resolved, or refused, and not added to it.
+    pub fn inside(path: &Path, policy: Policy, bytes: Vec<u8>) -> Result<Self, LockFileError> {
+        let lock = parse(path, bytes)?;
+        Ok(Self { path: Some(path.to_owned()), inside: true, ..Self::fileless(policy, lock) })
+    }
+
+    fn with(policy: Policy, written: Option<Lock>, lock: Lock) -> Self {
+        Self { path: None, inside: false, policy, written, lock, asked: BTreeSet::new(), proves: false }
     }
 
     /// A stranger's, that is to be shown right: it is not added to, and what it says of images has to be so even where a
@@ -76,6 +89,11 @@ impl Memo {
 
     pub fn path(&self) -> Option<&Path> {
         self.path.as_deref()
+    }
+
+    /// Whether [`Self::path`] is one in a context, and no file of this machine.
+    pub fn is_inside(&self) -> bool {
+        self.inside
     }
 
     pub fn lock(&self) -> &Lock {
@@ -170,7 +188,7 @@ impl Memo {
 
     /// Writes the file anew, if it would change; tells whether it did. Only where things may be added.
     pub fn save(&mut self) -> Result<bool, LockFileError> {
-        let Some(path) = self.path.as_deref().filter(|_| self.policy == Policy::Add) else {
+        let Some(path) = self.path.as_deref().filter(|_| self.policy == Policy::Add && !self.inside) else {
             return Ok(false);
         };
         if self.written.as_ref() == Some(&self.lock) {

@@ -219,5 +219,6 @@ fn the_store_is_no_part_of_a_context() {
     let build = || world.run(["--store", "app/.lith", "build", "-q", "-t", "app", "app"]);
     let (first, second) = (build(), build());
     assert_eq!((first.code, &first.stdout), (Some(0), &second.stdout), "{first:?}");
+    std::fs::remove_dir_all(world.path("app/.lith")).unwrap();
     assert_eq!(world.ok(["build", "-q", "app"]).trim(), first.stdout.trim(), "as with a store elsewhere");
 }

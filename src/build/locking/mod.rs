@@ -4,13 +4,14 @@ mod images;
 mod sources;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::PoisonError;
 
-use super::outside::{Outside, lock};
-use crate::buildfile::{Buildfile, has_locked_steps, outside_names};
+use super::outside::{Outside, OutsideError, lock};
+use crate::buildfile::{Buildfile, Source, has_locked_steps, outside_names};
 use crate::exec::{Event, Report};
 use crate::layer::FORMAT_PROFILE;
-use crate::lock::{Lock, LockFileError, LockedResponse, Memo, PlatformName, Policy, changes};
+use crate::lock::{Lock, LockFileError, LockedResponse, Memo, PlatformName, Policy, changes, path_beside};
 use crate::oci::{Digest, Platform, canonical};
 use crate::plan::ResolveError;
 use crate::text::shown;
@@ -30,6 +31,8 @@ pub(super) enum Depth {
 pub enum LockUseError {
     #[error(transparent)]
     File(#[from] LockFileError),
+    #[error(transparent)]
+    Context(#[from] Box<OutsideError>),
     #[error(
         "the lock file `{path}` is stale: what the Buildfile names outside has changed since it was written"
     )]
@@ -48,6 +51,17 @@ impl Outside {
     /// Has planning ask a lock, and what it may add to.
     pub fn set_lock(&mut self, memo: Memo) {
         self.memo = Some(memo.into());
+    }
+
+    /// The lock beside a Buildfile that is no file of this machine, in its repository or archive.
+    pub fn lock_inside(&self, source: &Source, policy: Policy) -> Result<Option<Memo>, LockUseError> {
+        const LIMIT: u64 = 256 << 20;
+        if self.build_file().is_some() || source.name() == "-" {
+            return Ok(None);
+        }
+        let path = path_beside(Path::new(source.name()));
+        let Some(bytes) = self.read_in_context(&path, LIMIT).map_err(Box::new)? else { return Ok(None) };
+        Ok(Some(Memo::inside(&path, policy, bytes)?))
     }
 
     /// Has what is resolved be noted for a record, where no lock file does that.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use lith::build::Outside;
+use lith::buildfile::Source;
 use lith::lock::{Memo, Policy, SourcePolicy, path_beside};
 use lith::store::Vendor;
 
@@ -36,12 +37,16 @@ pub(crate) struct Locking {
 
 impl Locking {
     /// Gives the build its lock, if it has one.
-    pub(in crate::cli) fn give(&self, outside: &mut Outside) -> anyhow::Result<()> {
+    pub(in crate::cli) fn give(&self, outside: &mut Outside, source: &Source) -> anyhow::Result<()> {
         if let Some(folder) = vendor_path(self.vendor.as_deref(), outside) {
             outside.set_vendor(Vendor::new(folder));
         }
         let policy = if self.locked { Policy::Refuse } else { Policy::Add };
         let Some(path) = lock_path(self.lock_file.as_deref(), outside) else {
+            if let Some(memo) = outside.lock_inside(source, policy)? {
+                outside.set_lock(memo);
+                return Ok(());
+            }
             return if self.locked { Err(no_place("--locked").into()) } else { Ok(()) };
         };
         match Memo::open(&path, policy)? {

@@ -49,7 +49,7 @@ fn build_with(
     };
     let mut outside = Outside::new(&store, contexts);
     let source = outside.source(&BuildFileChoice::LookUp)?;
-    Locking::default().give(&mut outside)?;
+    Locking::default().give(&mut outside, &source)?;
     let show = |diagnostics: &[Diagnostic]| progress.diagnostics(&source, diagnostics);
     let built = build::build(&source, &request, &mut outside, &store, progress, &show);
     let built = built.map_err(|error| told(error, &outside, &show))?;

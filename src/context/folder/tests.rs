@@ -36,10 +36,7 @@ fn the_store_is_left_out_and_told_of() {
         super::read(dir.path(), Options { without: Some(without.clone()), ..ignoring(ignore) })
     };
     let seen = read("").unwrap();
-    assert_eq!(
-        seen.tree.iter().map(|(path, _)| path.to_string()).collect::<Vec<_>>(),
-        [".lith", "a", "a/c"]
-    );
+    assert_eq!(seen.tree.iter().map(|(path, _)| path.to_string()).collect::<Vec<_>>(), [".lith", "a", "a/c"]);
     assert_eq!(seen.notes.store, Some(path("a/.lith")));
     assert_eq!(seen.notes.warnings().count(), 1);
     let seen = read("**/.lith\n!a/.lith/blobs/b").unwrap();

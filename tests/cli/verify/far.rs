@@ -13,7 +13,7 @@ const PLATFORMS: [&str; 2] = ["--platform", "linux/amd64,linux/arm64"];
 struct Scene {
     registry: Registry,
     world: World,
-    _files: Files,
+    files: Files,
 }
 
 impl Scene {
@@ -38,11 +38,15 @@ impl Scene {
         let image = registry.name("app:1");
         let build = ["build", "-q", "-t", &image, "--push", "--record", "app.json", "app/sub"];
         world.ok(build.into_iter().chain(PLATFORMS));
-        Some(Self { registry, world, _files: files })
+        Some(Self { registry, world, files })
     }
 
     fn image(&self) -> String {
         format!("docker://{}", self.registry.name("app:1"))
+    }
+
+    fn origin(&self) -> String {
+        format!("http://{}/app.git", self.files.host())
     }
 
     fn record(&self) -> Value {
@@ -83,6 +87,27 @@ fn an_image_in_a_registry_is_verified_from_the_recorded_revision() {
     assert_eq!(run.code, Some(5), "{}{}", run.stdout, run.stderr);
     assert!(run.stdout.contains("the context: `f`: its content is another"), "{}", run.stdout);
     assert_eq!(std::fs::read_dir(clean.path("tmp")).unwrap().count(), 0, "clones and stores are gone");
+}
+
+#[test]
+fn a_build_right_from_a_repository_takes_the_lock_in_there() {
+    let Some(scene) = Scene::new() else { return };
+    let world = &scene.world;
+    let here = world.ok(["build", "-q", "app/sub"].into_iter().chain(PLATFORMS));
+    let base = scene.registry.name("base:1");
+    world.write("base/f", "another\n");
+    let moved = ["build", "-q", "-t", &base, "--push", "--move-tag", "base"];
+    world.ok(moved.into_iter().chain(PLATFORMS));
+    let clean = scene.elsewhere(&scene.record());
+    let address = format!("{}#main:sub", scene.origin());
+    let build = ["build", "-q", "--locked", "--record", "app.json", &address];
+    assert_eq!(clean.ok(build.into_iter().chain(PLATFORMS)), here);
+    let run = verify(&clean, &scene.image(), &[]);
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    // What the lock in there has not is resolved, or refused; and that lock stays as it is.
+    let more = ["--build-arg", "TARGETARCH=amd64", "--platform", "linux/riscv64"];
+    let error = clean.fails(1, ["build", "-q", "--locked", &address].into_iter().chain(more));
+    assert!(error.contains("is not in the lock file"), "{error}");
 }
 
 #[test]
