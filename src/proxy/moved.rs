@@ -1,11 +1,13 @@
 //! Whether the world still answers as the lock says: asked, and nothing else.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read as _};
 use std::sync::{Mutex, PoisonError};
 
-use super::Session;
 use super::asked::Asked;
 use super::origin::{Answer, Passed};
+use super::session::redirect;
+use super::{Entries, Session};
 use crate::context::url::LIMIT;
 use crate::http::{Url, shown};
 use crate::lock::{Change, Kind, LockedResponse};
@@ -37,45 +39,76 @@ struct Known {
 impl Session {
     /// Asks again for each body that the lock has of a GET; what a redirect led to, where that leads now.
     pub fn moved(&self) -> Moved {
-        let known: Vec<Known> = self.entries().into_iter().filter_map(known).collect();
-        let found = Mutex::new(Moved::default());
+        let entries = self.entries();
+        let redirects = Redirects::of(&entries);
+        let known: Vec<Known> = entries.into_iter().filter_map(known).collect();
+        let found = Mutex::new((BTreeSet::new(), BTreeSet::new()));
         let look = |known: &Known| {
-            let now = self.now(known);
-            let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
-            match now {
-                Ok(Some(digest)) if digest != known.digest => found.changes.push(known.change(&digest)),
-                Ok(_) => {}
-                Err(why) => found.unknown.push(format!("`{}`: {why}", shown(&known.url.text()))),
+            for from in redirects.beginnings(&known.url) {
+                let now = self.now(known, from);
+                let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
+                match now {
+                    Ok(Some(digest)) if digest != known.digest => _ = found.0.insert(known.change(&digest)),
+                    Ok(_) => {}
+                    Err(why) => _ = found.1.insert(format!("`{}`: {why}", shown(&known.url.text()))),
+                }
             }
             Ok::<_, std::convert::Infallible>(())
         };
         let Ok(()) = parallel::each(&known, THREADS, look);
-        let mut found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
-        found.changes.sort();
-        found.unknown.sort();
-        found
+        let (changes, unknown) = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Moved { changes: changes.into_iter().collect(), unknown: unknown.into_iter().collect() }
     }
 
-    /// The digest of what there is now; none if the server says that it is what is known.
-    fn now(&self, known: &Known) -> Result<Option<Digest>, String> {
-        let text = |value: &Option<crate::lock::HeaderValue>| value.as_ref().map(|v| v.as_str().to_owned());
+    /// The digest of what there is now, where that URL leads; none if the server says that it is what is known.
+    fn now(&self, known: &Known, from: &Url) -> Result<Option<Digest>, String> {
+        let etag = known.response.etag.as_ref();
         let passed = Passed {
-            etag: text(&known.response.etag),
-            last_modified: text(&known.response.last_modified),
+            known: etag.map(|etag| (known.url.clone(), etag.as_str().to_owned())),
             ..Passed::default()
         };
         let origin = &self.origin;
-        let beginnings = self.beginnings_of(&known.url);
-        let from = beginnings.into_iter().find(|url| *url != known.url);
-        let answer = match from {
-            Some(from) => origin.follow(&known.asked, from, &passed)?,
-            None => origin.ask(&known.asked, &known.url, &passed).map_err(|why| why.to_string())?,
+        let answer = if *from == known.url {
+            origin.ask(&known.asked, from, &passed).map_err(|why| why.to_string())?
+        } else {
+            origin.follow(&known.asked, from.clone(), &passed)?
         };
         match answer.status {
-            304 => Ok(None),
+            _ if answer.is_known => Ok(None),
             200 | 203 => digest(answer).map(Some).map_err(|error| text::shown(&error)),
             status => Err(format!("the server answered {status}")),
         }
+    }
+}
+
+/// The redirects of a lock: from where each URL is led to.
+struct Redirects(BTreeMap<Url, BTreeSet<Url>>);
+
+impl Redirects {
+    fn of(entries: &Entries) -> Self {
+        let mut redirects = BTreeMap::<Url, BTreeSet<Url>>::new();
+        for (from, to) in entries.iter().filter_map(redirect) {
+            redirects.entry(to).or_default().insert(from);
+        }
+        Self(redirects)
+    }
+
+    /// Where the chains of redirects begin that lead to a URL; it itself, if none does.
+    fn beginnings<'a>(&'a self, url: &'a Url) -> BTreeSet<&'a Url> {
+        let (mut found, mut seen, mut left) = (BTreeSet::new(), BTreeSet::new(), vec![url]);
+        while let Some(url) = left.pop() {
+            if !seen.insert(url) {
+                continue;
+            }
+            match self.0.get(url) {
+                Some(before) => left.extend(before),
+                None => _ = found.insert(url),
+            }
+        }
+        if found.is_empty() {
+            found.insert(url);
+        }
+        found
     }
 }
 

@@ -24,15 +24,19 @@ pub(super) struct Passed {
     pub(super) authorization: Option<String>,
     pub(super) user_agent: Option<String>,
     pub(super) content_encoding: Option<String>,
-    /// What is known already, and need not be sent.
-    pub(super) etag: Option<String>,
-    pub(super) last_modified: Option<String>,
+    /// What is known already and need not be sent: of one URL, and to no other does its `ETag` go.
+    ///
+    /// There is no `If-Modified-Since` beside it: of a file that was put back to an older one, servers say that it was
+    /// not modified.
+    pub(super) known: Option<(Url, String)>,
     pub(super) body: Vec<u8>,
 }
 
 /// What came back.
 pub(super) struct Answer {
     pub(super) status: u16,
+    /// It is what is known, says the server, and was asked that.
+    pub(super) is_known: bool,
     headers: HeaderMap,
     pub(super) body: Box<dyn Read>,
 }
@@ -93,6 +97,7 @@ impl Origin {
             asked::Method::Head => (Method::HEAD, false),
             asked::Method::UploadPack(_) => (Method::POST, true),
         };
+        let etag = passed.known.as_ref().filter(|(known, _)| known == url).map(|(_, etag)| etag.as_str());
         let mut request = Request::builder()
             .method(method)
             .uri(url.text())
@@ -103,8 +108,7 @@ impl Origin {
             ("authorization", passed.authorization.as_deref()),
             ("user-agent", passed.user_agent.as_deref()),
             ("git-protocol", asked.git()),
-            ("if-none-match", passed.etag.as_deref()),
-            ("if-modified-since", passed.last_modified.as_deref()),
+            ("if-none-match", etag),
             ("content-encoding", passed.content_encoding.as_deref()),
             ("content-type", has_body.then_some(super::connection::UPLOAD_PACK)),
         ];
@@ -118,8 +122,10 @@ impl Origin {
             request.body(()).map_err(ureq::Error::from).and_then(|request| agent.run(request))
         };
         let (head, body) = response.map_err(|error| self.failed(&error))?.into_parts();
-        log::debug!("{} {url} for a step: {}", asked.method.name(), head.status.as_u16());
-        Ok(Answer { status: head.status.as_u16(), headers: head.headers, body: Box::new(body.into_reader()) })
+        let status = head.status.as_u16();
+        log::debug!("{} {url} for a step: {status}", asked.method.name());
+        let is_known = status == 304 && etag.is_some();
+        Ok(Answer { status, is_known, headers: head.headers, body: Box::new(body.into_reader()) })
     }
 
     /// Asks for a success, wherever it is by now.
@@ -128,7 +134,8 @@ impl Origin {
         for _ in 0..MAX_REDIRECTS {
             let answer = self.ask(asked, &url, passed).map_err(|why| why.to_string())?;
             match answer.status {
-                200 | 203 | 304 => return Ok(answer),
+                200 | 203 => return Ok(answer),
+                _ if answer.is_known => return Ok(answer),
                 301 | 302 | 303 | 307 | 308 => {
                     let next = answer.header("location").and_then(|location| url.join(location));
                     url = next.ok_or("a redirect leads nowhere")?;

@@ -194,25 +194,14 @@ impl Session {
 
     /// The redirects that lead to a URL: when it was made for one time, they may lead to another.
     pub(super) fn redirects_to(&self, url: &str) -> Vec<Url> {
-        let leads = |name: &String, response: &LockedResponse| {
-            let from = Url::parse(name.split(' ').next()?)?;
-            let to = from.join(response.location.as_ref()?.as_str())?;
-            (to.text() == url).then_some(from)
-        };
-        self.state().entries.iter().filter_map(|(name, response)| leads(name, response)).collect()
-    }
-
-    /// Where the chains of redirects begin that lead to a URL.
-    pub(super) fn beginnings_of(&self, url: &Url) -> Vec<Url> {
-        let (mut found, mut seen, mut left) = (Vec::new(), BTreeSet::new(), vec![url.clone()]);
-        while let Some(url) = left.pop() {
-            if !seen.insert(url.clone()) {
-                continue;
-            }
-            let before = self.redirects_to(&url.text());
-            if before.is_empty() { found.push(url) } else { left.extend(before) }
-        }
-        found
+        let state = self.state();
+        state
+            .entries
+            .iter()
+            .filter_map(redirect)
+            .filter(|(_, to)| to.text() == url)
+            .map(|(from, _)| from)
+            .collect()
     }
 
     pub(super) fn entries(&self) -> Entries {
@@ -283,6 +272,14 @@ impl State {
         }
         hash.finalize().to_hex().to_string()
     }
+}
+
+/// From where to where an answer leads, if it is a redirect.
+pub(super) fn redirect((name, response): (&String, &LockedResponse)) -> Option<(Url, Url)> {
+    let location = response.location.as_ref()?;
+    let from = Url::parse(name.split(' ').next()?)?;
+    let to = from.join(location.as_str())?;
+    Some((from, to))
 }
 
 /// A recorded body as the store knows blobs. Its media type is nobody's concern there.

@@ -9,7 +9,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use serde::{Deserialize, Serialize};
 
@@ -26,9 +26,10 @@ pub struct StatCache {
     known: Vec<(Box<[u8]>, Entry)>,
     /// Where the one after the last found is.
     next: AtomicUsize,
-    /// How many were asked for and known, and how many were not.
-    found: AtomicUsize,
-    missed: AtomicUsize,
+    /// Of each that is known, whether it was asked for and is as it was.
+    found: Vec<AtomicBool>,
+    /// Whether one was asked for that is not known, or another by now.
+    missed: AtomicBool,
     /// Of the files seen this time; what is not seen again is forgotten.
     seen: Mutex<BTreeMap<Box<[u8]>, Entry>>,
 }
@@ -87,10 +88,10 @@ impl StatCache {
             context,
             file,
             temporaries: store.private("tmp"),
+            found: known.iter().map(|_| AtomicBool::new(false)).collect(),
             known,
             next: AtomicUsize::new(0),
-            found: AtomicUsize::new(0),
-            missed: AtomicUsize::new(0),
+            missed: AtomicBool::new(false),
             seen: Mutex::default(),
         }
     }
@@ -102,29 +103,32 @@ impl StatCache {
 
     /// The fingerprint of the file at that relative path, if it is sure to be that of its content now.
     pub fn get(&self, path: &[u8], stat: &Stat) -> Option<Fingerprint> {
-        let entry = self.find(path).filter(|entry| entry.stat == *stat && entry.is_settled());
-        let count = if entry.is_some() { &self.found } else { &self.missed };
-        count.fetch_add(1, Ordering::Relaxed);
-        Some(entry?.fingerprint)
+        let known = self.find(path).filter(|(_, entry)| entry.stat == *stat && entry.is_settled());
+        match known {
+            Some((at, _)) => self.found[at].store(true, Ordering::Relaxed),
+            None => self.missed.store(true, Ordering::Relaxed),
+        }
+        Some(known?.1.fingerprint)
     }
 
-    /// Whether each file was asked for once and is as it was, so that there is nothing to note.
+    /// Whether each known file was asked for and is as it was, and no other, so that there is nothing to note.
     pub fn is_unchanged(&self) -> bool {
-        self.missed.load(Ordering::Relaxed) == 0 && self.found.load(Ordering::Relaxed) == self.known.len()
+        !self.missed.load(Ordering::Relaxed) && self.found.iter().all(|found| found.load(Ordering::Relaxed))
     }
 
     /// Notes a fingerprint for the next time. `hashed` is a moment before the hashing began.
     pub fn put(&self, path: &[u8], stat: Stat, fingerprint: Fingerprint, hashed: Moment) {
         let entry = match self.find(path) {
             // The older moment is worth no less than the new one.
-            Some(old) if old.stat == stat && old.fingerprint == fingerprint && old.is_settled() => *old,
+            Some((_, old)) if old.stat == stat && old.fingerprint == fingerprint && old.is_settled() => *old,
             _ => Entry { stat, fingerprint, hashed: hashed.0 },
         };
         let mut seen = self.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         seen.insert(path.into(), entry);
     }
 
-    fn find(&self, path: &[u8]) -> Option<&Entry> {
+    /// What is known of a file, and where among all.
+    fn find(&self, path: &[u8]) -> Option<(usize, &Entry)> {
         // Most are asked for in order.
         let next = self.next.load(Ordering::Relaxed);
         let is_next = self.known.get(next).is_some_and(|(known, _)| **known == *path);
@@ -134,7 +138,7 @@ impl StatCache {
             self.known.binary_search_by(|(known, _)| (**known).cmp(path)).ok()?
         };
         self.next.store(at + 1, Ordering::Relaxed);
-        Some(&self.known[at].1)
+        Some((at, &self.known[at].1))
     }
 
     /// Writes what is known now, if that is anything new.

@@ -320,22 +320,24 @@ mod tests {
         #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..Default::default() })]
 
         #[test]
-        fn laid_at_once_or_one_by_one(puts in puts()) {
-            let mut whole = Tree::default();
-            let left_out = whole.apply_and_tell(&Changes { puts: puts.clone(), ..Changes::default() });
-            let mut single = Tree::default();
-            let (links, others): (Vec<_>, Vec<_>) =
-                puts.into_iter().partition(|(_, node)| matches!(node.kind, Kind::Hardlink(_)));
-            let mut left = BTreeSet::new();
-            for put in others.into_iter().chain(links) {
-                left.extend(single.apply_and_tell(&Changes { puts: [put].into(), ..Changes::default() }));
+        fn laid_at_once_or_one_by_one(layers in [puts(), puts()]) {
+            let (mut whole, mut single) = (Tree::default(), Tree::default());
+            for puts in layers {
+                let left_out = whole.apply_and_tell(&Changes { puts: puts.clone(), ..Changes::default() });
+                let (links, others): (Vec<_>, Vec<_>) =
+                    puts.into_iter().partition(|(_, node)| matches!(node.kind, Kind::Hardlink(_)));
+                let mut left = BTreeSet::new();
+                for put in others.into_iter().chain(links) {
+                    left.extend(single.apply_and_tell(&Changes { puts: [put].into(), ..Changes::default() }));
+                }
+                prop_assert_eq!(shown(&whole), shown(&single));
+                prop_assert_eq!(left_out, left);
             }
-            let shown = |tree: &Tree| {
-                let shown = |(path, node): (&ImagePath, &Node)| (path.to_string(), node.meta.mode, node.is_dir());
-                tree.iter().map(shown).collect::<Vec<_>>()
-            };
-            prop_assert_eq!(shown(&whole), shown(&single));
-            prop_assert_eq!(left_out, left);
         }
+    }
+
+    fn shown(tree: &Tree) -> Vec<(String, u16, bool)> {
+        let shown = |(path, node): (&ImagePath, &Node)| (path.to_string(), node.meta.mode, node.is_dir());
+        tree.iter().map(shown).collect()
     }
 }

@@ -26,12 +26,24 @@ fn one_answer_that_is_not_recorded_is_enough() {
     }
 }
 
+/// A port that refuses until it is listened at, and that nobody else is given meanwhile.
+fn closed() -> TcpListener {
+    use rustix::net::{AddressFamily, SocketType, bind, socket};
+    let socket = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    bind(&socket, &SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    socket.into()
+}
+
 #[test]
 fn what_could_not_be_had_is_not_to_be_had_later() {
     let world = World::new();
-    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let closed = closed();
     let busy = Origin::new(|_| response("503 No", "Retry-After: 7\r\nContent-Length: 4", "wait"));
-    let urls = [format!("http://{closed}/t"), "http://169.254.169.254/latest".into(), busy.url("/b")];
+    let urls = [
+        format!("http://{}/t", closed.local_addr().unwrap()),
+        "http://169.254.169.254/latest".into(),
+        busy.url("/b"),
+    ];
     let head = |url: &str| format!("HEAD {url} HTTP/1.1\r\nConnection: close\r\n\r\n");
     let running = world.recording();
     let told = urls.each_ref().map(|url| [running.get(url), running.raw(&head(url))]);
@@ -55,9 +67,9 @@ fn what_could_not_be_had_is_not_to_be_had_later() {
 
     // A step that is recorded once more asks once more, for as long as there is nothing.
     let running = Running::start(Session::new(&world.store, entries, World::options(Unknown::Recorded)));
-    let listener = TcpListener::bind(closed).unwrap();
+    rustix::net::listen(&closed, 8).unwrap();
     thread::spawn(move || {
-        let mut stream = listener.accept().unwrap().0;
+        let mut stream = closed.accept().unwrap().0;
         read_request(&mut stream);
         stream.write_all(&ok("late")).unwrap();
     });

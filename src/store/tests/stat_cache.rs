@@ -74,6 +74,8 @@ fn only_where_all_is_as_it_was_there_is_nothing_to_note() {
     };
     assert!(unchanged(&[(b"f", f), (b"g", g)]));
     assert!(!unchanged(&[(b"f", f)]), "one has gone");
+    assert!(!unchanged(&[(b"f", f), (b"f", f)]), "one twice, and the other has gone");
+    assert!(unchanged(&[(b"f", f), (b"g", g), (b"f", f)]));
     assert!(!unchanged(&[(b"f", f), (b"g", g), (b"h", g)]), "one is new");
     fs::write(&paths[1], b"two").unwrap();
     assert!(!unchanged(&[(b"f", f), (b"g", stats()[1])]), "one is another");
