@@ -96,7 +96,12 @@ pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
     if !problems.is_empty() {
         let number = count(problems.len(), "thing");
         let error = Hinted::new(format!("the ledger of `{environment}` is not what it was: {number}"));
-        let is_lost = problems.iter().any(|problem| matches!(problem, Problem::Broken(_)));
+        let is_lost = problems.iter().any(|problem| match problem {
+            Problem::Broken(_) => true,
+            // What a repair has left out another can take back.
+            Problem::Fork { number, .. } => chain.breaks().any(|(_, one)| one.lost.contains(number)),
+            _ => false,
+        });
         let hint = format!("`lith releases repair {environment}` shows how it can go on");
         return Err(if is_lost { error.hint(hint) } else { error }.into());
     }

@@ -73,6 +73,9 @@ impl Chain {
 const LOOKS: u32 = 8;
 const LOOK: Duration = Duration::from_millis(50);
 
+/// How many tags are tried to find out whether a registry answers at all.
+const WITNESSES: usize = 8;
+
 impl Ledger<'_> {
     /// What the environment has. Of the chain only so much is read.
     pub fn current(&self) -> Result<Option<Link>, ReleaseError> {
@@ -104,12 +107,27 @@ impl Ledger<'_> {
 
     /// What a tag stands for. Some registries answer so (500) of a manifest whose bytes are spoiled.
     pub(super) fn at(&self, tag: &str) -> Result<Option<Descriptor>, ReleaseError> {
-        self.shelf.resolve(tag).map_err(|error| match &error {
-            TransportError::Registry(inner) if inner.status() == Some(500) => {
-                self.broken(tag, &format!("can't be read: {}", shown(&error)))
-            }
-            _ => error.into(),
+        let failed = |found: &Result<_, TransportError>| matches!(found, Err(TransportError::Registry(error)) if error.status() == Some(500));
+        let mut found = self.shelf.resolve(tag);
+        if failed(&found) {
+            found = self.shelf.resolve(tag);
+        }
+        let fails = failed(&found);
+        found.map_err(|error| match fails && self.answers() {
+            true => self.broken(tag, &format!("can't be read: {}", shown(&error))),
+            false => error.into(),
         })
+    }
+
+    /// Whether any manifest of the repository can be read: one that can't be is a matter of its own then, and no outage.
+    fn answers(&self) -> bool {
+        let Ok(tags) = self.shelf.tags() else { return false };
+        let own = [self.environment.tag().to_owned(), self.environment.head_tag()];
+        let reads = |tag: &String| {
+            let found = self.shelf.resolve(tag).ok().flatten();
+            found.is_some_and(|found| self.shelf.bytes(&found).is_ok())
+        };
+        own.iter().chain(tags.iter().rev()).take(WITNESSES).any(reads)
     }
 
     /// The whole chain. What can't be read ends it, and is told.
@@ -140,6 +158,16 @@ impl Ledger<'_> {
         from: Descriptor,
         further: impl Fn(&Link) -> bool,
     ) -> Option<ReleaseError> {
+        self.follow(links, from, further, true)
+    }
+
+    fn follow(
+        &self,
+        links: &mut Vec<Link>,
+        from: Descriptor,
+        further: impl Fn(&Link) -> bool,
+        detours: bool,
+    ) -> Option<ReleaseError> {
         let mut seen: BTreeSet<String> =
             links.iter().map(|link| link.descriptor.digest().to_string()).collect();
         let mut next = Some(from);
@@ -163,29 +191,51 @@ impl Ledger<'_> {
                     _ => return Some(error),
                 },
             };
-            next = entry.previous.clone();
-            let link = Link { entry, descriptor };
-            let more = further(&link);
-            links.push(link);
-            if !more {
+            links.push(Link { entry, descriptor });
+            let at = links.len() - 1;
+            if detours && let Some(found) = self.detour(links) {
+                links.extend(found);
+            }
+            if let Some(stop) = links[at..].iter().position(|link| !further(link)) {
+                links.truncate(at + stop + 1);
                 break;
             }
+            next = links.last().and_then(|link| link.entry.previous.clone());
         }
         None
+    }
+
+    /// What a later repair has found between a repair and the entry that this one goes on with: only if it leads there.
+    fn detour(&self, links: &[Link]) -> Option<Vec<Link>> {
+        let (last, later) = links.split_last()?;
+        let (own, end) = (at_end(&last.entry)?, last.entry.previous.as_ref().map(Descriptor::digest));
+        let (_, newer) = breaks(later).find(|(_, one)| one.entry == own.entry)?;
+        let from = newer.resumes.clone().filter(|from| Some(from.digest()) != end)?;
+        let mut found = links.to_vec();
+        let broken = self.follow(&mut found, from, |link| Some(link.descriptor.digest()) != end, false);
+        let is_there = broken.is_none()
+            && (end.is_none() || found.last().is_some_and(|link| Some(link.descriptor.digest()) == end));
+        is_there.then(|| found.split_off(links.len()))
     }
 
     /// One entry, verified.
     pub(super) fn entry(&self, descriptor: &Descriptor) -> Result<Entry, ReleaseError> {
         let digest = descriptor.digest().to_string();
         let read = |what: &Descriptor, kind: &str| {
-            self.shelf.bytes(what).map_err(|error| match error.kind() {
+            let mut found = self.shelf.bytes(what);
+            if found.as_ref().is_err_and(is_spoiled) {
+                found = self.shelf.bytes(what);
+            }
+            found.map_err(|error| match error.kind() {
                 io::ErrorKind::NotFound => {
                     self.broken(&digest, &format!("is missing: its {kind} is not there"))
                 }
                 io::ErrorKind::InvalidData => {
                     self.broken(&digest, &format!("has been altered: its {kind}: {}", shown(&error)))
                 }
-                _ if is_spoiled(&error) => self.broken(&digest, &format!("can't be read: {}", shown(&error))),
+                _ if is_spoiled(&error) && self.answers() => {
+                    self.broken(&digest, &format!("can't be read: {}", shown(&error)))
+                }
                 _ => {
                     let (environment, why) = (self.environment.clone(), shown(&error));
                     ReleaseError::Unread { environment, digest: digest.clone(), why }
@@ -218,6 +268,23 @@ fn around(links: &[Link], digest: &str, error: &ReleaseError) -> Option<Option<D
     let is_broken = matches!(error, ReleaseError::Broken { .. });
     let found = breaks(links).find(|(_, one)| is_broken && one.entry == digest);
     found.map(|(_, one)| one.resumes.clone())
+}
+
+/// What a repair says of the place that it goes on at itself.
+fn at_end(entry: &Entry) -> Option<&Break> {
+    let Kind::Repair { breaks, .. } = &entry.kind else { return None };
+    let digest = |of: &Option<Descriptor>| of.as_ref().map(|of| of.digest().to_string());
+    breaks.iter().find(|one| digest(&one.resumes) == digest(&entry.previous))
+}
+
+/// Of what is left out after one of the entries: by which name a later repair can tell more of it.
+pub(super) fn gap(links: &[Link], at: usize) -> Option<String> {
+    let entry = &links.get(at)?.entry;
+    let is_read = |digest: &str| links.iter().any(|link| link.descriptor.digest().as_ref() == digest);
+    match entry.previous.as_ref().map(|previous| previous.digest().to_string()) {
+        Some(previous) if !is_read(&previous) => Some(previous),
+        _ => at_end(entry).map(|one| one.entry.clone()),
+    }
 }
 
 /// A registry that fails with a manifest alone has it with other bytes.

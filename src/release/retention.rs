@@ -169,16 +169,16 @@ impl RegistryShelf<'_> {
     }
 
     /// What each tag stands for; those that stand for nothing are left out. So are entries that the registry fails with: their
-    /// ledger tells of them, or of what has become of them.
+    /// ledger tells of them, or of what has become of them. Of a claim nothing else tells.
     fn resolved(&self) -> Result<BTreeMap<String, Descriptor>, ReleaseError> {
+        let tags = self.tags()?;
+        let environments = Environment::all(tags.iter().map(String::as_str));
+        let is_entry =
+            |tag: &str| environments.iter().any(|own| matches!(own.read(tag), Some(Tag::Entry(_))));
         let found = Mutex::new(BTreeMap::new());
-        parallel::each(&self.tags()?, QUESTIONS, |tag| {
+        parallel::each(&tags, QUESTIONS, |tag| {
             let resolved = match self.resolve(tag) {
-                Err(TransportError::Registry(error))
-                    if tag.starts_with("lith-release-") && error.status() == Some(500) =>
-                {
-                    None
-                }
+                Err(TransportError::Registry(error)) if error.status() == Some(500) && is_entry(tag) => None,
                 resolved => resolved?,
             };
             if let Some(descriptor) = resolved {

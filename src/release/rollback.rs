@@ -28,12 +28,12 @@ impl Chain {
 
     /// What is said of an image counts for each entry that has it.
     fn is_good(&self, link: &Link) -> bool {
-        self.held(&link.entry.digest()).is_some()
+        self.held(&link.entry.digest(), |_| true).is_some()
     }
 
     /// The entry since which the environment has, or had, an image that is good here: that nobody has marked bad, and that
-    /// nobody has gone back from without its being released again or marked good.
-    fn held(&self, image: &str) -> Option<&Link> {
+    /// nobody has gone back from without its being released again or marked good. Of its moves those count that `counts`.
+    fn held(&self, image: &str, counts: impl Fn(&Link) -> bool) -> Option<&Link> {
         let same = |link: &&Link| link.entry.digest() == image;
         let is_move = |link: &&Link| link.entry.moves();
         let mut again = None;
@@ -42,9 +42,11 @@ impl Chain {
             match link.entry.kind {
                 Kind::Mark { verdict: Verdict::Bad, .. } if same(&link) => return None,
                 Kind::Mark { verdict: Verdict::Good, .. } if same(&link) => {
-                    return self.links.iter().rev().filter(is_move).find(same);
+                    return self.links.iter().rev().filter(is_move).find(|link| same(link) && counts(link));
                 }
-                Kind::Release | Kind::Rollback { .. } | Kind::Repair { adopts: true, .. } if same(&link) => {
+                Kind::Release | Kind::Rollback { .. } | Kind::Repair { adopts: true, .. }
+                    if same(&link) && counts(link) =>
+                {
                     again = Some(link);
                 }
                 Kind::Rollback { .. } if left.is_some_and(|left| same(&left)) => return again,
@@ -54,8 +56,10 @@ impl Chain {
         again
     }
 
-    /// Since when the environment has, or had, an image that is good here.
+    /// Since when the environment has, or had, an image that is good here. What was only found under its tag has passed
+    /// no gate, and doesn't count.
     pub fn since(&self, image: &Digest) -> Option<u64> {
-        Some(self.held(&image.to_string())?.entry.time)
+        let counts = |link: &Link| !matches!(link.entry.kind, Kind::Repair { .. });
+        Some(self.held(&image.to_string(), counts)?.entry.time)
     }
 }

@@ -1,3 +1,5 @@
+mod repairs;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Mutex;

@@ -50,28 +50,9 @@ impl Ledger<'_> {
             problems.extend(self.tag(&self.environment.entry_tag(*number), digest)?);
         }
         let lost: BTreeSet<u64> = chain.breaks().flat_map(|(_, one)| one.lost.clone()).collect();
-        let is_known = |number: &u64| own.contains_key(number) || lost.contains(number);
-        for number in slots.taken().filter(|number| !is_known(number)) {
-            let tag = self.environment.entry_tag(number);
-            let found = match self.at(&tag) {
-                Err(error @ ReleaseError::Broken { .. }) => {
-                    problems.push(Problem::Broken(error.to_string()));
-                    continue;
-                }
-                found => found?,
-            };
-            match found.map(|found| (self.entry(&found), found)) {
-                // Beyond where the chain breaks off nothing can be said of what leads where.
-                Some((Ok(_), _)) if chain.broken.is_some() => {}
-                Some((Ok(_), found)) => {
-                    problems.push(Problem::Fork { number, digest: found.digest().to_string() });
-                }
-                Some((Err(error), _)) => problems.push(Problem::Broken(error.to_string())),
-                None => {
-                    let error = self.broken(&tag, "is missing: its tag stands for nothing");
-                    problems.push(Problem::Broken(error.to_string()));
-                }
-            }
+        for number in slots.taken().filter(|number| !own.contains_key(number)) {
+            // What an entry calls lost is excused as long as it can't be read, whoever says so.
+            problems.extend(self.beside(number, lost.contains(&number), chain.broken.is_some())?);
         }
         if let (Some(head), Some(current)) = (chain.links.first(), chain.current()) {
             let head = head.descriptor.digest().to_string();
@@ -85,6 +66,28 @@ impl Ledger<'_> {
             is_new
         });
         Ok((chain, problems))
+    }
+
+    /// What is wrong with a number whose entry is not in the chain.
+    fn beside(&self, number: u64, is_lost: bool, is_broken: bool) -> Result<Option<Problem>, ReleaseError> {
+        let tag = self.environment.entry_tag(number);
+        let found = self.at(&tag).and_then(|found| {
+            let missing = || self.broken(&tag, "is missing: its tag stands for nothing");
+            let found = found.ok_or_else(missing)?;
+            Ok((self.entry(&found)?, found))
+        });
+        Ok(match found {
+            Err(ReleaseError::Broken { .. }) if is_lost => None,
+            // Its tag was given to another entry.
+            Ok((entry, _)) if is_lost && entry.number != number => None,
+            // Beyond where the chain breaks off nothing can be said of what leads where.
+            Ok(_) if is_broken => None,
+            Ok((_, found)) => Some(Problem::Fork { number, digest: found.digest().to_string() }),
+            Err(error @ (ReleaseError::Broken { .. } | ReleaseError::Unread { .. })) => {
+                Some(Problem::Broken(error.to_string()))
+            }
+            Err(error) => return Err(error),
+        })
     }
 
     fn tag(&self, tag: &str, expected: &str) -> Result<Option<Problem>, ReleaseError> {

@@ -6,7 +6,7 @@ use super::docker_registry::world as account;
 use super::releases::{json, push};
 use crate::support::World;
 use crate::support::docker_registry::{Access, DockerRegistry};
-use crate::support::registry::{Options, Registry, sha256};
+use crate::support::registry::{Fault, Options, Registry, What, sha256};
 
 const APP: &str = "team/app";
 
@@ -165,6 +165,14 @@ fn a_release_that_is_being_made_keeps_its_image() {
     referrer(&registry, "application/vnd.lith.release.v1", &blob.to_string(), &subject, claim);
     registry.state().repository(APP).tags.retain(|tag, _| tag.starts_with("lith-"));
     assert!(digests(&json(&world, &["gc", "--remote", &repo])).is_empty());
+    // A claim that can't be asked about may be of anything.
+    for method in ["HEAD", "GET"] {
+        let path = format!("/v2/{APP}/manifests/lith-release-prod-000002.claim-0123456789abcdef");
+        registry.fault(Fault::on(method, &path, What::Status(500)).always());
+    }
+    let error = world.fails(1, ["gc", "--remote", &repo]);
+    assert!(error.contains("claim"), "{error}");
+    registry.behave();
     registry.state().repository(APP).tags.retain(|tag, _| !tag.contains("claim"));
     assert_eq!(digests(&json(&world, &["gc", "--remote", &repo])), [&*other]);
     assert_ne!(image, other);

@@ -49,6 +49,11 @@ impl Complaint {
         Self::read(answer.status, &body, html)
     }
 
+    #[cfg(test)]
+    pub(crate) fn bare(status: u16) -> Self {
+        Self { status, words: String::new() }
+    }
+
     fn read(status: u16, body: &[u8], html: bool) -> Self {
         let trimmed = body.trim_ascii();
         if html || trimmed.starts_with(b"<") {
