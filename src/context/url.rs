@@ -9,7 +9,7 @@ use std::io::{self, Read as _, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::http::{Http, HttpError, decode, shown, split};
+use crate::http::{Http, HttpError, Origin, Url, decode, guarded, is_refused, shown, split};
 use crate::oci::{Algorithm, Digest, Digester};
 use crate::text;
 use crate::tree::{Backing, Content, Fingerprint, ImagePath, Kind, Meta, Node, Source, Tree};
@@ -34,6 +34,9 @@ pub enum UrlError {
     Status { url: String, status: u16 },
     #[error("fetching `{url}`: more than {MAX_REDIRECTS} redirects")]
     Redirects { url: String },
+    /// It was redirected to where no server elsewhere may lead.
+    #[error("fetching `{url}`: it leads to an address of this machine or its link, which is refused")]
+    Address { url: String },
     #[error("fetching `{url}`: it has more than {limit} bytes")]
     TooLarge { url: String, limit: u64 },
     #[error("fetching `{url}`: expected {expected}, found {found}")]
@@ -133,7 +136,11 @@ fn get(url: &str, http: &Http) -> Result<ureq::http::Response<ureq::Body>, UrlEr
     let (bare, credentials) = split(url);
     let config = http.config(&bare)?.max_redirects(MAX_REDIRECTS);
     // A connection that the server closes meanwhile would make a redirect fail.
-    let agent = ureq::Agent::from(config.max_idle_connections(0).build());
+    let config = config.max_idle_connections(0).build();
+    let home = Url::parse(&bare)
+        .ok_or_else(|| UrlError::Failed { url: shown(url), why: "it is no valid URL".into() })?;
+    let origin = Origin::new(&home);
+    let agent = guarded(config, move |host, addresses| origin.judge(host, addresses));
     // A fragment is for the one who reads the page.
     let mut request = agent.get(bare.split('#').next().unwrap_or_default());
     if let Some(who) = credentials {
@@ -149,6 +156,7 @@ fn get(url: &str, http: &Http) -> Result<ureq::http::Response<ureq::Body>, UrlEr
 fn failed(url: &str, error: ureq::Error, http: &Http) -> UrlError {
     let url = shown(url);
     match error {
+        error if is_refused(&error) => UrlError::Address { url },
         ureq::Error::TooManyRedirects => UrlError::Redirects { url },
         ureq::Error::BodyExceedsLimit(limit) => UrlError::TooLarge { url, limit },
         ureq::Error::Timeout(_) => UrlError::Slow { url, patience: http.patience },

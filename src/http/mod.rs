@@ -3,6 +3,7 @@
 
 mod address;
 mod guard;
+mod origin;
 mod secret;
 pub(crate) mod trust;
 mod url;
@@ -18,6 +19,7 @@ pub(crate) use address::{Class, is_proxy};
 #[cfg(test)]
 pub(crate) use guard::tests::dials_this_machine;
 pub(crate) use guard::{Unresolved, guarded, is_refused};
+pub(crate) use origin::Origin;
 pub use secret::{Credentials, decode, shown, split};
 pub use trust::Trust;
 pub use url::{Url, encode};

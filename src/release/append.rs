@@ -48,7 +48,7 @@ impl Ledger<'_> {
 
     pub(super) fn append_after(&self, entry: &Entry, after: After<'_>) -> Result<Appended, ReleaseError> {
         let appended = self.add(entry, after)?;
-        self.point().map_err(|error| match error {
+        self.move_tags().map_err(|error| match error {
             ReleaseError::Transport(error) => ReleaseError::NotMoved {
                 environment: self.environment.clone(),
                 number: appended.link.entry.number,
@@ -150,12 +150,18 @@ impl Ledger<'_> {
         chain.links.into_iter().find(|link| link.descriptor.digest() == wanted.digest())
     }
 
-    /// Moves the environment's tag and the head's to where the last entry says. Whoever moves them looks afterwards
-    /// whether that is still the last, so that the last move is right, however many there are.
+    /// Moves the environment's tag and the head's to where the last entry says, if nothing is lost.
     pub fn point(&self) -> Result<(), ReleaseError> {
+        self.head(&self.slots()?)?;
+        self.move_tags()
+    }
+
+    /// Whoever moves the tags looks afterwards whether that is still the last entry, so that the last move is right, however
+    /// many there are.
+    pub(super) fn move_tags(&self) -> Result<(), ReleaseError> {
         let mut slots = self.slots()?;
         for _ in 0..TRIES {
-            let Some(head) = self.head(&slots)? else { return Ok(()) };
+            let Some(head) = self.last(&slots)? else { return Ok(()) };
             let chain = self.walk(head.clone(), |link| !link.entry.moves());
             if let Some(current) = chain.current() {
                 self.shelf.tag(&current.entry.image, self.environment.tag())?;

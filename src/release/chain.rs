@@ -91,8 +91,20 @@ impl Ledger<'_> {
         Ok(Slots::of(&self.environment, &self.shelf.tags()?))
     }
 
-    /// The last entry's manifest.
+    /// The last entry's manifest. Every entry but the first finds a tag of the last one there: without it, later entries may
+    /// be gone, as registries drop the tags of a manifest that is deleted together with it.
     pub(super) fn head(&self, slots: &Slots) -> Result<Option<Descriptor>, ReleaseError> {
+        let tag = self.environment.head_tag();
+        if !slots.pointed && slots.head() > Some(1) && self.at(&tag)?.is_none() {
+            return Err(
+                self.broken(&tag, "is missing: entries after the last that is left may be gone with it")
+            );
+        }
+        self.last(slots)
+    }
+
+    /// The manifest of the last entry that there is.
+    pub(super) fn last(&self, slots: &Slots) -> Result<Option<Descriptor>, ReleaseError> {
         let Some(number) = slots.head() else { return Ok(None) };
         let tag = self.environment.entry_tag(number);
         for attempt in 0..LOOKS {

@@ -20,6 +20,9 @@ pub enum ReleaseError {
     Canonical(#[from] CanonicalError),
     #[error("`{0}` has no releases")]
     Empty(Environment),
+    /// Nothing leads to it, and it counts for something.
+    #[error("entry {number} `{digest}` of `{environment}` is beside the chain: no later entry leads to it")]
+    Fork { environment: Environment, number: u64, digest: String },
     #[error("entry `{digest}` of `{environment}` {why}")]
     Broken { environment: Environment, digest: String, why: String },
     /// Nothing is known of it.

@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::chain::is_spoiled;
 use super::environment::Tag;
 use super::{
-    ARTIFACT_TYPE, Chain, Entry, Environment, Ledger, Link, RegistryShelf, ReleaseError, Shelf as _,
+    ARTIFACT_TYPE, Chain, Entry, Environment, Ledger, Link, Problem, RegistryShelf, ReleaseError, Shelf as _,
 };
 use crate::oci::{Descriptor, Digest};
 use crate::parallel;
@@ -156,7 +156,7 @@ impl RegistryShelf<'_> {
                 let environment: Option<Environment> = link.entry.environment.parse().ok();
                 if let Some(environment) = environment {
                     self.tag(&link.descriptor, &environment.entry_tag(link.entry.number))?;
-                    Ledger::new(self, environment).point()?;
+                    Ledger::new(self, environment).move_tags()?;
                 }
                 lost.push(link.entry.number.to_string());
             }
@@ -215,11 +215,15 @@ impl<'s> Survey<'s> {
     ) -> Result<Self, ReleaseError> {
         let mut ledgers = Vec::new();
         for environment in Environment::all(tags.keys().map(String::as_str)) {
-            let chain = match Ledger::new(shelf, environment.clone()).chain() {
-                Ok(Chain { broken: Some(error), .. }) => return Err(error),
+            let (chain, problems) = match Ledger::new(shelf, environment.clone()).verify() {
+                Ok((Chain { broken: Some(error), .. }, _)) => return Err(error),
                 Err(ReleaseError::Empty(_)) => continue,
-                chain => chain?,
+                verified => verified?,
             };
+            // An entry beside the chain may be one that was cut off: what it needs can't be told.
+            if let Some(Problem::Fork { number, digest }) = problems.into_iter().find(Problem::is_fork) {
+                return Err(ReleaseError::Fork { environment, number, digest });
+            }
             ledgers.push((environment, chain));
         }
         let (needed, seen) = (BTreeSet::new(), BTreeSet::new());

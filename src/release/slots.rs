@@ -19,7 +19,11 @@ use super::environment::Tag;
 
 /// What the tags say.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Slots(BTreeMap<u64, Slot>);
+pub(super) struct Slots {
+    numbers: BTreeMap<u64, Slot>,
+    /// The tag of the last entry is there.
+    pub(super) pointed: bool,
+}
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Slot {
@@ -31,12 +35,15 @@ pub(super) struct Slot {
 
 impl Slots {
     pub(super) fn of(environment: &Environment, tags: &[String]) -> Self {
-        let mut slots = Self::default();
+        let pointed = tags.contains(&environment.head_tag());
+        let mut slots = Self { pointed, ..Self::default() };
         for tag in tags.iter().filter_map(|tag| environment.read(tag)) {
             match tag {
-                Tag::Entry(number) => slots.0.entry(number).or_default().taken = true,
-                Tag::Closed(number) => slots.0.entry(number).or_default().closed = true,
-                Tag::Claim(number, claim) => drop(slots.0.entry(number).or_default().claims.insert(claim)),
+                Tag::Entry(number) => slots.numbers.entry(number).or_default().taken = true,
+                Tag::Closed(number) => slots.numbers.entry(number).or_default().closed = true,
+                Tag::Claim(number, claim) => {
+                    slots.numbers.entry(number).or_default().claims.insert(claim);
+                }
             }
         }
         slots
@@ -49,13 +56,13 @@ impl Slots {
 
     /// All numbers that have an entry, in the chain or beside it.
     pub(super) fn taken(&self) -> impl DoubleEndedIterator<Item = u64> {
-        self.0.iter().filter(|(_, slot)| slot.taken).map(|(number, _)| *number)
+        self.numbers.iter().filter(|(_, slot)| slot.taken).map(|(number, _)| *number)
     }
 
     /// Those behind the head that somebody may still be going on with.
     pub(super) fn open(&self) -> Vec<u64> {
         let head = self.head().unwrap_or(0);
-        self.0
+        self.numbers
             .iter()
             .filter(|(number, slot)| **number > head && !slot.closed)
             .map(|(number, _)| *number)
@@ -64,10 +71,10 @@ impl Slots {
 
     /// The first number that nobody has wanted.
     pub(super) fn next(&self) -> u64 {
-        self.0.last_key_value().map_or(1, |(number, _)| number + 1)
+        self.numbers.last_key_value().map_or(1, |(number, _)| number + 1)
     }
 
     pub(super) fn slot(&self, number: u64) -> Slot {
-        self.0.get(&number).cloned().unwrap_or_default()
+        self.numbers.get(&number).cloned().unwrap_or_default()
     }
 }

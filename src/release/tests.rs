@@ -314,6 +314,25 @@ fn a_ledger_that_has_lost_its_head_goes_on() {
 }
 
 #[test]
+fn a_last_entry_that_took_its_tags_with_it_is_missed() {
+    let (fake, _, links) = damaged(4, &|state: &mut State, link: &Link| {
+        delete(state, link);
+        state.tags.retain(|_, of| of.digest() != link.descriptor.digest());
+    });
+    let view = fake.view(u32::MAX);
+    let ledger = Ledger::new(&view, environment());
+    assert!(matches!(ledger.current(), Err(ReleaseError::Broken { .. })));
+    assert!(matches!(release(&view, "e", 2), Err(ReleaseError::Broken { .. })));
+    assert!(matches!(ledger.point(), Err(ReleaseError::Broken { .. })));
+    let repair = ledger.damage().unwrap().unwrap();
+    assert!(repair.adopts && repair.image.digest() == links[3].entry.image.digest(), "{repair:?}");
+    ledger.repair(&repair, author()).unwrap();
+    assert!(ledger.verify().unwrap().1.is_empty() && ledger.damage().unwrap().is_none());
+    assert_eq!(ledger.current().unwrap().unwrap().entry.digest(), links[3].entry.digest());
+    assert!(release(&view, "e", 2).is_ok());
+}
+
+#[test]
 fn a_repair_changes_nothing_that_is_deployed_and_is_seen_for_ever() {
     let cases: [(usize, &Change<'_>); 6] =
         [(4, &delete), (4, &alter), (3, &delete), (3, &alter), (1, &delete), (2, &alter)];

@@ -17,6 +17,12 @@ pub enum Problem {
     Tag { tag: String, expected: String, found: Option<String> },
 }
 
+impl Problem {
+    pub(super) fn is_fork(&self) -> bool {
+        matches!(self, Self::Fork { .. })
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

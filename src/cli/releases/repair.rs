@@ -27,7 +27,7 @@ Examples:
 
 Exit codes:
   0  nothing is lost, or the entry is written
-  1  it failed
+  1  it failed; or nothing is lost, and something else is wrong
   4  something is lost, and nothing has been changed: `--yes` is missing")]
 pub(super) struct Args {
     /// The environment
@@ -53,7 +53,14 @@ pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
             print_json(&json!({ "breaks": [], "number": null }))?;
         }
         tell(&format!("nothing is lost in the ledger of `{}`", args.environment));
-        return Ok(ExitCode::SUCCESS);
+        let problems = ledger.verify()?.1;
+        if problems.is_empty() {
+            return Ok(ExitCode::SUCCESS);
+        }
+        for problem in &problems {
+            tell(&format!("wrong, and nothing that a repair mends: {problem}"));
+        }
+        return Ok(ExitCode::FAILURE);
     };
     let number = match args.yes {
         true => Some(ledger.repair(&repair, args.author.author(world))?.link.entry.number),

@@ -50,6 +50,8 @@ fn answer(mut stream: TcpStream, host: &str) -> Option<()> {
         }
         "/loop" => redirect(&mut stream, "/loop"),
         "/once" => redirect(&mut stream, "/hello"),
+        "/metadata" => redirect(&mut stream, "http://169.254.169.254/latest"),
+        "/mapped" => redirect(&mut stream, "http://[::ffff:169.254.169.254]/latest"),
         "/away" => redirect(&mut stream, &format!("http://{}/auth", host.replace("127.0.0.1", "localhost"))),
         "/file" => redirect(&mut stream, "file:///etc/passwd"),
         "/endless" => {
@@ -178,5 +180,14 @@ fn names_come_from_the_path() {
         ("http://u:p@h/x#y", "x"),
     ] {
         assert_eq!(file_name(url), expected, "{url}");
+    }
+}
+
+#[test]
+fn no_server_leads_to_the_machine_s_link() {
+    let base = serve();
+    for path in ["/metadata", "/mapped"] {
+        let error = get(&format!("{base}{path}")).unwrap_err();
+        assert!(matches!(error, UrlError::Address { .. }), "{path}: {error}");
     }
 }

@@ -9,9 +9,8 @@ use ureq::Agent;
 
 use super::auth::Auth;
 use super::call::{Call, To};
-use super::guard::Origin;
 use super::{Registries, RegistryError, tls};
-use crate::http::{Http, Url, guarded};
+use crate::http::{Http, Origin, Url, guarded};
 
 /// A host under the name that references, settings and the keychain have for it.
 pub(super) struct Host {

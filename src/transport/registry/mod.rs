@@ -16,7 +16,6 @@ mod exists;
 #[cfg(test)]
 mod fake;
 mod fault;
-mod guard;
 mod host;
 mod keychain;
 mod listing;

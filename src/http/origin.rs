@@ -1,37 +1,37 @@
-//! Where a registry may lead: not into the machine that asks, nor to its link, where clouds keep their secrets.
+//! Where a server may lead: not into the machine that asks, nor to its link, where clouds keep their secrets.
 
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
-use crate::http::{Class, Url};
+use super::{Class, Url};
 
-/// Whether a registry of one class may lead to an address of another.
-pub(super) fn permitted(origin: Class, target: Class) -> bool {
+/// Whether a server of one class may lead to an address of another.
+pub(crate) fn permitted(origin: Class, target: Class) -> bool {
     target == Class::Elsewhere || target == origin
 }
 
-/// The registry that leads. Its class is that of the addresses that its name has stood for, and once it has been
+/// The server that leads. Its class is that of the addresses that its name has stood for, and once it has been
 /// elsewhere it stays there: its name must not become this machine's in the middle.
 #[derive(Debug)]
-pub(super) struct Origin {
+pub(crate) struct Origin {
     host: String,
     class: Mutex<Option<Class>>,
 }
 
 impl Origin {
-    pub(super) fn new(home: &Url) -> Self {
+    pub(crate) fn new(home: &Url) -> Self {
         Self { host: home.host().to_owned(), class: Mutex::new(Class::named(home)) }
     }
 
     /// Whether the name of a URL is one to ask. Needed where a proxy looks up the address.
-    pub(super) fn permits(&self, url: &Url) -> bool {
+    pub(crate) fn permits(&self, url: &Url) -> bool {
         let known = *self.class.lock().unwrap_or_else(PoisonError::into_inner);
         let target = Class::named(url);
         url.host() == self.host || target.is_none_or(|to| permitted(known.unwrap_or(Class::Elsewhere), to))
     }
 
     /// The judgement of each of the addresses that a host stands for.
-    pub(super) fn judge(&self, host: &str, addresses: &[IpAddr]) -> Vec<bool> {
+    pub(crate) fn judge(&self, host: &str, addresses: &[IpAddr]) -> Vec<bool> {
         let classes: Vec<Class> = addresses.iter().map(|address| Class::of(*address)).collect();
         let mut class = self.class.lock().unwrap_or_else(PoisonError::into_inner);
         if host.eq_ignore_ascii_case(&self.host) && class.is_none() {
