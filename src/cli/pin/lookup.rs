@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use lith::oci::{Digest, Reference};
-use lith::pin::{Answer, AskError, Digests};
+use lith::pin::{Answer, AskError, Digests, Target};
 
+use super::files::Input;
 use super::{Args, building};
 use crate::cli::World;
 use crate::cli::place::{check_target, parse_name};
@@ -29,14 +30,27 @@ struct Build {
 #[error("{0:#}")]
 pub(super) struct LookupError(anyhow::Error);
 
-/// The error itself, with the hint that it has.
-pub(super) fn words(error: AskError<LookupError>) -> anyhow::Error {
-    match error {
-        AskError::Absent(name) => not_there(&name).into(),
-        AskError::Build { folder, error } => error.0.context(format!("building `{folder}`")),
-        AskError::Other(error) => error.0,
-        error => error.into(),
+/// The error itself, with the hint that it has, and the first place that asks for what it is about.
+pub(super) fn words(error: AskError<LookupError>, inputs: &[Input]) -> anyhow::Error {
+    let (asks, error): (Box<dyn Fn(&Target) -> bool>, anyhow::Error) = match error {
+        AskError::Absent(name) => (names(&name), not_there(&name).into()),
+        AskError::Image { name, error } => (names(&name), error.0),
+        AskError::Build { folder, error } => {
+            let error = error.0.context(format!("building `{folder}`"));
+            (Box::new(move |target| *target == Target::Folder(folder.clone())), error)
+        }
+        error => return error.into(),
+    };
+    let sites = inputs.iter().flat_map(|input| input.file.sites.iter().map(move |site| (input, site)));
+    match sites.into_iter().find(|(_, site)| asks(&site.target)) {
+        Some((input, site)) => error.context(format!("{}:{}", input.place.shown(), site.line)),
+        None => error,
     }
+}
+
+fn names(name: &Reference) -> Box<dyn Fn(&Target) -> bool> {
+    let name = Some(name.clone());
+    Box::new(move |target| matches!(target, Target::Image(named) if named.reference == name))
 }
 
 impl<'a> Lookup<'a> {
