@@ -193,6 +193,13 @@ fn a_base_comes_from_a_layout_and_keeps_its_layers() {
     assert_eq!(child.config["config"]["Cmd"][0], "/f");
     world.ok(["build", "-q", "-t", "in-store", "app"]);
     world.write("child/Buildfile", "FROM in-store\nCOPY g /g\n");
+    assert_eq!(from("base=oci-archive:base.tar"), by_layout);
+    assert_eq!(from("base=oci:base"), by_layout);
+    let warning = "the build context `base` is a folder with an OCI layout";
+    for (context, is_told) in [("base=base", true), ("base=app", false), ("base=oci:base", false)] {
+        let run = world.run(["build", "--build-context", context, "child"]);
+        assert_eq!(run.stderr.contains(warning), is_told, "{context}: {}", run.stderr);
+    }
     assert_eq!(world.ok(["build", "-q", "child"]), by_layout);
 }
 
