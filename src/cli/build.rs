@@ -123,7 +123,8 @@ pub(crate) struct Args {
     pub(super) progress: Mode,
 
     /// Load the image into docker or podman (whichever is there) as well
-    #[arg(long)]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(action = ArgAction::Set, default_value_t = false, hide_default_value = true, hide_possible_values = true)]
     pub(super) load: bool,
 
     /// Push the image to the registry that each of its names says; it is then not named in the store
