@@ -61,12 +61,19 @@ pub(super) fn of_code(code: &str) -> Option<&'static str> {
         "run-bytes" => {
             "`--vendor DIR` says where `lith lock --vendor DIR` has put them; `lith lock --update` records what is there now"
         }
+        "run-address" => {
+            "`--allow network.loopback` lets steps reach this machine itself, though never its link"
+        }
         "run-memory" => "`--memory SIZE` gives steps more",
         "run-timeout" => "`--timeout TIME` gives steps longer",
         "run-clock" => {
             "for `--clock epoch`, steps are traced (ptrace(2)), which a container may forbid; `--clock real` does without"
         }
         "run-no-program" => "the shell form needs the image's `/bin/sh`; `RUN [\"PROGRAM\", …]` needs none",
+        "run-no-program-exec" => {
+            "the exec form starts a program of the image itself: is its path right? One without a `/` is looked for in the \
+             image's `PATH`"
+        }
         "run-secret" => "give it with `--secret id=ID,src=FILE` or `--secret id=ID,env=VARIABLE`",
         "run-ssh" => "give one with `--ssh default`, or `--ssh ID=SOCKET`",
         "run-not-allowed" => "allow it with `--allow network.host` or `--allow security.insecure`",
