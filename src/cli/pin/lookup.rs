@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use lith::oci::{Digest, Reference};
-use lith::pin::{Answer, AskError, Digests, Target};
+use lith::pin::{Answer, AskError, Digests, Site, Target};
 
 use super::files::Input;
 use super::{Args, building};
@@ -32,25 +32,31 @@ pub(super) struct LookupError(anyhow::Error);
 
 /// The error itself, with the hint that it has, and the first place that asks for what it is about.
 pub(super) fn words(error: AskError<LookupError>, inputs: &[Input]) -> anyhow::Error {
-    let (asks, error): (Box<dyn Fn(&Target) -> bool>, anyhow::Error) = match error {
-        AskError::Absent(name) => (names(&name), not_there(&name).into()),
-        AskError::Image { name, error } => (names(&name), error.0),
+    let (name, folder, error) = match error {
+        AskError::Absent(name) => {
+            let error = not_there(&name).into();
+            (Some(name), None, error)
+        }
+        AskError::Image { name, error } => (Some(name), None, error.0),
         AskError::Build { folder, error } => {
             let error = error.0.context(format!("building `{folder}`"));
-            (Box::new(move |target| *target == Target::Folder(folder.clone())), error)
+            (None, Some(folder), error)
         }
         error => return error.into(),
     };
-    let sites = inputs.iter().flat_map(|input| input.file.sites.iter().map(move |site| (input, site)));
-    match sites.into_iter().find(|(_, site)| asks(&site.target)) {
-        Some((input, site)) => error.context(format!("{}:{}", input.place.shown(), site.line)),
+    let asks = |site: &&Site| match &site.target {
+        Target::Image(named) => name.is_some() && named.reference == name,
+        Target::Folder(of) => folder.as_ref() == Some(of),
+        Target::Left(_) => false,
+    };
+    let place = |input: &Input| {
+        let site = input.file.sites.iter().find(asks)?;
+        Some(format!("{}:{}", input.place.shown(), site.line))
+    };
+    match inputs.iter().find_map(place) {
+        Some(place) => error.context(place),
         None => error,
     }
-}
-
-fn names(name: &Reference) -> Box<dyn Fn(&Target) -> bool> {
-    let name = Some(name.clone());
-    Box::new(move |target| matches!(target, Target::Image(named) if named.reference == name))
 }
 
 impl<'a> Lookup<'a> {
