@@ -165,8 +165,10 @@ fn platform_of(platform: &oci_spec::image::Platform) -> String {
 pub enum Finding {
     /// It is pinned, and what it should be, as far as ledgers say.
     Fine,
-    /// It is pinned, and not to what the environment has now, or to what is marked bad.
+    /// It is pinned, and not to what the environment has now.
     NotCurrent,
+    /// It is pinned to what the environment has now, and that is marked bad.
+    Bad,
     /// It is not pinned, or can't be looked up.
     Floating,
 }
@@ -181,16 +183,19 @@ impl Row {
         let environments = || ledgers.iter().flat_map(|of| &of.environments).map(|(name, _)| name.tag());
         let Some(_) = environments().next().filter(|_| self.digest.is_some()) else { return Finding::Fine };
         let meant = tag.filter(|tag| environments().any(|name| name == *tag));
-        let is_good = |standing: &&Standing| {
+        let is_meant = |standing: &&Standing| {
             let is_meant = meant.is_none_or(|tag| standing.entry.environment == tag);
             // Another repository's environments have the same names, and other images.
             let is_own = ledgers.iter().any(|of| of.place == standing.place);
-            is_own && is_meant && standing.is_current && standing.verdict != Some(Verdict::Bad)
+            is_own && is_meant && standing.is_current
         };
-        if self.standings.iter().any(|standing| is_good(&standing)) {
-            Finding::Fine
-        } else {
+        let mut current = self.standings.iter().filter(is_meant).peekable();
+        if current.peek().is_none() {
             Finding::NotCurrent
+        } else if current.all(|standing| standing.verdict == Some(Verdict::Bad)) {
+            Finding::Bad
+        } else {
+            Finding::Fine
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::buildfile::{Diagnostic, Span};
 use crate::context::ContextSpec;
 use crate::exec::ExecError;
 use crate::exec::copy::{CopyError, Missing};
-use crate::exec::run::RunError;
+use crate::exec::run::{Failure, RunError};
 use crate::http::shown;
 use crate::plan::TreeRef;
 use crate::proxy::{ProxyError, Refusal, Why};
@@ -54,6 +54,7 @@ const BY_FILTER: &str = "the sandbox ends programs that make system calls of an 
 fn run(span: Span, error: &RunError) -> Diagnostic {
     let code = match error {
         RunError::Failed(failure) if is_unlocked(&failure.refused) => "run-not-locked",
+        RunError::Failed(failure) if is_local(failure) => "run-address",
         RunError::Failed(failure) if failure.offline => "run-offline",
         RunError::Failed(failure) if failure.one_id => "run-ids",
         RunError::Failed(failure) if failure.exit.out_of_memory => "run-memory",
@@ -61,6 +62,7 @@ fn run(span: Span, error: &RunError) -> Diagnostic {
         RunError::Failed(failure) if failure.kept => "run-failed",
         RunError::Sandbox(SandboxError::Fault(Fault::Clock { .. })) => "run-clock",
         RunError::Sandbox(SandboxError::Fault(Fault::ProgramNotFound { .. })) => "run-no-program",
+        RunError::NoProgram(_) => "run-no-program-exec",
         RunError::Sandbox(SandboxError::Fault(fault)) if fault.lacks_ids() => "run-ids",
         RunError::NoSecret { .. } => "run-secret",
         RunError::NoSsh { .. } | RunError::NotASocket { .. } => "run-ssh",
@@ -82,7 +84,7 @@ fn run(span: Span, error: &RunError) -> Diagnostic {
             if !failure.tail.is_empty() {
                 diagnostic = diagnostic.note(format!("the end of its output:\n{}", failure.tail.join("\n")));
             }
-            for refusal in &failure.refused {
+            for refusal in failure.refused.iter().filter(|refusal| failure.headline() != Some(*refusal)) {
                 diagnostic = diagnostic.note(refusal.to_string());
             }
             if let Some(log) = &failure.log {
@@ -99,6 +101,10 @@ fn run(span: Span, error: &RunError) -> Diagnostic {
 
 fn is_unlocked(refused: &[Refusal]) -> bool {
     refused.iter().any(|refusal| refusal.why == Why::NotLocked)
+}
+
+fn is_local(failure: &Failure) -> bool {
+    failure.headline().is_some_and(|refusal| refusal.why == Why::Address)
 }
 
 /// A source of a copy that isn't there.

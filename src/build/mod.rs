@@ -131,6 +131,7 @@ pub fn build(
     outside.set_modes(&file, request.modes);
     let plans = plan(&file, request, Stages::Needed, outside, warn)?;
     outside.warn_of_unused(report);
+    outside.warn_of_layouts(&plans, report);
     outside.tell_unpinned(report);
     for plan in &plans {
         outside.fetch(plan, request, source.name(), report)?;

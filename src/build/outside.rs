@@ -288,6 +288,27 @@ impl Outside {
         Some(spec)
     }
 
+    /// Says which folders become bases as they are, though they hold an image.
+    pub(super) fn warn_of_layouts(&self, plans: &[Plan], report: &dyn Report) {
+        let stages = plans.iter().flat_map(|plan| plan.needed().into_iter().map(|id| plan.stage(id)));
+        let names: BTreeSet<&ContextName> = stages
+            .filter_map(|stage| if let Base::Files(name) = &stage.base { Some(name) } else { None })
+            .collect();
+        for name in names {
+            if let (ContextName::Named(name), Ok(ContextSpec::Folder(path))) = (name, self.spec(name))
+                && path.join("oci-layout").is_file()
+            {
+                let name = shown(name);
+                let text = format!(
+                    "the build context `{name}` is a folder with an OCI layout, and its files are the base; the image \
+                     in it is `{name}=oci-layout://{}`",
+                    path.display()
+                );
+                report.report(Event::Warning { text: &text });
+            }
+        }
+    }
+
     /// Says which named contexts nothing of the Buildfile speaks of.
     pub(super) fn warn_of_unused(&self, report: &dyn Report) {
         let used = lock(&self.used);

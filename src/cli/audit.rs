@@ -112,6 +112,7 @@ pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
 /// Tells what is not as it should be.
 fn check(sites: &[(String, Site)], rows: &[Row], found: &Found<'_>) -> anyhow::Result<ExitCode> {
     let (mut floating, mut other) = (0, 0);
+    let mut bad: Vec<&str> = Vec::new();
     for ((_, site), row) in sites.iter().zip(rows) {
         let name = name(site);
         let place = name.as_ref().map(|name| Repository::from(name).to_string());
@@ -136,6 +137,14 @@ fn check(sites: &[(String, Site)], rows: &[Row], found: &Found<'_>) -> anyhow::R
                 other += 1;
                 tell(&format!("{at} is not what its environment has now"));
             }
+            Finding::Bad => {
+                let entry =
+                    row.standings.iter().find(|one| one.is_current && one.verdict == Some(Verdict::Bad));
+                let environment = entry.map_or("ENV", |one| &one.entry.environment);
+                let it = escaped(environment);
+                tell(&format!("{at} is what `{it}` has now, and that is marked bad"));
+                bad.push(environment);
+            }
         }
     }
     if floating > 0 {
@@ -146,6 +155,12 @@ fn check(sites: &[(String, Site)], rows: &[Row], found: &Found<'_>) -> anyhow::R
     if other > 0 {
         let error = Hinted::different(format!("{} not to the current release", count(other, "reference")));
         return Err(error.hint("`lith pin --update` moves pins to what their tags stand for now").into());
+    }
+    if let Some(environment) = bad.first() {
+        let error =
+            Hinted::different(format!("{} to a release that is marked bad", count(bad.len(), "reference")));
+        let hint = format!("`lith rollback {environment}` goes back to one that is not");
+        return Err(error.hint(hint).into());
     }
     Ok(ExitCode::SUCCESS)
 }

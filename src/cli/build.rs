@@ -93,8 +93,8 @@ pub(crate) struct Args {
     /// Another context or base: `NAME=FOLDER`, `NAME=oci-layout://DIR[:TAG]`, `NAME=oci-archive://FILE`, …
     ///
     /// It replaces the image or stage NAME wherever the Buildfile uses that. Values: a folder, `oci-layout://DIR[:TAG]`
-    /// (or `@DIGEST`), `oci-archive://FILE`, `docker-archive://FILE`, `docker-image://NAME` (of the store or a
-    /// registry), a git or http(s) URL.
+    /// (or `@DIGEST`; also: `oci:DIR[:TAG]`), `oci-archive://FILE`, `docker-archive://FILE`, `docker-image://NAME` (of
+    /// the store or a registry), a git or http(s) URL.
     #[arg(long, value_name = "NAME=VALUE")]
     pub(super) build_context: Vec<String>,
 
@@ -123,7 +123,8 @@ pub(crate) struct Args {
     pub(super) progress: Mode,
 
     /// Load the image into docker or podman (whichever is there) as well
-    #[arg(long)]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(action = ArgAction::Set, default_value_t = false, hide_default_value = true, hide_possible_values = true)]
     pub(super) load: bool,
 
     /// Push the image to the registry that each of its names says; it is then not named in the store
@@ -264,7 +265,10 @@ pub(super) fn told(error: BuildError, outside: &Outside, show: &dyn Fn(&[Diagnos
 
 /// Adds to an error of the Buildfile which option helps.
 fn advise(diagnostic: &mut Diagnostic) {
-    if let Some(help) = super::facts::of_code(diagnostic.code) {
+    // What a message is about is its first literal.
+    let named = diagnostic.message.split('`').nth(1);
+    let help = named.and_then(|name| super::facts::of_name(diagnostic.code, name));
+    if let Some(help) = help.or_else(|| super::facts::of_code(diagnostic.code).map(Into::into)) {
         diagnostic.help.get_or_insert_with(|| help.into());
     }
 }

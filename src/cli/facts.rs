@@ -20,12 +20,24 @@ type Cause = dyn Error + 'static;
 
 /// For an image that neither a context, the store nor a registry has.
 pub(super) const NO_IMAGE: &str = "`lith images` lists the store's images, and `lith tags REGISTRY/NAME` a registry's; \
-    `--build-context NAME=oci-layout://DIR` puts a layout in its place";
+    `--build-context NAME=oci-layout://DIR` puts a layout in its place, and `lith copy oci:DIR NAME` into the store";
+
+/// What helps, filled in with the name that a diagnostic is about.
+pub(super) fn of_name(code: &str, name: &str) -> Option<String> {
+    Some(match code {
+        "resolve-not-found" => {
+            NO_IMAGE.replace("NAME=", &format!("{name}=")).replace("DIR NAME`", &format!("DIR {name}`"))
+        }
+        "resolve-locked-context" => {
+            format!("give `--build-context {name}=VALUE`, as `lith lock` got it; or `lith lock` without it")
+        }
+        _ => return None,
+    })
+}
 
 /// What helps, by the code that a diagnostic has.
 pub(super) fn of_code(code: &str) -> Option<&'static str> {
     Some(match code {
-        "resolve-not-found" => NO_IMAGE,
         "resolve-unauthorized" => LOGIN,
         "resolve-not-locked" => "`lith lock` adds it; without `--locked`, `lith build` does",
         "resolve-moved" => "`lith lock --update NAME` locks what is there now, if that is what you want",
@@ -49,12 +61,19 @@ pub(super) fn of_code(code: &str) -> Option<&'static str> {
         "run-bytes" => {
             "`--vendor DIR` says where `lith lock --vendor DIR` has put them; `lith lock --update` records what is there now"
         }
+        "run-address" => {
+            "`--allow network.loopback` lets steps reach this machine itself, though never its link"
+        }
         "run-memory" => "`--memory SIZE` gives steps more",
         "run-timeout" => "`--timeout TIME` gives steps longer",
         "run-clock" => {
             "for `--clock epoch`, steps are traced (ptrace(2)), which a container may forbid; `--clock real` does without"
         }
         "run-no-program" => "the shell form needs the image's `/bin/sh`; `RUN [\"PROGRAM\", …]` needs none",
+        "run-no-program-exec" => {
+            "the exec form starts a program of the image itself: is its path right? One without a `/` is looked for in the \
+             image's `PATH`"
+        }
         "run-secret" => "give it with `--secret id=ID,src=FILE` or `--secret id=ID,env=VARIABLE`",
         "run-ssh" => "give one with `--ssh default`, or `--ssh ID=SOCKET`",
         "run-not-allowed" => "allow it with `--allow network.host` or `--allow security.insecure`",

@@ -123,7 +123,7 @@ pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
     let reach = Reach::new(world);
     let lookup = Lookup::new(&reach, args)?;
     let files: Vec<&pin::File> = inputs.iter().map(|input| &input.file).collect();
-    let answers = pin::ask(&files, mode, &lookup).map_err(lookup::words)?;
+    let answers = pin::ask(&files, mode, &lookup).map_err(|error| lookup::words(error, &inputs))?;
     let done: Vec<Done> = inputs
         .into_iter()
         .map(|input| Done { pinned: pin::pinned(&input.file, &answers, mode), input })
@@ -138,7 +138,8 @@ fn read(args: &Args) -> anyhow::Result<Vec<Input>> {
     });
     let globs = args.except.iter().map(|glob| Glob::new(glob)).collect::<Result<Vec<_>, _>>();
     let globs = globs.map_err(|error| Hinted::usage(format!("--except: {error}")))?;
-    let mut inputs = files::read(&args.files, language, &args.field)?;
+    let mut inputs =
+        files::read(&args.files, language, &args.field, "say it with `--type yaml` or `--type dockerfile`")?;
     let excepted = |site: &Site| {
         let name = match &site.target {
             Target::Image(named) => named.tagged.as_str(),
@@ -166,7 +167,8 @@ fn read(args: &Args) -> anyhow::Result<Vec<Input>> {
 /// The references of files, each with the file it is in.
 pub(super) fn read_files(paths: &[PathBuf], fields: &[FieldPath]) -> anyhow::Result<Vec<(String, Site)>> {
     let mut sites = Vec::new();
-    for input in files::read(paths, None, fields)? {
+    let unknown = "names say it: `*.yaml`, `*.yml`, `*.json`, `Dockerfile`; what goes to `-`, stdin, is YAML";
+    for input in files::read(paths, None, fields, unknown)? {
         let place = input.place.shown();
         if let Some(line) = input.file.template {
             tell(&format!("{place}:{line}: it is a template: give what it is filled in to"));

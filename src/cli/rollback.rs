@@ -65,7 +65,12 @@ pub(super) fn run(args: &Args, world: &World) -> anyhow::Result<ExitCode> {
     let reach = Reach::new(world);
     let shelf = args.repo.shelf(&reach)?;
     let ledger = Ledger::new(&*shelf, args.environment.clone());
-    let chain = ledger.chain()?;
+    let mut chain = ledger.chain()?;
+    if chain.current().is_none()
+        && let Some(error) = chain.broken.take()
+    {
+        return Err(error.into());
+    }
     let author = args.author.author(world);
     let way = choose(args, (&*shelf, &reach), &ledger, &chain, author.time)?;
     let changes = changes(&*shelf, &way);

@@ -18,9 +18,10 @@ pub enum ContextSpec {
     Git(Git),
     /// A tar or a Buildfile behind an http(s) URL.
     Url(String),
-    /// `oci-layout://DIR[:TAG][@DIGEST]`, `oci-archive://FILE` or `docker-archive://FILE`, without the scheme.
+    /// `oci-layout://DIR[:TAG][@DIGEST]` or `oci:DIR`, `oci-archive:FILE` or `docker-archive:FILE` (with `//` or without),
+    /// without the scheme.
     ImageAt(ImageFormat, String),
-    /// `docker-image://NAME`
+    /// `docker-image://NAME` or `docker://NAME`
     Image(Reference),
 }
 
@@ -58,6 +59,9 @@ impl ContextSpec {
             Ok(_) => return Ok(Self::Archive(text.into())),
             Err(_) => {}
         }
+        if let Some(spec) = image(text)? {
+            return Ok(spec);
+        }
         if let Some(address) = git_address(text)? {
             return Ok(Self::Git(address.git()));
         }
@@ -82,6 +86,25 @@ impl ContextSpec {
     /// Whether it is an image, rather than files.
     pub fn is_image(&self) -> bool {
         matches!(self, Self::ImageAt(..) | Self::Image(_))
+    }
+}
+
+/// An image, as those commands take it that copy images: `oci:DIR[:TAG]`, `oci-archive:FILE`, `docker://NAME`.
+fn image(text: &str) -> Result<Option<ContextSpec>, ParseContextError> {
+    let Some((scheme, rest)) = text.split_once(':') else { return Ok(None) };
+    let slashed = rest.strip_prefix("//");
+    let place = slashed.unwrap_or(rest);
+    let named = || Err(ParseContextError::NoName(text.to_owned()));
+    let format = match (scheme, slashed) {
+        ("docker", Some("")) => return named(),
+        ("docker", Some(name)) => return Ok(Some(ContextSpec::Image(name.parse()?))),
+        ("oci", _) => Some(ImageFormat::OciLayout),
+        (scheme, None) => ImageFormat::of_scheme(scheme),
+        _ => None,
+    };
+    match format {
+        Some(_) if place.is_empty() => named(),
+        format => Ok(format.map(|format| ContextSpec::ImageAt(format, place.to_owned()))),
     }
 }
 
@@ -121,6 +144,11 @@ mod tests {
             ("oci-layout://x:1", ContextSpec::ImageAt(ImageFormat::OciLayout, "x:1".into())),
             ("oci-archive:///x", ContextSpec::ImageAt(ImageFormat::OciArchive, "/x".into())),
             ("docker-archive://x", ContextSpec::ImageAt(ImageFormat::DockerArchive, "x".into())),
+            ("oci:x:1", ContextSpec::ImageAt(ImageFormat::OciLayout, "x:1".into())),
+            ("oci-layout:x", ContextSpec::ImageAt(ImageFormat::OciLayout, "x".into())),
+            ("oci-archive:x", ContextSpec::ImageAt(ImageFormat::OciArchive, "x".into())),
+            ("docker-archive:x", ContextSpec::ImageAt(ImageFormat::DockerArchive, "x".into())),
+            ("docker://h/a:1", ContextSpec::Image("h/a:1".parse().unwrap())),
             ("docker-image://a:1", ContextSpec::Image("a:1".parse().unwrap())),
             ("https://h/x.tar", ContextSpec::Url("https://h/x.tar".into())),
             ("https://h/x.git#v1:sub", git("https://h/x.git", Some("v1"), Some("sub"))),
@@ -134,8 +162,15 @@ mod tests {
 
     #[test]
     fn what_is_no_context_is_refused() {
-        for text in ["", "oci-layuot://x", "oci-layout://", "docker-image://UPPER", "https://h/r.git?what=1"]
-        {
+        for text in [
+            "",
+            "oci-layuot://x",
+            "oci-layout://",
+            "oci:",
+            "docker://",
+            "docker-image://UPPER",
+            "https://h/r.git?what=1",
+        ] {
             assert!(ContextSpec::parse(text).is_err(), "{text}");
         }
         assert!(matches!(ContextSpec::parse("ext://x"), Err(ParseContextError::Scheme(_))));

@@ -53,7 +53,7 @@ pub fn ask<D: Digests>(files: &[&File], mode: Mode, digests: &D) -> Result<Answe
     let names: Vec<Reference> = names.into_iter().collect();
     let found = Mutex::new(BTreeMap::new());
     parallel::each(&names, QUESTIONS, |name| {
-        let digest = digests.digest(name).map_err(AskError::Other)?;
+        let digest = digests.digest(name).map_err(|error| AskError::Image { name: name.clone(), error })?;
         let digest = digest.ok_or_else(|| AskError::Absent(name.clone()))?;
         found.lock().expect("nobody panics with it").insert(name.clone(), digest);
         Ok(())

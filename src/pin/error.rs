@@ -33,6 +33,6 @@ pub enum AskError<E: std::error::Error + 'static> {
     Absent(Reference),
     #[error("building `{}`: {error}", shown(.folder))]
     Build { folder: String, error: E },
-    #[error(transparent)]
-    Other(E),
+    #[error("looking for `{name}`: {error}")]
+    Image { name: Reference, error: E },
 }

@@ -55,6 +55,9 @@ pub enum ResolveError {
     /// The lock must not be changed, and has none for it.
     #[error("`{name}` is not in the lock file{}", .platform.as_ref().map_or(String::new(), |p| format!(" for {p}")))]
     NotLocked { name: String, platform: Option<Platform> },
+    /// The lock has it for a build that is given a context of that name.
+    #[error("`{name}` is locked as a named context, `{context}`, and this build has none of that name")]
+    LockedContext { name: String, context: String },
     /// What the lock says can't be had any more.
     #[error("`{name}` is locked to {digest}, which can't be had from {place}: {source}")]
     Gone { name: String, digest: Digest, place: String, source: Box<dyn std::error::Error + Send + Sync> },
@@ -76,6 +79,7 @@ impl ResolveError {
             Self::NotFound { .. } | Self::NotInRegistry { .. } | Self::Registry { .. } => "resolve-not-found",
             Self::Unauthorized { .. } => "resolve-unauthorized",
             Self::NotLocked { .. } => "resolve-not-locked",
+            Self::LockedContext { .. } => "resolve-locked-context",
             Self::Gone { .. } | Self::Moved { .. } | Self::OtherConfig { .. } => "resolve-moved",
             Self::Offline { .. } => "resolve-offline",
             Self::Name(_) | Self::NoPlatform { .. } | Self::Other { .. } => "resolve",

@@ -149,7 +149,9 @@ fn a_check_says_what_floats_and_what_is_not_current() {
     };
     assert_eq!([&first, &second, &base].map(|digest| elsewhere(digest)), [Some(0); 3]);
     world.ok(["releases", "mark", "prod", "1", "bad", "--repo", &repo]);
-    assert_eq!(check(&[pinned("prod", &first)]).code, Some(4));
+    let run = check(&[pinned("prod", &first)]);
+    assert!(run.code == Some(4) && run.stderr.contains("`prod` has now, and that is marked bad"), "{run:?}");
+    assert!(run.stderr.contains("`lith rollback prod`") && !run.stderr.contains("pin --update"), "{run:?}");
     assert_eq!(elsewhere(&first), Some(4));
 }
 

@@ -164,6 +164,11 @@ fn the_command_line_is_checked() {
     for (args, said) in [
         (vec!["build", "--platform", "linux/nonsense/v1/x", "app"], "platform"),
         (vec!["build", "--compression", "lzma", "app"], "gzip"),
+        (vec!["build", "--compression", "lzma", "app"], "`--compression lzma`"),
+        (vec!["lock", "--compression", "lzma", "app"], "`--compression lzma`"),
+        (vec!["build", "--secret", "tok", "app"], "`--secret id=tok,src=FILE`"),
+        (vec!["build", "--secret", "id=a,tok", "app"], "`--secret id=ID,src=FILE`"),
+        (vec!["build", "--load=maybe", "app"], "--load"),
         (vec!["build", "--source-date-epoch", "tomorrow", "app"], "seconds"),
         (vec!["build", "-o", "type=ocy,dest=x", "app"], "oci"),
         (vec!["build", "-t", "UPPER", "app"], "lower-case"),
@@ -174,6 +179,7 @@ fn the_command_line_is_checked() {
         let error = world.fails(2, &args);
         assert!(error.contains(said), "{args:?}:\n{error}");
     }
+    world.ok(["build", "-q", "--load=false", "--network", "bridge", "app"]);
 }
 
 #[test]
@@ -187,6 +193,13 @@ fn a_base_comes_from_a_layout_and_keeps_its_layers() {
     };
     let by_layout = from("base=oci-layout://base");
     assert_eq!(from("base=oci-archive://base.tar"), by_layout);
+    assert_eq!(from("base=oci-archive:base.tar"), by_layout);
+    assert_eq!(from("base=oci:base"), by_layout);
+    let warning = "the build context `base` is a folder with an OCI layout";
+    for (context, is_told) in [("base=base", true), ("base=app", false), ("base=oci:base", false)] {
+        let run = world.run(["build", "--build-context", context, "child"]);
+        assert_eq!(run.stderr.contains(warning), is_told, "{context}: {}", run.stderr);
+    }
     let base = Layout::open(&world.path("base")).image();
     let child = Layout::open(&world.path("child-image")).image();
     assert_eq!(child.layers[0].digest, base.layers[0].digest);

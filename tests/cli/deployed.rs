@@ -129,6 +129,12 @@ fn a_ledger_whose_registry_has_lost_an_entry_is_repaired_and_says_so_for_ever() 
             assert!(error.contains(&digest) || error.contains(&tag), "{what}: {error}");
             assert!(error.contains("lith releases repair prod"), "{what}: {error}");
             if number == 3 {
+                let run = world.run([&["rollback", "prod"][..], &repo_arg].concat());
+                assert!(
+                    run.code == Some(1) && run.stderr.contains("lith releases repair"),
+                    "{what}: {run:?}"
+                );
+                assert!(!run.stderr.contains("has no releases"), "{what}: {run:?}");
                 let run = release("4");
                 assert!(
                     run.code == Some(1) && run.stderr.contains("lith releases repair"),

@@ -290,6 +290,9 @@ fn named_contexts_that_are_images_are_locked() {
         copied(world).ok(["build", "-q", "--locked", "--build-context", &context, "elsewhere/app"]),
         digest
     );
+    let error = world.fails(1, ["build", "--locked", "app"]);
+    assert!(error.contains("`ground` is locked as a named context, `docker-image://"), "{error}");
+    assert!(error.contains("`--build-context ground=VALUE`"), "{error}");
     // Another image for the same name is another input.
     scene.push("base:2", "ENV WHO=third\n");
     let another = format!("ground=docker-image://{}", scene.registry.name("base:2"));

@@ -71,6 +71,10 @@ fn nothing_is_written_where_something_is_wrong() {
     world.write("d.yaml", format!("image: {}\n", registry.name("app:none")));
     let error = world.fails(1, ["pin", "a.yaml", "d.yaml"]);
     assert!(error.contains("has no image") && error.contains("lith tags"), "{error}");
+    assert!(error.contains("error: d.yaml:1: "), "{error}");
+    world.write("e.yaml", "a: 1\nimage: 127.0.0.1:1/x:1\n");
+    let error = world.fails(1, ["pin", "a.yaml", "e.yaml"]);
+    assert!(error.contains("error: e.yaml:2: "), "{error}");
     assert_eq!(read(&world, "a.yaml"), good);
     world.write("t.yaml", "{{- if x }}\nimage: nginx\n{{ end }}\n").write("v.yaml", "image: a:${TAG}\n");
     let run = world.run(["pin", "t.yaml", "v.yaml"]);
@@ -81,7 +85,36 @@ fn nothing_is_written_where_something_is_wrong() {
     world.fails(1, ["pin", "--check", "v.yaml"]);
     world.ok(["pin", "--check", "--except", "a:*", "v.yaml", "t.yaml"]);
     world.ok(["pin", "--except", "a:*", "v.yaml", "t.yaml"]);
-    world.fails(2, ["pin", "notes"]);
+}
+
+#[test]
+fn a_file_that_is_missing_is_said_before_its_language() {
+    let world = World::new();
+    world.write("notes", "image: a\n");
+    for command in [&["pin"][..], &["pin", "--check"], &["audit", "-f"]] {
+        for missing in ["nope", "nope.yaml", "nodir/"] {
+            let error = world.fails(1, command.iter().copied().chain([missing]));
+            assert!(error.contains(&format!("`{missing}`: no such file or folder")), "{error}");
+            assert!(!error.contains("--type"), "{error}");
+        }
+        let error = world.fails(2, command.iter().copied().chain(["notes"]));
+        assert!(error.contains("does not say what it is written in"), "{error}");
+        assert_eq!(error.contains("--type yaml"), command[0] == "pin", "{error}");
+    }
+}
+
+#[test]
+fn a_folder_that_is_not_built_is_told_with_its_place() {
+    let world = World::new();
+    world.write("fold.yaml", "a: 1\nimage: ./app\n");
+    for command in [&["pin", "fold.yaml"][..], &["pin", "--check", "fold.yaml"]] {
+        let error = world.fails(1, command);
+        assert!(error.contains("fold.yaml:2: `./app` is left alone: it is a folder: `--build"), "{error}");
+    }
+    let run = world.run(["pin", "--format", "json", "fold.yaml"]);
+    let document: Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(document["files"][0]["left"][0]["line"], 2);
+    assert_eq!(document["files"][0]["left"][0]["floating"], true);
 }
 
 #[test]

@@ -114,7 +114,10 @@ fn an_image_that_is_nowhere_comes_with_the_way_to_get_it() {
     let world = World::new();
     world.write("app/Buildfile", "FROM 127.0.0.1:1/nosuch\n");
     let error = world.fails(1, ["build", "app"]);
-    assert!(error.contains("lith images") && error.contains("--build-context"), "{error}");
+    let filled = "`--build-context 127.0.0.1:1/nosuch=oci-layout://DIR`";
+    assert!(error.contains("lith images") && error.contains(filled), "{error}");
+    assert!(error.contains("`lith copy oci:DIR 127.0.0.1:1/nosuch`"), "{error}");
+    assert!(error.contains("`lith tags REGISTRY/NAME`"), "{error}");
     assert!(world.fails(1, ["build", "-f", "absent", "app"]).contains("hint: "));
 }
 

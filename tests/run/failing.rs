@@ -17,6 +17,7 @@ fn a_failure_says_where_and_how() {
     assert!(fails(&world, "FROM bb\nRUN sh -c 'kill -9 $$'; exit $?\n", &[]).contains("exit code 137"));
     let error = fails(&world, "FROM bb\nRUN [\"/nope\"]\n", &[]);
     assert!(error.contains("`/nope` is not in the root file system"), "{error}");
+    assert!(error.contains("the exec form starts a program") && !error.contains("/bin/sh"), "{error}");
     let error = fails(&world, "FROM scratch\nRUN true\n", &[]);
     assert!(error.contains("`/bin/sh`") && error.contains("JSON") | error.contains("needs none"), "{error}");
 }

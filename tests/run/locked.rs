@@ -203,7 +203,9 @@ fn the_machine_itself_is_not_reached_without_leave() {
     write(&world, &get(&site.url("/a")));
     let arguments = arguments("lock", "store");
     let refused = world.fails(1, &arguments[..arguments.len() - 2]);
-    assert!(refused.contains("it leads to this machine or its link"), "{refused}");
+    let headline = refused.lines().find(|line| line.contains("failed: ")).unwrap_or_default();
+    assert!(headline.contains("it leads to this machine or its link"), "{refused}");
+    assert!(refused.contains("`--allow network.loopback`"), "{refused}");
     assert!(!world.path("Buildfile.run.lock").exists());
 }
 

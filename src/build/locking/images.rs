@@ -5,7 +5,7 @@ use crate::build::images::{Origin, Way, other};
 use crate::build::outside::Outside;
 use crate::context::ContextSpec;
 use crate::image::descriptor;
-use crate::lock::{LockedConfig, LockedImage, LockedManifest, PlatformName, Policy};
+use crate::lock::{LockedConfig, LockedImage, LockedManifest, Memo, PlatformName, Policy};
 use crate::oci::{Digest, Pinned, Platform, Reference};
 use crate::plan::{ResolveError, ResolvedImage};
 
@@ -44,6 +44,11 @@ impl Outside {
                 self.locked_image(name, platform, &way, manifest)
             }
             None if policy == Policy::Refuse => {
+                let of_context = |memo: &mut Memo| Some(memo.lock().contexts.get(name)?.source.clone());
+                let locked = self.with_lock(of_context).flatten().filter(|_| context.is_none());
+                if let Some(context) = locked {
+                    return Err(ResolveError::LockedContext { name: name.to_owned(), context });
+                }
                 let platform = known.map(|_| platform.clone());
                 Err(ResolveError::NotLocked { name: name.to_owned(), platform })
             }

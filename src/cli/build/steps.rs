@@ -23,8 +23,8 @@ pub(crate) struct Steps {
     #[arg(long, value_name = "ID[=SOCKET]")]
     ssh: Vec<String>,
 
-    /// The network of steps that don't say: `none`, `default` or `host`. With one, the same inputs may give other
-    /// results [default: none]
+    /// The network of steps that don't say: `none`, `default` (docker's `bridge` is the same) or `host`. With one, the same
+    /// inputs may give other results [default: none]
     #[arg(long, value_name = "MODE")]
     network: Option<String>,
 
@@ -123,7 +123,12 @@ fn secret(text: &str, world: &World) -> anyhow::Result<(String, Secret)> {
     let wrong = |why: &str| Hinted::usage(format!("`--secret {text}`: {why}"));
     let (mut id, mut file, mut variable, mut is_env) = (None, None, None, false);
     for field in text.split(',') {
-        let (key, value) = field.split_once('=').ok_or_else(|| wrong("expected KEY=VALUE"))?;
+        let (key, value) = field.split_once('=').ok_or_else(|| {
+            wrong("expected KEY=VALUE").hint(format!(
+                "`--secret id={},src=FILE`, or `env=VARIABLE` for a variable",
+                if text == field { text } else { "ID" }
+            ))
+        })?;
         match key.trim().to_ascii_lowercase().as_str() {
             "id" => id = Some(value),
             "src" | "source" => file = Some(value),

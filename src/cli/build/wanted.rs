@@ -207,7 +207,7 @@ fn annotations(
 
 /// What of a request shapes the layers of steps, beside the Buildfile.
 pub(in crate::cli) fn shaped(shape: &Shape, main: &ContextSpec, world: &World) -> anyhow::Result<Request> {
-    let compression = shape.compression.as_deref().map(str::parse).transpose().map_err(Hinted::usage)?;
+    let compression = shape.compression.as_deref().map(said_compression).transpose()?;
     Ok(Request {
         modes: modes(shape)?,
         epoch: epoch(shape, main, world)?,
@@ -245,10 +245,14 @@ fn read_epoch(text: &str, name: &str) -> anyhow::Result<Epoch> {
     Ok(text.parse().map_err(|why| Hinted::usage(format!("{name}: {why}")))?)
 }
 
+fn said_compression(text: &str) -> anyhow::Result<Compression> {
+    Ok(text.parse().map_err(|why| Hinted::usage(format!("`--compression {text}`: {why}")))?)
+}
+
 /// `--compression`, or what the outputs say, if they agree.
 fn compression(args: &Args, outputs: &[Sending]) -> anyhow::Result<Compression> {
     if let Some(text) = &args.shape.compression {
-        return Ok(text.parse().map_err(Hinted::usage)?);
+        return said_compression(text);
     }
     let mut said: Vec<Compression> = outputs.iter().filter_map(Sending::compression).collect();
     said.dedup();

@@ -58,14 +58,15 @@ impl Input {
     }
 }
 
-/// Reads all files; if some are not valid, tells of each.
+/// Reads all files; if some are not valid, tells of each. `unknown` is what to do about a file of no known language.
 pub(super) fn read(
     paths: &[PathBuf],
     language: Option<Language>,
     fields: &[FieldPath],
+    unknown: &str,
 ) -> anyhow::Result<Vec<Input>> {
     let (mut inputs, mut wrong) = (Vec::new(), 0);
-    for (place, language) in find(paths, language)? {
+    for (place, language) in find(paths, language, unknown)? {
         match pin::read(&bytes(&place)?, language, fields) {
             Ok(file) => inputs.push(Input { place, file }),
             Err(error) => {
@@ -82,7 +83,11 @@ pub(super) fn read(
 }
 
 /// The files of what was typed, each once.
-fn find(paths: &[PathBuf], language: Option<Language>) -> anyhow::Result<Vec<(TextPlace, Language)>> {
+fn find(
+    paths: &[PathBuf],
+    language: Option<Language>,
+    unknown: &str,
+) -> anyhow::Result<Vec<(TextPlace, Language)>> {
     let mut found: Vec<(TextPlace, Language)> = Vec::new();
     let mut add = |place: TextPlace, language| {
         if !found.iter().any(|(known, _)| *known == place) {
@@ -100,9 +105,12 @@ fn find(paths: &[PathBuf], language: Option<Language>) -> anyhow::Result<Vec<(Te
                 }
             }
         } else {
+            if matches!(path.try_exists(), Ok(false)) {
+                return Err(Hinted::new(format!("`{}`: no such file or folder", path.display())).into());
+            }
             let own = language.or_else(|| Language::of(path)).ok_or_else(|| {
-                let error = Hinted::usage(format!("`{}` does not say what it is written in", path.display()));
-                error.hint("say it with `--type yaml` or `--type dockerfile`")
+                Hinted::usage(format!("`{}` does not say what it is written in", path.display()))
+                    .hint(unknown)
             })?;
             add(TextPlace::File(path.clone()), own);
         }

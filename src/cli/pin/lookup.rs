@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use lith::oci::{Digest, Reference};
-use lith::pin::{Answer, AskError, Digests};
+use lith::pin::{Answer, AskError, Digests, Site, Target};
 
+use super::files::Input;
 use super::{Args, building};
 use crate::cli::World;
 use crate::cli::place::{check_target, parse_name};
@@ -29,13 +30,32 @@ struct Build {
 #[error("{0:#}")]
 pub(super) struct LookupError(anyhow::Error);
 
-/// The error itself, with the hint that it has.
-pub(super) fn words(error: AskError<LookupError>) -> anyhow::Error {
-    match error {
-        AskError::Absent(name) => not_there(&name).into(),
-        AskError::Build { folder, error } => error.0.context(format!("building `{folder}`")),
-        AskError::Other(error) => error.0,
-        error => error.into(),
+/// The error itself, with the hint that it has, and the first place that asks for what it is about.
+pub(super) fn words(error: AskError<LookupError>, inputs: &[Input]) -> anyhow::Error {
+    let (name, folder, error) = match error {
+        AskError::Absent(name) => {
+            let error = not_there(&name).into();
+            (Some(name), None, error)
+        }
+        AskError::Image { name, error } => (Some(name), None, error.0),
+        AskError::Build { folder, error } => {
+            let error = error.0.context(format!("building `{folder}`"));
+            (None, Some(folder), error)
+        }
+        error => return error.into(),
+    };
+    let asks = |site: &&Site| match &site.target {
+        Target::Image(named) => name.is_some() && named.reference == name,
+        Target::Folder(of) => folder.as_ref() == Some(of),
+        Target::Left(_) => false,
+    };
+    let place = |input: &Input| {
+        let site = input.file.sites.iter().find(asks)?;
+        Some(format!("{}:{}", input.place.shown(), site.line))
+    };
+    match inputs.iter().find_map(place) {
+        Some(place) => error.context(place),
+        None => error,
     }
 }
 

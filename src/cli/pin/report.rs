@@ -17,26 +17,34 @@ pub(super) fn left(done: &[Done]) {
                 "{place}:{line}: left alone: it is a template, and no YAML before it is filled in"
             ));
         }
-        for site in &done.input.file.sites {
+        for (index, site) in done.input.file.sites.iter().enumerate() {
             match &site.target {
                 // What a file builds itself is nothing to tell of.
                 Target::Left(Left::Built) => {}
-                Target::Left(why) => {
-                    tell(&format!(
-                        "{place}:{}: `{}` is left alone: {}",
-                        site.line,
-                        escaped(&site.text),
-                        escaped(&why.to_string())
-                    ));
-                }
                 Target::Image(named) if named.reference.is_none() => log::info!(
                     "{place}:{}: `{}` has no tag that could have moved",
                     site.line,
                     escaped(&site.text)
                 ),
-                _ => {}
+                _ => {
+                    if let Some((why, _)) = why_left(done, index) {
+                        let (text, why) = (escaped(&site.text), escaped(&why));
+                        tell(&format!("{place}:{}: `{text}` is left alone: {why}", site.line));
+                    }
+                }
             }
         }
+    }
+}
+
+/// Why a place has been left as it is, and whether what is there floats.
+fn why_left(done: &Done, index: usize) -> Option<(String, bool)> {
+    match &done.input.file.sites[index].target {
+        Target::Left(why) => Some((why.to_string(), why.floats())),
+        Target::Folder(_) if done.pinned.changes.iter().all(|change| change.site != index) => {
+            Some(("it is a folder: `--build --repo REGISTRY/NAME` builds and pins it".to_owned(), true))
+        }
+        _ => None,
     }
 }
 
@@ -84,21 +92,21 @@ fn file(done: &Done) -> Value {
             })
         })
         .collect();
-    json!({"file": done.input.place.shown(), "template": done.input.file.template, "changes": changes, "left": left_json(sites)})
+    json!({"file": done.input.place.shown(), "template": done.input.file.template, "changes": changes, "left": left_json(done)})
 }
 
-fn left_json(sites: &[Site]) -> Vec<Value> {
-    let row = |site: &Site| match &site.target {
-        Target::Left(why) => Some(json!({
+fn left_json(done: &Done) -> Vec<Value> {
+    let row = |(index, site): (usize, &Site)| {
+        let (why, floating) = why_left(done, index)?;
+        Some(json!({
             "line": site.line,
             "field": site.field.join("."),
             "text": site.text,
-            "why": why.to_string(),
-            "floating": why.floats(),
-        })),
-        _ => None,
+            "why": why,
+            "floating": floating,
+        }))
     };
-    sites.iter().filter_map(row).collect()
+    done.input.file.sites.iter().enumerate().filter_map(row).collect()
 }
 
 /// A reference that is not pinned, or to something else than its tag is now.

@@ -7,9 +7,9 @@ use std::path::PathBuf;
 use super::options::Entitlement;
 use crate::layer::LayerError;
 use crate::oci::Platform;
-use crate::proxy::{ProxyError, Refusal};
+use crate::proxy::{ProxyError, Refusal, Why};
 use crate::sandbox::rootfs::RootfsError;
-use crate::sandbox::{Exit, Limit, SandboxError, Status};
+use crate::sandbox::{Exit, Fault, Limit, SandboxError, Status};
 use crate::store::StoreError;
 use crate::text::{shown, shown_up_to};
 use crate::tree::ContentError;
@@ -78,6 +78,9 @@ pub enum RunError {
     Folder { path: PathBuf, error: io::Error },
     #[error("passing on the ssh agent: {0}")]
     Agent(io::Error),
+    /// The exec form names a program that is not there.
+    #[error(transparent)]
+    NoProgram(Fault),
     #[error("writing the step's log `{}`: {error}", .path.display())]
     Log { path: PathBuf, error: io::Error },
 }
@@ -113,7 +116,18 @@ impl fmt::Display for Failure {
         if self.exit.out_of_memory {
             return write!(f, "ran out of memory ({})", status(self.exit.status));
         }
-        write!(f, "failed: {}", status(self.exit.status))
+        write!(f, "failed: {}", status(self.exit.status))?;
+        self.headline().map_or(Ok(()), |refusal| write!(f, "; {refusal}"))
+    }
+}
+
+impl Failure {
+    /// The request that most likely made it fail.
+    pub(crate) fn headline(&self) -> Option<&Refusal> {
+        if self.exit.timed_out || self.exit.out_of_memory {
+            return None;
+        }
+        self.refused.iter().find(|refusal| refusal.why == Why::NotLocked).or(self.refused.first())
     }
 }
 

@@ -21,10 +21,10 @@ use super::output::{Output, misses_ids, misses_network};
 use super::workshop::{Lazy, Unpacked, Workshop};
 use crate::layer::{self, Layer};
 use crate::oci::Platform;
-use crate::plan::{Network, Run, Security};
+use crate::plan::{self, Network, Run, Security};
 use crate::proxy::Proxy;
 use crate::sandbox::rootfs::{self, Settle};
-use crate::sandbox::{self, Exit, Hidden, Mode, Step};
+use crate::sandbox::{self, Exit, Fault, Hidden, Mode, SandboxError, Step};
 use crate::store::Store;
 use crate::store::roots::Staged;
 use crate::tree::{Changes, ImagePath};
@@ -274,7 +274,12 @@ impl<'a> Runner<'a> {
         let exit = workshop.sandbox().run_served(&step, &mut take, &mut serve);
         let outcome = proxy.map(Proxy::finish);
         let (tail, logged) = output.finish();
-        let exit = exit?;
+        let exit = exit.map_err(|error| match (error, &prepared.ask.run.command) {
+            (SandboxError::Fault(fault @ Fault::ProgramNotFound { .. }), plan::Command::Exec(_)) => {
+                RunError::NoProgram(fault)
+            }
+            (error, _) => error.into(),
+        })?;
         let Answered { key, refused, missing } = prepared.answered(outcome)?;
         if let Some(text) = unapplied(&exit.unapplied) {
             report.report(Event::Warning { text: &text });
