@@ -119,15 +119,11 @@ impl Ledger<'_> {
 
     /// What a tag stands for. Some registries answer so (500) of a manifest whose bytes are spoiled.
     pub(super) fn at(&self, tag: &str) -> Result<Option<Descriptor>, ReleaseError> {
-        let failed = |found: &Result<_, TransportError>| matches!(found, Err(TransportError::Registry(error)) if error.status() == Some(500));
-        let mut found = self.shelf.resolve(tag);
-        if failed(&found) {
-            found = self.shelf.resolve(tag);
-        }
-        let fails = failed(&found);
-        found.map_err(|error| match fails && self.answers() {
-            true => self.broken(tag, &format!("can't be read: {}", shown(&error))),
-            false => error.into(),
+        self.shelf.resolve(tag).map_err(|error| match &error {
+            TransportError::Registry(inner) if inner.status() == Some(500) && self.answers() => {
+                self.broken(tag, &format!("can't be read: {}", shown(&error)))
+            }
+            _ => error.into(),
         })
     }
 
@@ -234,11 +230,7 @@ impl Ledger<'_> {
     pub(super) fn entry(&self, descriptor: &Descriptor) -> Result<Entry, ReleaseError> {
         let digest = descriptor.digest().to_string();
         let read = |what: &Descriptor, kind: &str| {
-            let mut found = self.shelf.bytes(what);
-            if found.as_ref().is_err_and(is_spoiled) {
-                found = self.shelf.bytes(what);
-            }
-            found.map_err(|error| match error.kind() {
+            self.shelf.bytes(what).map_err(|error| match error.kind() {
                 io::ErrorKind::NotFound => {
                     self.broken(&digest, &format!("is missing: its {kind} is not there"))
                 }

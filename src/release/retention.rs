@@ -168,17 +168,23 @@ impl RegistryShelf<'_> {
         Err(ReleaseError::TakenAlong { digest, entries: lost.join(", ") })
     }
 
-    /// What each tag stands for; those that stand for nothing are left out. So are entries that the registry fails with: their
-    /// ledger tells of them, or of what has become of them. Of a claim nothing else tells.
+    /// What each tag stands for; those that stand for nothing are left out. So are entries that the registry fails with, and
+    /// claims for numbers that are taken: their ledger tells of them, or of what has become of them. Of another claim nothing
+    /// else tells.
     fn resolved(&self) -> Result<BTreeMap<String, Descriptor>, ReleaseError> {
         let tags = self.tags()?;
         let environments = Environment::all(tags.iter().map(String::as_str));
-        let is_entry =
-            |tag: &str| environments.iter().any(|own| matches!(own.read(tag), Some(Tag::Entry(_))));
+        let is_told = |tag: &str| {
+            environments.iter().any(|own| match own.read(tag) {
+                Some(Tag::Entry(_)) => true,
+                Some(Tag::Claim(number, _)) => tags.contains(&own.entry_tag(number)),
+                Some(Tag::Closed(_)) | None => false,
+            })
+        };
         let found = Mutex::new(BTreeMap::new());
         parallel::each(&tags, QUESTIONS, |tag| {
             let resolved = match self.resolve(tag) {
-                Err(TransportError::Registry(error)) if error.status() == Some(500) && is_entry(tag) => None,
+                Err(TransportError::Registry(error)) if error.status() == Some(500) && is_told(tag) => None,
                 resolved => resolved?,
             };
             if let Some(descriptor) = resolved {

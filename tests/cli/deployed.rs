@@ -108,8 +108,10 @@ const DAMAGES: [Damage; 3] = [
 #[test]
 fn a_ledger_whose_registry_has_lost_an_entry_is_repaired_and_says_so_for_ever() {
     for (damage, change) in DAMAGES {
-        // The last entry, and one in the middle.
-        for number in [3, 2] {
+        // The last entry, and one in the middle. (docker-registry answers 500 to garbage, and is asked again with pauses: once
+        // will do.)
+        let numbers = if damage == "garbage" { &[3][..] } else { &[3, 2] };
+        for &number in numbers {
             let Some(registry) = DockerRegistry::start(Access::Htpasswd, "repairing a ledger") else {
                 return;
             };
