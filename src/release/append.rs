@@ -99,6 +99,10 @@ impl Ledger<'_> {
                     actor: newer.actor,
                 });
             }
+            // Whoever wrote the first entry has not come to it, or died. From the second on it is never missing.
+            if let Some(head) = head.as_ref().filter(|_| slots.head() == Some(1) && !slots.pointed) {
+                self.shelf.tag(head, &self.environment.head_tag())?;
+            }
             let number = slots.next();
             let entry = Entry { number, previous: head.as_ref().map(bare), ..entry.clone() };
             let (artifact, blobs) = entry.artifact()?;

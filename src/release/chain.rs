@@ -91,8 +91,8 @@ impl Ledger<'_> {
         Ok(Slots::of(&self.environment, &self.shelf.tags()?))
     }
 
-    /// The last entry's manifest. Every entry but the first finds a tag of the last one there: without it, later entries may
-    /// be gone, as registries drop the tags of a manifest that is deleted together with it.
+    /// The last entry's manifest. No second entry is written before there is a tag of the last one: without it, later entries
+    /// may be gone, as registries drop the tags of a manifest that is deleted together with it.
     pub(super) fn head(&self, slots: &Slots) -> Result<Option<Descriptor>, ReleaseError> {
         let tag = self.environment.head_tag();
         if !slots.pointed && slots.head() > Some(1) && self.at(&tag)?.is_none() {
