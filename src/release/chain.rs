@@ -95,7 +95,7 @@ impl Ledger<'_> {
     /// may be gone, as registries drop the tags of a manifest that is deleted together with it.
     pub(super) fn head(&self, slots: &Slots) -> Result<Option<Descriptor>, ReleaseError> {
         let tag = self.environment.head_tag();
-        if !slots.pointed && slots.head() > Some(1) && self.at(&tag)?.is_none() {
+        if !slots.pointed && slots.head() > Some(1) && self.settled(&tag)?.is_none() {
             return Err(
                 self.broken(&tag, "is missing: entries after the last that is left may be gone with it")
             );
@@ -107,14 +107,22 @@ impl Ledger<'_> {
     pub(super) fn last(&self, slots: &Slots) -> Result<Option<Descriptor>, ReleaseError> {
         let Some(number) = slots.head() else { return Ok(None) };
         let tag = self.environment.entry_tag(number);
+        match self.settled(&tag)? {
+            Some(found) => Ok(Some(found)),
+            None => Err(self.broken(&tag, "is missing: its tag stands for nothing")),
+        }
+    }
+
+    /// What a tag stands for that ought to be there. Some registries list a tag before it stands for something, or have it
+    /// stand for nothing while it is moved.
+    fn settled(&self, tag: &str) -> Result<Option<Descriptor>, ReleaseError> {
         for attempt in 0..LOOKS {
-            if let Some(found) = self.at(&tag)? {
+            if let Some(found) = self.at(tag)? {
                 return Ok(Some(found));
             }
-            // Some registries list a tag before it stands for something.
             thread::sleep(LOOK * attempt);
         }
-        Err(self.broken(&tag, "is missing: its tag stands for nothing"))
+        Ok(None)
     }
 
     /// What a tag stands for. Some registries answer so (500) of a manifest whose bytes are spoiled.
