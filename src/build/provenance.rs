@@ -16,9 +16,6 @@ use crate::plan::ContextName;
 use crate::store::files::read_bounded;
 use crate::tree::ContentError;
 
-/// Larger than any lock file that is read.
-const LOCK_LIMIT: u64 = 256 << 20;
-
 /// Why there is no record.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -121,11 +118,11 @@ pub fn provenance(
     let lock_file = file.map(|(path, is_inside)| {
         let failed = |error| ProvenanceError::Lock { path: path.display().to_string(), error };
         if is_inside {
-            let bytes = outside.read_in_context(&path, LOCK_LIMIT)?;
+            let bytes = outside.read_in_context(&path, crate::lock::MAX_BYTES)?;
             let bytes = bytes.ok_or_else(|| failed(std::io::ErrorKind::NotFound.into()))?;
             return Ok((Some(path.to_string_lossy().into_owned()), Digest::of(&bytes)));
         }
-        let digest = Digest::of(&read_bounded(&path, LOCK_LIMIT).map_err(failed)?);
+        let digest = Digest::of(&read_bounded(&path, crate::lock::MAX_BYTES).map_err(failed)?);
         Ok::<_, ProvenanceError>((outside.in_context(&path), digest))
     });
     let external = external(source, request, outside)?;

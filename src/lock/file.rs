@@ -9,7 +9,7 @@ use crate::store::Replacement;
 use crate::store::files::read_bounded;
 
 /// Longer files are no locks: one of ten thousand entries has some 3 MB.
-const LIMIT: u64 = 256 << 20;
+pub const MAX_BYTES: u64 = 256 << 20;
 
 /// Why a lock's file can't be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -33,7 +33,7 @@ pub fn path_beside(build_file: &Path) -> PathBuf {
 /// The lock in a file, if there is one.
 pub fn load(path: &Path) -> Result<Option<Lock>, LockFileError> {
     let read = |error| LockFileError::Read { path: path.to_owned(), error };
-    let bytes = match read_bounded(path, LIMIT) {
+    let bytes = match read_bounded(path, MAX_BYTES) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         bytes => bytes.map_err(read)?,
     };

@@ -20,7 +20,7 @@ mod unique;
 pub use changes::{Change, Kind, changes};
 pub use entries::{Commit, LockedConfig, LockedContext, LockedGit, LockedImage, LockedManifest, LockedUrl};
 use file::parse;
-pub use file::{LockFileError, load, path_beside, save};
+pub use file::{LockFileError, MAX_BYTES, load, path_beside, save};
 pub use memo::{Memo, Policy};
 pub use names::Entry;
 pub use network::{HeaderValue, LockedResponse};

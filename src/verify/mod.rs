@@ -220,7 +220,6 @@ fn odd_byproducts(record: &Record) -> Vec<String> {
 /// The lock file in the source, where it is not the one that was used. One that was not in the context can't be there, and
 /// what it said is in the record; but then none may be where the build would have found it.
 fn lock_changed(record: &Record, outside: &Outside) -> Result<Option<String>, VerifyError> {
-    const LIMIT: u64 = 256 << 20;
     let file = provenance::lock_file(record);
     let recorded = file.as_ref().and_then(|file| file.path).map(PathBuf::from);
     let buildfile = &record.predicate.build_definition.external_parameters.buildfile.path;
@@ -232,7 +231,7 @@ fn lock_changed(record: &Record, outside: &Outside) -> Result<Option<String>, Ve
     if path.is_absolute() || ImagePath::new(path.as_os_str().as_bytes()).is_err() {
         return Ok(Some(format!("the record's lock file `{shown}` is not in the context")));
     }
-    let found = outside.read_in_context(&path, LIMIT)?.map(|bytes| Digest::of(&bytes));
+    let found = outside.read_in_context(&path, crate::lock::MAX_BYTES)?.map(|bytes| Digest::of(&bytes));
     Ok(match (found, file) {
         (None, _) if is_recorded => Some(format!("the lock file `{shown}` is not in the source")),
         (None, _) => None,

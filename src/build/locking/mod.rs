@@ -11,7 +11,9 @@ use super::outside::{Outside, OutsideError, lock};
 use crate::buildfile::{Buildfile, Source, has_locked_steps, outside_names};
 use crate::exec::{Event, Report};
 use crate::layer::FORMAT_PROFILE;
-use crate::lock::{Lock, LockFileError, LockedResponse, Memo, PlatformName, Policy, changes, path_beside};
+use crate::lock::{
+    Lock, LockFileError, LockedResponse, MAX_BYTES, Memo, PlatformName, Policy, changes, path_beside,
+};
 use crate::oci::{Digest, Platform, canonical};
 use crate::plan::ResolveError;
 use crate::text::shown;
@@ -55,12 +57,11 @@ impl Outside {
 
     /// The lock beside a Buildfile that is no file of this machine, in its repository or archive.
     pub fn lock_inside(&self, source: &Source, policy: Policy) -> Result<Option<Memo>, LockUseError> {
-        const LIMIT: u64 = 256 << 20;
         if self.build_file().is_some() || source.name() == "-" {
             return Ok(None);
         }
         let path = path_beside(Path::new(source.name()));
-        let Some(bytes) = self.read_in_context(&path, LIMIT).map_err(Box::new)? else { return Ok(None) };
+        let Some(bytes) = self.read_in_context(&path, MAX_BYTES).map_err(Box::new)? else { return Ok(None) };
         Ok(Some(Memo::inside(&path, policy, bytes)?))
     }
 
